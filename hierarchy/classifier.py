@@ -1,0 +1,233 @@
+"""HierarchicalClassifier: three nets and the routing behind scikit-learn's manners.
+
+A net is a callable uint8[N,48,48] -> logits; where it comes from (Keras, an exported engine, a test's
+lambda) does not matter here. Keras is imported when the first net is needed, not before.
+"""
+
+import inspect
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from hierarchy import recipes, routing, runs
+from hierarchy.data.faces import SIDE, Faces, Split
+from hierarchy.data.splits import carve
+from hierarchy.errors import InputError, NotFittedError
+from hierarchy.routing import Logits, Predictions
+from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, expression
+
+ROUTINGS = ("soft", "hard", "lazy")
+
+
+class HierarchicalClassifier:
+    """Says the apparent expression of 48x48 grey faces: branch first, then leaf.
+
+    Args:
+        recipe: name of a recipe, for `fit`.
+        settings: changes to it, as in ("fit.epochs=20",).
+        routing: how `predict` chooses: soft, hard or lazy (soft's labels, fewer nets run).
+        view: what each net is shown of a face: single, flip or ten-crop.
+        seed: of everything random in `fit`.
+
+    Attributes:
+        classes_: the leaves' names, columns of `predict_proba`, in the tree's order (not sorted).
+        run_: the run that was fitted or loaded.
+    """
+
+    def __init__(
+        self,
+        recipe: str = "short",
+        settings: Sequence[str] = (),
+        routing: str = "soft",
+        view: str = "single",
+        seed: int = 0,
+    ) -> None:
+        self.recipe = recipe
+        self.settings = settings
+        self.routing = routing
+        self.view = view
+        self.seed = seed
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments by name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change constructor arguments.
+
+        Raises:
+            InputError: there is no such argument.
+        """
+        for name, value in params.items():
+            if name not in self.get_params():
+                raise InputError(f"unknown parameter {name!r}: allowed are {', '.join(self.get_params())}")
+            setattr(self, name, value)
+        return self
+
+    def fit(self, X: Any, y: Any = None, validation: Any = None) -> Self:
+        """Train all nodes on `X`, choosing each net's best epoch on `validation`.
+
+        Args:
+            X: Faces with labels, or uint8[N,48,48].
+            y: names of the expressions, str[N]; for `fit(Faces, Faces)`, the validation Faces.
+            validation: (Xv, yv); without it a stratified, seeded tenth of `X` is set aside.
+
+        Raises:
+            InputError: PrivateTest rows, unknown names, wrong shapes.
+        """
+        from hierarchy.nets import backend
+
+        backend.start()
+        from hierarchy.nets import calibrate
+        from hierarchy.nets import train as training
+
+        faces = _with_roles(X, y, validation)
+        recipe = recipes.with_settings(recipes.named(self.recipe), self.settings)
+        self.folder_ = tempfile.TemporaryDirectory(prefix="hierarchy-fit-")  # goes when the estimator goes
+        root = Path(self.folder_.name)
+        run = runs.Run("fit", root / "results", root / "logs")
+        training.train(run, faces, recipe, nodes=NODES, seed=self.seed, identity={"recipe": recipe.as_dict()})
+        calibrate.calibrate(run, faces)
+        return self._opened(run)
+
+    @classmethod
+    def load(cls, run: str = runs.SHIPPED, **params: Any) -> Self:
+        """The classifier of a run under results/; `params` as for the constructor.
+
+        Raises:
+            InputError: no such run, another tree, damaged weights.
+        """
+        return cls(**params)._opened(runs.run(run))
+
+    def save(self, run: str) -> None:
+        """Store the fitted nets as a run under results/.
+
+        Raises:
+            InputError: a run of that name exists.
+        """
+        self._check_fitted()
+        runs.copy(self.run_, runs.run(run))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Names of the expressions, str[N], of faces uint8[N,48,48]."""
+        chosen = self.lazy(X)[0] if self.routing == "lazy" else self._rule()(self.predictions(X))
+        return self.classes_[chosen]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of `classes_`, float64[N, leaves], rows sum to one, of faces uint8[N,48,48]."""
+        return self.predictions(X).joint
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Fraction of faces, named by `y` or by the Faces themselves, that `predict` names rightly."""
+        names = np.asarray(y) if y is not None else np.array(FER7)[X.label]
+        return float(np.mean(self.predict(X) == names))
+
+    def predictions(self, X: Any) -> Predictions:
+        """What all nets say of faces uint8[N,48,48]; of a run with a flat net alone, its sums."""
+        self._check_fitted()
+        if ROUTER in self.nets_:
+            return routing.from_logits({node: self.logits(node, X) for node in NODES})
+        return routing.from_flat(routing.softmax(self.logits(FLAT, X)))
+
+    def flat(self, X: Any) -> np.ndarray | None:
+        """The flat net's probabilities, float64[N, leaves], or None where the run has no flat net."""
+        self._check_fitted()
+        return routing.softmax(self.logits(FLAT, X)) if FLAT in self.nets_ else None
+
+    def lazy(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The soft labels with fewer nets: index into `classes_`, and nets run a face, both int64[N]."""
+        self._check_fitted()
+        if ROUTER not in self.nets_:
+            chosen = routing.soft(self.predictions(X))
+            return chosen, np.ones_like(chosen)
+        pixels = as_pixels(X)
+        branch = routing.softmax(self.logits(ROUTER, pixels))
+        asked = [
+            lambda rows, node=node: routing.softmax(self.logits(node, pixels[rows])) for node in BRANCHES
+        ]
+        return routing.lazy(branch, asked)
+
+    def logits(self, node: str, X: Any) -> np.ndarray:
+        """Calibrated logits of one node, float64[N, its classes], for faces uint8[N,48,48]."""
+        from hierarchy.nets.preprocess import averaged
+
+        pixels = as_pixels(X)
+        offset, temperature = self.calibration_.get(node, (0.0, 1.0))
+        return (averaged(self.nets_[node], self.view)(pixels).astype(np.float64) + offset) / temperature
+
+    def _opened(self, run: runs.Run) -> Self:
+        from hierarchy.nets import backend
+
+        backend.start()
+        from hierarchy.nets import store
+
+        card = run.card()
+        self.run_ = run
+        self.classes_ = np.array(LEAVES)
+        self.nets_: Mapping[str, Logits] = {node: store.Lazy(run.net(node)) for node in card["nets"]}
+        if not set(NODES) <= set(card["nets"]) and FLAT not in card["nets"]:
+            missing = ", ".join(sorted(set(NODES) - set(card["nets"])))
+            raise InputError(
+                f"run {run.name!r} is not complete: no net for {missing}; go on with train --resume"
+            )
+        self.calibration_ = {
+            node: (np.array(value["offset"]), float(value["temperature"]))
+            for node, value in card.get("calibration", {}).items()
+        }
+        return self
+
+    def _rule(self) -> Any:
+        if self.routing not in ROUTINGS:
+            raise InputError(f"routing {self.routing!r}: allowed are {', '.join(ROUTINGS)}")
+        return routing.hard if self.routing == "hard" else routing.soft
+
+    def _check_fitted(self) -> None:
+        if "run_" not in self.__dict__:
+            raise NotFittedError("this HierarchicalClassifier has no nets yet: call fit, or load a run")
+
+
+def as_pixels(X: Any) -> np.ndarray:
+    """Faces, or an array of them, as uint8[N,48,48].
+
+    Raises:
+        InputError: another type or shape.
+    """
+    pixels = X.pixels if isinstance(X, Faces) else np.asarray(X)
+    if pixels.dtype != np.uint8 or pixels.shape[1:] != (SIDE, SIDE):
+        raise InputError(
+            f"faces are uint8[N,{SIDE},{SIDE}], grey 0 to 255; this is {pixels.dtype}{list(pixels.shape)}"
+        )
+    return pixels
+
+
+def _with_roles(X: Any, y: Any, validation: Any) -> Faces:
+    """One Faces whose Training rows are X's and whose PublicTest rows are the validation's."""
+    if isinstance(X, Faces) and isinstance(y, Faces):
+        y, validation = None, (y, None)
+    train = _labelled(X, y, Split.Training)
+    if validation is None:
+        return replace(train, split=carve(train.label, train.split))
+    valid = _labelled(validation[0], validation[1], Split.PublicTest)
+    return Faces(
+        pixels=np.concatenate([train.pixels, valid.pixels]),
+        label=np.concatenate([train.label, valid.label]),
+        split=np.concatenate([train.split, valid.split]),
+        row=np.concatenate([train.row, valid.row]),
+        source=train.source,
+    )
+
+
+def _labelled(X: Any, y: Any, role: Split) -> Faces:
+    """X as faces of one role, named by `y` where it is given."""
+    if isinstance(X, Faces):
+        if (X.split == Split.PrivateTest).any():
+            raise InputError(f"{X.source}: PrivateTest rows are for reporting, not for fit")
+        return replace(X, split=np.full(len(X), role, np.int8))
+    pixels = as_pixels(X)
+    label = np.array([FER7.index(expression(str(name))) for name in y], np.int8)
+    row = np.arange(len(pixels), dtype=np.int32)
+    return Faces(pixels, label, np.full(len(pixels), role, np.int8), row, source="fit")

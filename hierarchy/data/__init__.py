@@ -1,0 +1,1 @@
+"""Faces with labels: read from any layout, drawn, audited, balanced."""

@@ -1,0 +1,20 @@
+"""Oversampling of row indices, never of pixels: copies are drawn anew for each epoch and none is stored."""
+
+import numpy as np
+
+
+def oversampled(target: np.ndarray, seed: int) -> np.ndarray:
+    """Row indices in which every class is as frequent as the largest one, int64[M], in no particular order.
+
+    imbalanced-learn's RandomOverSampler keeps every row once and repeats rows of the smaller classes at
+    random.
+
+    Args:
+        target: int[N], class of each row.
+        seed: of the repeats.
+    """
+    from imblearn.over_sampling import RandomOverSampler
+
+    rows = np.arange(len(target)).reshape(-1, 1)
+    chosen, _ = RandomOverSampler(random_state=seed).fit_resample(rows, target)
+    return np.asarray(chosen).ravel()

@@ -1,0 +1,54 @@
+"""Where a command's faces come from when the user names a place, and when not."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from hierarchy import runs
+from hierarchy.data import download, layouts
+from hierarchy.data.faces import SKETCH, Faces
+from hierarchy.errors import InputError
+
+SKETCHES: Final = 6000  # enough to learn the drawn expressions in minutes
+
+
+def labelled_faces(data: str | None) -> Faces:
+    """Faces at `data`, a file, a folder, or the word sketch; else at $FER2013_DIR or in data/.
+
+    Raises:
+        InputError: nothing is found, or what is found cannot be read.
+    """
+    if data == SKETCH:
+        return _drawn()
+    place = layouts.find(data)
+    if place is None:
+        raise InputError("no data: give --data PATH, set $FER2013_DIR, or fetch it with `data get`")
+    return layouts.read(place)
+
+
+def training_faces(data: str | None, say: Callable[[str], None]) -> Faces:
+    """Faces to train on: as `labelled_faces`, else downloaded, else drawn, and loudly said so."""
+    if data is not None or layouts.find(None) is not None:
+        return labelled_faces(data)
+    try:
+        return layouts.read(download.get(runs.home() / "data"))
+    except InputError as error:
+        say(f"FER-2013: {error}")
+    say("NO REAL FACES FOUND: training on drawn sketches. Their scores say nothing about photographs.")
+    return _drawn()
+
+
+def fingerprint(faces: Faces) -> str:
+    """Sixteen hex digits that change with any pixel, label or split."""
+    digest = hashlib.sha256()
+    for column in (faces.pixels, faces.label, faces.split):
+        digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _drawn() -> Faces:
+    from hierarchy.data.sketch import sketch_faces  # needs OpenCV, which training on real faces does not
+
+    return sketch_faces(SKETCHES)

@@ -1,0 +1,1 @@
+"""The nets: preprocessing, augmentation, architecture, training. The only rooms that import keras."""

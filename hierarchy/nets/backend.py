@@ -1,0 +1,59 @@
+"""Keras on the backend that KERAS_BACKEND names, TensorFlow where it names none, and no noise on stderr."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hierarchy.errors import InputError
+
+INSTALL = {
+    "tensorflow": "requirements.txt",
+    "jax": "requirements-backends.txt",
+    "torch": "requirements-backends.txt",
+}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Send file descriptor 2 nowhere: TensorFlow's start-up notes come from C++ and obey no setting."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def start() -> None:
+    """Import keras for the first time in the process.
+
+    Raises:
+        InputError: an unknown backend, or one that is not installed.
+    """
+    name = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if name not in INSTALL:
+        raise InputError(f"KERAS_BACKEND={name}: allowed are {', '.join(INSTALL)}")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
+    try:
+        with _quiet():
+            import keras  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed: pip install -r {INSTALL[name]}") from None
+
+
+def make_deterministic() -> None:
+    """Let every operation give the same bits again, at some cost in speed."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
+    if keras.backend.backend() == "torch":
+        import torch
+
+        torch.use_deterministic_algorithms(True)

@@ -1,0 +1,230 @@
+"""Training: one node at a time, the flat net first where the others start from it.
+
+What this achieves and what it costs stands in results/*/REPORT.md. The order of faces, augmentation and
+dropout follow from (seed, epoch), every epoch leaves a checkpoint, and so `--resume` after any interruption
+goes on as if there had been none: bit for bit under `deterministic`, closely without.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from hierarchy.data.faces import Faces, Split
+from hierarchy.errors import InputError
+from hierarchy.nets import store, vgg
+from hierarchy.nets.augment import Augment
+from hierarchy.nets.batches import Batches, one_hot
+from hierarchy.nets.journal import Journal, Progress, RawWeights, Restart, best_of, position, write_history
+from hierarchy.recipes import Fit, Recipe
+from hierarchy.runs import Run
+from hierarchy.taxonomy import FLAT, NODES, classes_of
+
+ORDER = (FLAT, *NODES)  # of training: the others may start from the flat net
+VALIDATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Task:
+    """One net to be trained: everything `fit_node` needs but the faces."""
+
+    node: str
+    recipe: Recipe
+    fit: Fit
+    seed: int
+    run: Run
+
+
+def train(
+    run: Run, faces: Faces, recipe: Recipe, *, nodes: Sequence[str], seed: int = 0, identity: dict[str, Any]
+) -> None:
+    """Train the nets of a run that are not finished yet, storing each as it finishes.
+
+    Args:
+        run: where nets, recipe, history and checkpoints go.
+        faces: Training and PublicTest rows are used; others are not looked at.
+        recipe: every hyper-parameter.
+        nodes: what to train; the flat net is trained first where the recipe starts the others from it.
+        seed: of weights, order, augmentation and dropout.
+        identity: what the run's card says besides its nets.
+
+    Raises:
+        InputError: a split is empty for a node.
+        KeyboardInterrupt: after the best weights so far have been stored.
+    """
+    training, choosing = faces.of(Split.Training), faces.of(Split.PublicTest)
+    for node in order(nodes, recipe):
+        done = run.card()["nets"].get(node, {}) if run.trained else {}
+        if done.get("finished"):
+            continue
+        warm = recipe.warm if node != FLAT else None
+        task = Task(node, recipe, warm or recipe.fit, seed, run)
+        flat = store.load(run.net(FLAT)) if warm else None
+        fit_node(task, training.for_node(node), choosing.for_node(node), flat, identity)
+
+
+def order(nodes: Sequence[str], recipe: Recipe) -> list[str]:
+    """The nodes in the order of training."""
+    wanted = set(nodes) | ({FLAT} if recipe.warm else set())
+    return [node for node in ORDER if node in wanted]
+
+
+def chosen(node: str) -> tuple[str, ...]:
+    """The nodes that `--node` names: one of them, or `all` for the tree."""
+    if node != "all":
+        classes_of(node)  # refuses an unknown name
+    return NODES if node == "all" else (node,)
+
+
+def fit_node(
+    task: Task, train: Faces, valid: Faces, flat: keras.Model | None, identity: dict[str, Any]
+) -> None:
+    """Fit one net on `train`, choose its best epoch on `valid`, and store it in the run.
+
+    Args:
+        task: node, recipe, seed, run.
+        train: Training faces of the node's own classes; others are refused.
+        valid: PublicTest faces of the node's own classes; others are refused.
+        flat: the net to start from, or None.
+        identity: what the run's card says besides its nets.
+    """
+    _check_roles(task.node, train, valid)
+    keras.utils.set_random_seed(
+        int(np.random.default_rng([task.seed, ORDER.index(task.node)]).integers(2**31))
+    )
+    batches = Batches(train, task.node, task.fit, task.recipe.augment, task.seed)
+    net = vgg.build(task.node, task.recipe.net, task.fit.l2)
+    if flat is not None:
+        vgg.warm_start(net, flat)
+    trainee = _compiled(net, task, len(batches))
+    here = position(task.run, task.node)
+    if here.weights is not None:
+        trainee.load_weights(here.weights)
+    journal = Journal(task.run, task.node, net, task.fit, here.rows)
+    interrupted = False
+    try:
+        if here.epoch < task.fit.epochs and not journal.exhausted:
+            trainee.fit(
+                batches,
+                epochs=task.fit.epochs,
+                initial_epoch=here.epoch,
+                validation_data=(valid.pixels, one_hot(valid.target(task.node), task.node)),
+                validation_batch_size=VALIDATION_BATCH,
+                class_weight=_class_weights(batches) if task.fit.class_weights else None,
+                callbacks=_callbacks(task, batches, journal),
+                verbose=0,
+            )
+    except KeyboardInterrupt:
+        interrupted = True
+    _store(task, net, journal, not interrupted, identity)
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+def _check_roles(node: str, train: Faces, valid: Faces) -> None:
+    for faces, role in ((train, Split.Training), (valid, Split.PublicTest)):
+        if not len(faces):
+            raise InputError(
+                f"{faces.source}: no {role.name} faces for the {node} net ({', '.join(classes_of(node))})"
+            )
+        if (faces.split != role).any():
+            raise ValueError(f"{node}: faces of another split than {role.name}")
+
+
+def _compiled(net: keras.Model, task: Task, steps: int) -> keras.Model:
+    """The net behind its augmentation, with loss and optimizer."""
+    pixels = keras.Input(net.input_shape[1:], dtype="uint8")
+    trainee = keras.Model(pixels, net(Augment(task.recipe.augment)(pixels)))
+    fit = task.fit
+    if fit.loss == "focal":
+        loss = keras.losses.CategoricalFocalCrossentropy(
+            from_logits=True, gamma=fit.focal_gamma, label_smoothing=fit.label_smoothing
+        )
+    elif fit.loss == "cross-entropy":
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=fit.label_smoothing)
+    else:
+        raise InputError(f"fit.loss={fit.loss}: allowed are cross-entropy, focal")
+    trainee.compile(_optimizer(fit, steps), loss, metrics=[keras.metrics.CategoricalAccuracy("accuracy")])
+    trainee.optimizer.build(trainee.trainable_variables)
+    return trainee
+
+
+def _optimizer(fit: Fit, steps: int) -> keras.optimizers.Optimizer:
+    """SGD or Adam on the recipe's schedule.
+
+    Keras decays weights apart from the gradient, by rate * decay a step. Recipes give the decay in the
+    coupled sense of SGD, where momentum lets it act 1 / (1 - momentum) times; hence the factor.
+    """
+    common: dict[str, Any] = {
+        "learning_rate": _schedule(fit, steps),
+        "global_clipnorm": fit.clip_norm or None,
+        "use_ema": bool(fit.ema),
+        "ema_momentum": fit.ema or 0.99,
+    }
+    if fit.optimizer == "sgd":
+        decay = fit.weight_decay / (1 - fit.momentum)
+        optimizer = keras.optimizers.SGD(
+            momentum=fit.momentum, nesterov=True, weight_decay=decay or None, **common
+        )
+    elif fit.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(weight_decay=fit.weight_decay or None, **common)
+    else:
+        raise InputError(f"fit.optimizer={fit.optimizer}: allowed are sgd, adam")
+    if fit.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def _schedule(fit: Fit, steps: int) -> Any:
+    """Linear rise to the peak, then cosine to zero (one-cycle where the rise is long); or a constant."""
+    if fit.constant:
+        return fit.learning_rate
+    total = steps * fit.epochs
+    rise = int(total * fit.warm_up)
+    return keras.optimizers.schedules.CosineDecay(
+        fit.learning_rate / 25, total - rise, warmup_target=fit.learning_rate, warmup_steps=rise
+    )
+
+
+def _class_weights(batches: Batches) -> dict[int, float]:
+    """Inverse frequency, scaled to a mean of one over the faces."""
+    counts = np.bincount(batches.target)
+    return {code: len(batches.target) / (len(counts) * count) for code, count in enumerate(counts)}
+
+
+def _callbacks(task: Task, batches: Batches, journal: Journal) -> list[keras.callbacks.Callback]:
+    """Raw weights are kept first, then the averaged ones swapped in, which the journal judges."""
+    swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if task.fit.ema else []
+    events = []
+    if keras.backend.backend() == "tensorflow":
+        folder = task.run.log / task.node / "events"
+        events = [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
+    progress = Progress(task.node, task.fit)
+    return [Restart(batches, task.seed), RawWeights(task.run, task.node), *swap, progress, journal, *events]
+
+
+def _store(task: Task, net: keras.Model, journal: Journal, finished: bool, identity: dict[str, Any]) -> None:
+    """Put the best epoch's net into the run, with what it took."""
+    best = best_of(task.run, task.node)
+    if best is None:  # interrupted before the first epoch was whole
+        return
+    net.load_weights(best)
+    rows = journal.rows
+    about = {
+        "finished": finished,
+        "classes": list(classes_of(task.node)),
+        "parameters": net.count_params(),
+        "seed": task.seed,
+        "backend": keras.backend.backend(),
+        "epochs": len(rows),
+        "best_epoch": journal.best["epoch"],
+        "public_test_accuracy": journal.best["val_accuracy"],
+        "minutes": sum(row["seconds"] for row in rows) / 60,
+        "images_per_second": float(np.median([row["images_per_second"] for row in rows])),
+        "warm_start": task.fit is task.recipe.warm,
+        "oversampled": task.fit.oversample,
+    }
+    task.run.add_net(task.node, store.to_bytes(net), about, identity)
+    write_history(task.run, task.run.folder)

@@ -1,0 +1,222 @@
+"""Every hyper-parameter of every net, and the named recipes.
+
+A recipe is data: frozen dataclasses that are stored with each run. `with_settings` changes single values by
+key (`fit.epochs=20`) and refuses what it does not know. Where a range is safe, the comment beside the field
+says so.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, get_args, get_type_hints
+
+from hierarchy.errors import InputError
+
+
+@dataclass(frozen=True)
+class Net:
+    """A VGG-style net: per stage `repeats` 3x3 convolutions of one width, then a 2x2 maximum pool."""
+
+    widths: tuple[int, ...] = (24, 48, 96, 192)  # one stage each; every stage halves the side
+    repeats: tuple[int, ...] = (2, 2, 2, 2)
+    crop: int = 44  # side in pixels of the centre that the net sees; 48 is the whole face
+    batch_norm: bool = True
+    spatial_dropout: float = 0.0  # after every pool but the last; 0 to .3
+    dense: tuple[int, ...] = ()  # hidden layers of the head; empty: global pooling, then the logits
+    head: str = "pool"  # "pool": global average; "flatten": every position
+    dropout: float = 0.3  # before every dense layer of the head
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What may happen to a training face; every strength 0 switches its step off."""
+
+    flip: bool = True
+    rotation: float = 15.0  # degrees, either way
+    scale: float = 0.15  # fraction, either way
+    shift: float = 0.12  # fraction of the side, either way and axis; holds the random crop as well
+    brightness: float = 0.0  # fraction of the grey range, either way
+    contrast: float = 0.0  # fraction of the deviation from the face's mean, either way
+    erasing: float = 0.0  # probability that a random rectangle is painted over
+    mixup: float = 0.0  # alpha of the Beta distribution of mixing weights
+    mixup_until: float = 0.85  # fraction of the epochs after which faces are no longer mixed
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a net is fitted."""
+
+    epochs: int = 14
+    batch_size: int = 64
+    optimizer: str = "sgd"  # sgd (Nesterov) | adam
+    learning_rate: float = 0.1  # the peak
+    momentum: float = 0.9
+    warm_up: float = 0.2  # fraction of all steps spent rising to the peak; then cosine to zero
+    constant: bool = False  # hold the learning rate instead
+    weight_decay: float = 5e-4  # on kernels only, in the coupled sense of SGD (see nets/train.py)
+    clip_norm: float = 0.0  # 0: none
+    loss: str = "cross-entropy"  # cross-entropy | focal
+    focal_gamma: float = 2.0
+    label_smoothing: float = 0.1
+    l2: float = 0.0  # penalty on kernels, added to the loss
+    ema: float = 0.0  # momentum of the averaged weights; 0: none
+    patience: int = 0  # epochs without a better PublicTest accuracy before stopping; 0: never
+    oversample: bool = True  # draw every class equally often; an epoch keeps its length
+    class_weights: bool = False  # weigh the loss by inverse frequency instead
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything needed to train a run again, but for the data and the seed.
+
+    `warm`, where given, says how router and specialists go on from the flat net; None: they start from
+    scratch.
+    """
+
+    name: str
+    net: Net = field(default_factory=Net)
+    augment: Augment = field(default_factory=Augment)
+    fit: Fit = field(default_factory=Fit)
+    warm: Fit | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return dataclasses.asdict(self)
+
+
+def sketch() -> Recipe:
+    """A small net for drawn faces: minutes on two cores."""
+    return Recipe(
+        "sketch",
+        net=Net(widths=(16, 32, 64), repeats=(1, 2, 2), dropout=0.2),
+        augment=Augment(rotation=8.0, scale=0.08, shift=0.06),
+        fit=Fit(epochs=6, learning_rate=0.1, label_smoothing=0.05),
+        warm=Fit(epochs=2, learning_rate=0.03, label_smoothing=0.05),
+    )
+
+
+def short() -> Recipe:
+    """Two thirds of a million weights; the flat net takes half an hour on two cores."""
+    return Recipe("short", warm=Fit(epochs=4, learning_rate=0.02, warm_up=0.1))
+
+
+def half() -> Recipe:
+    """Recipe of `full` at half its width: 1.2 million weights."""
+    return replace(
+        full(), name="half", net=replace(full().net, widths=(32, 64, 128, 256), spatial_dropout=0.1)
+    )
+
+
+def full() -> Recipe:
+    """The strongest net trained from scratch: eight wide convolutions, averaged weights."""
+    return Recipe(
+        "full",
+        net=Net(widths=(64, 128, 256, 512), spatial_dropout=0.2, dense=(256,), dropout=0.5),
+        augment=Augment(
+            rotation=10.0, scale=0.2, shift=0.17, brightness=0.3, contrast=0.3, erasing=0.5, mixup=0.3
+        ),
+        fit=Fit(
+            epochs=140,
+            batch_size=128,
+            learning_rate=0.05,
+            warm_up=0.036,
+            clip_norm=1.0,
+            label_smoothing=0.08,
+            ema=0.999,
+        ),
+        warm=Fit(epochs=30, batch_size=128, learning_rate=0.01, warm_up=0.1, clip_norm=1.0, ema=0.999),
+    )
+
+
+RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
+    make.__name__: make for make in (sketch, short, half, full)
+}
+
+
+def named(name: str) -> Recipe:
+    """The recipe of a name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in RECIPES:
+        raise InputError(f"unknown recipe {name!r}: allowed are {', '.join(RECIPES)}")
+    return RECIPES[name]()
+
+
+def listing() -> str:
+    """One line a recipe: its name and what it is."""
+    return "\n".join(f"{name:<8} {(make.__doc__ or '').strip()}" for name, make in RECIPES.items())
+
+
+def from_dict(values: Mapping[str, Any], source: str) -> Recipe:
+    """The recipe that `as_dict` wrote.
+
+    Raises:
+        InputError: a key is unknown; `source` names the file.
+    """
+    return _build(Recipe, values, source)
+
+
+def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
+    """The recipe with single values changed, each written `part.key=value` as in `fit.epochs=20`.
+
+    Raises:
+        InputError: an unknown key, or a value of another type.
+    """
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting}: write key=value, as in fit.epochs=20")
+        recipe = _changed(recipe, key.strip().split("."), text.strip(), key.strip())
+    return recipe
+
+
+def _changed(part: Any, path: list[str], text: str, key: str) -> Any:
+    allowed = [item.name for item in dataclasses.fields(part)]
+    if path[0] not in allowed:
+        raise InputError(f"unknown recipe key {key!r}: allowed here are {', '.join(allowed)}")
+    current = getattr(part, path[0])
+    if dataclasses.is_dataclass(current) and path[1:]:
+        return replace(part, **{path[0]: _changed(current, path[1:], text, key)})
+    wanted = get_type_hints(type(part))[path[0]]
+    if path[1:] or dataclasses.is_dataclass(current) or dataclasses.is_dataclass(wanted):
+        raise InputError(f"recipe key {key!r} is not a single value")
+    return replace(part, **{path[0]: _value(wanted, _parsed(text), key)})
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(f"[{text}]" if "," in text and not text.startswith("[") else text)
+    except ValueError:
+        return text
+
+
+def _value(wanted: Any, value: Any, key: str) -> Any:
+    """`value` as the type a field wants: whole numbers serve as floats, lists as tuples."""
+    if wanted is float and type(value) is int:
+        return float(value)
+    if get_args(wanted) and (isinstance(value, list) or type(value) is int):
+        numbers = value if isinstance(value, list) else [value]
+        if all(type(number) is int for number in numbers):
+            return tuple(numbers)
+    if type(value) is wanted:
+        return value
+    kind = "whole numbers, as in 32,64" if get_args(wanted) else wanted.__name__
+    raise InputError(f"recipe key {key!r}: {value!r} is not of type {kind}")
+
+
+def _build(cls: Any, values: Mapping[str, Any], source: str) -> Any:
+    hints = get_type_hints(cls)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise InputError(f"{source}: unknown recipe key {unknown[0]!r}: allowed are {', '.join(hints)}")
+    built = {}
+    for key, value in values.items():
+        kinds = [kind for kind in (hints[key], *get_args(hints[key])) if dataclasses.is_dataclass(kind)]
+        if kinds and value is not None:
+            built[key] = _build(kinds[0], value, source)
+        else:
+            built[key] = value if value is None else _value(hints[key], value, key)
+    return cls(**built)

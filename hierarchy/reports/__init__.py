@@ -1,0 +1,1 @@
+"""Scores, printed and drawn: what a run leaves for people to read."""

@@ -1,0 +1,78 @@
+"""Answers for people and programs: a table, JSON lines, or a CSV file."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hierarchy import images, runs
+from hierarchy.answers import COLUMNS, Answer, answers
+from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.errors import InputError
+
+Show = Callable[[Iterable[Answer]], None]
+Say = Callable[[str], None]
+
+
+def predict(
+    paths: Sequence[str], run: str, show: Show, say: Say, *, min_confidence: float = 0.0, **params: Any
+) -> int:
+    """Answer every picture behind `paths`, show the answers, and say what could not be answered.
+
+    Args:
+        paths: files, folders and globs.
+        run: name of the run whose nets answer.
+        show: takes the answers as they come.
+        say: takes a line for each bad path.
+        min_confidence: below it, an answer stops at its branch.
+        params: of the classifier.
+
+    Returns:
+        How many paths could not be answered.
+
+    Raises:
+        InputError: the run cannot be used, or the output cannot be written.
+    """
+    files, complaints = images.find(paths)
+    bad = list(complaints)
+    if files:
+        classifier = HierarchicalClassifier.load(run, **params)
+        show(_good(answers(classifier, files, min_confidence), bad))
+    for line in bad:
+        say(f"error: {line}")
+    return len(bad)
+
+
+def as_json(found: Iterable[Answer]) -> None:
+    """One object a line."""
+    for answer in found:
+        print(answer.as_json(), flush=True)
+
+
+def as_text(found: Iterable[Answer]) -> None:
+    """One aligned line a face."""
+    for answer in found:
+        print(answer.as_text(), flush=True)
+
+
+def as_csv(target: Path) -> Show:
+    """A CSV file with COLUMNS, whole or not at all."""
+
+    def show(found: Iterable[Answer]) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(answer.as_row() for answer in found)
+        runs.write_atomic(target, text.getvalue().encode())
+        print(target)
+
+    return show
+
+
+def _good(found: Iterable[Answer | InputError], bad: list[str]) -> Iterator[Answer]:
+    for answer in found:
+        if isinstance(answer, Answer):
+            yield answer
+        else:
+            bad.append(str(answer))

@@ -1,0 +1,196 @@
+"""REPORT.md: scores.json and recipe.json as a person reads them; every figure is looked up, none computed."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from hierarchy.data.faces import Split
+from hierarchy.metrics import BINS
+from hierarchy.reports import plots
+from hierarchy.runs import CARD
+from hierarchy.taxonomy import FLAT, NODES, ROUTER, branch_of, classes_of, describe
+
+CAPTIONS: Final = {
+    "confusion.png": "What each expression is taken for",
+    "router.png": "What the router makes of the branches",
+    "per_class.png": "Precision, recall and F1 of each class",
+    "reliability.png": "Confidence against truth",
+    "curves.png": "Training, epoch by epoch",
+}
+SURE: Final = 0.05  # below this p, one system is called better than another
+NETS: Final = {  # column of the table of nets: key on the run's card
+    "parameters": "parameters",
+    "epochs": "epochs",
+    "best epoch": "best_epoch",
+    f"{Split.PublicTest.name} then": "public_test_accuracy",
+    "minutes": "minutes",
+    "images/s": "images_per_second",
+    "seed": "seed",
+}
+PARTS: Final = {
+    "leak_free": "without identical twins in Training",
+    "leak_free_near": "without near copies in Training too",
+}
+
+
+def markdown(scores: Mapping[str, Any], card: Mapping[str, Any], pictures: Iterable[str] = ()) -> str:
+    """REPORT.md: scores.json and recipe.json for a reader, and links to the pictures."""
+    parts = [
+        *_opening(scores, card),
+        *_answers(scores),
+        *_nodes(scores),
+        *_per_class(scores),
+        *_without_copies(scores),
+        *_counted_otherwise(scores),
+        *_calibration(scores, card),
+        *_against_flat(scores),
+        "## Pictures",
+        *(f"![{CAPTIONS[name]}]({name})" for name in pictures),
+        *_making(card),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _opening(scores: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# {card['run']}: {plots.subject(scores)}"
+    if plots.drawn(scores):
+        yield "**SKETCH: the program drew these faces. Their scores say nothing about photographs.**"
+    out = " and ".join(f"{name} ({rows:,} rows here)" for name, rows in scores["left_out"].items())
+    seeds = ", ".join(map(str, scores["seeds"]))
+    yield (
+        f"Scores of {plots.CLASSES}, n = {scores['n']:,}: {out} is left out of training, and counted only "
+        f"where it says so. View: {scores['view']}. Seed: {seeds}. Figures are percentages; intervals hold "
+        "95 % (Wilson)."
+    )
+    if ROUTER not in card["nets"]:
+        yield "This run has no tree yet: branches are sums of the flat net's leaves."
+    if scores["split"] != Split.PrivateTest.name:
+        yield f"{Split.PublicTest.name} chose epochs and temperatures; quote {Split.PrivateTest.name} instead."
+
+
+def _answers(scores: Mapping[str, Any]) -> Iterator[str]:
+    first = "SKETCH" if plots.drawn(scores) else "answer"
+    header = (first, "n", "accuracy", "interval", "macro-F1", "hierarchical F1", "ECE")
+    rows = [
+        (name, *_share(row), *(percent(row[key]) for key in ("macro_f1", "hierarchical_f1", "ece")))
+        for name, row in _systems(scores).items()
+    ]
+    yield f"## {plots.CLASSES.capitalize()}"
+    yield _table(header, rows)
+    yield (
+        "Soft takes the likeliest leaf, hard the likeliest leaf of the likelier branch. Lazy gives soft's "
+        f"label with {scores['nets_per_face']['lazy']:.2f} nets a face instead of {len(NODES)}."
+    )
+
+
+def _nodes(scores: Mapping[str, Any]) -> Iterator[str]:
+    rows = [
+        (node, ", ".join(classes_of(node)), *_share(scores[node]), percent(scores[node]["ece"]))
+        for node in NODES
+    ]
+    yield "## Nodes"
+    yield _table(("node", "classes", "n", "accuracy", "interval", "ECE"), rows)
+    yield "A specialist is judged on the faces that are truly of its branch."
+
+
+def _per_class(scores: Mapping[str, Any]) -> Iterator[str]:
+    rows = [
+        (leaf, branch_of(leaf), f"{row['support']:,}", *(percent(row[key]) for key in plots.PER_CLASS))
+        for leaf, row in scores["per_class"].items()
+    ]
+    yield "## Classes (tree, soft)"
+    yield _table(("class", "branch", "n", *plots.PER_CLASS.values()), rows)
+
+
+def _without_copies(scores: Mapping[str, Any]) -> Iterator[str]:
+    parts = {label: scores[key] for key, label in PARTS.items() if key in scores and scores[key]["n"]}
+    if not parts:
+        return
+    rows = []
+    for label, part in ({"all": scores} | parts).items():
+        answers = [f"{percent(row['accuracy'])} ({interval(row)})" for row in _systems(part).values()]
+        rows.append((label, f"{part['n']:,}", *answers))
+    yield "## Without copies"
+    yield "Some of these faces are in Training too, as the same pixels or as another crop of the same photo."
+    yield _table(("faces", "n", *_systems(scores)), rows)
+
+
+def _counted_otherwise(scores: Mapping[str, Any]) -> Iterator[str]:
+    stop, out = scores["abstain"], " and ".join(scores["left_out"])
+    rows = {f"{out} too, always wrong": scores["seven_class"]["soft"]}
+    rows |= {"against the majority of FER+ taggers": scores["ferplus"]} if "ferplus" in scores else {}
+    rows |= {f"confidence of {stop['min_confidence']:.2f} or more": stop}
+    yield "## Counted otherwise (tree, soft)"
+    yield _table(("faces", "n", "accuracy", "interval"), [(name, *_share(row)) for name, row in rows.items()])
+    yield (
+        f"Below a confidence of {stop['min_confidence']:.2f} an answer stops at its branch; "
+        f"{percent(stop['coverage'])} % of the faces are answered with a leaf."
+    )
+
+
+def _calibration(scores: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Calibration"
+    answers = {"tree, soft": scores["six_class"]["soft"]}
+    answers |= {node: scores[node] for node in (*NODES, FLAT) if node in scores}
+    listed = "; ".join(f"{name} {percent(row['ece'])}" for name, row in answers.items())
+    yield f"Mean distance of confidence and accuracy (ECE, {BINS} bins): {listed}."
+    if fitted := card.get("calibration"):
+        listed = "; ".join(f"{node} {value['temperature']:.2f}" for node, value in fitted.items())
+        yield f"Temperatures, fitted on {Split.PublicTest.name}: {listed}."
+
+
+def _against_flat(scores: Mapping[str, Any]) -> Iterator[str]:
+    if FLAT not in scores:
+        return
+    pair = scores["soft_against_flat"]
+    ours, theirs, p = pair["only_soft_right"], pair["only_flat_right"], pair["mcnemar_p"]
+    verdict = f"the {'tree' if ours > theirs else 'flat net'} is better" if p < SURE else "it may be chance"
+    yield "## Tree or flat net"
+    yield (
+        f"Only the tree (soft) is right on {ours:,} faces, only the flat net on {theirs:,}: {verdict} "
+        f"(exact McNemar test, p = {p:.2g})."
+    )
+
+
+def _making(card: Mapping[str, Any]) -> Iterator[str]:
+    nets = card["nets"]
+    rows = [(node, *(_of_net(key, about[key]) for key in NETS.values())) for node, about in nets.items()]
+    backends = " and ".join(sorted({about["backend"] for about in nets.values()}))
+    minutes = sum(about["minutes"] for about in nets.values())
+    yield "## How it was made"
+    data = card.get("data", {}).get("source", "not recorded")
+    yield (
+        f"Recipe: {card['recipe']['name']} (every value is in {CARD}). Training data: {data}. "
+        f"Training took {minutes:.0f} minutes on the {backends} backend. "
+        f"Tree {card['tree_hash']}: {describe(card['tree'])}."
+    )
+    yield _table(("net", *NETS), rows)
+
+
+def _systems(scores: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The scores of every way to a leaf, side by side."""
+    tree = {f"tree, {rule}": row for rule, row in scores["six_class"].items()}
+    return tree | ({"flat net": scores[FLAT]} if FLAT in scores else {})
+
+
+def _of_net(key: str, value: float) -> str:
+    return percent(value) if key == NETS[f"{Split.PublicTest.name} then"] else f"{value:,.0f}"
+
+
+def percent(share: float | None) -> str:
+    """A fraction as percent with one decimal; a dash where there is none."""
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+def interval(row: Mapping[str, Any]) -> str:
+    """The 95 % interval of a score in percent."""
+    return " to ".join(percent(end) for end in row["ci95"] or [None])
+
+
+def _share(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return f"{row['n']:,}", percent(row["accuracy"]), interval(row)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = (header, ["---"] * len(header), *rows)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,185 @@
+"""A run is a folder: what was trained, on what, with which recipe, and the files it left.
+
+results/<run>/recipe.json is the run's identity card: recipe, tree, data, versions, and for every net its
+file with its checksum. Whatever is written here appears whole or not at all.
+"""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from hierarchy.errors import InputError
+from hierarchy.taxonomy import TREE, check_tree, tree_hash
+
+SHIPPED: Final = "first"  # the run that predict and evaluate use when none is named
+CARD: Final = "recipe.json"
+HISTORY: Final = "history.csv"
+LIBRARIES: Final = (
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "jax",
+    "torch",
+    "numpy",
+    "imbalanced-learn",
+    "scikit-learn",
+)
+
+
+def home() -> Path:
+    """The folder that holds results/, logs/ and data/: the repository, or $HIERARCHY_HOME."""
+    return Path(os.environ.get("HIERARCHY_HOME") or Path(__file__).resolve().parents[1])
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that it appears whole or not at all.
+
+    Raises:
+        InputError: the folder cannot be written, or the disk is full.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes private files; a run is for everyone to read
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole, floats unrounded."""
+    write_atomic(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file's value.
+
+    Raises:
+        InputError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error})") from None
+
+
+def sha256(data: bytes) -> str:
+    """Checksum of a file's bytes, 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries a result depends on, as far as they are installed."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class Run:
+    """The two folders of a run: `folder` under results/ is kept, `log` under logs/ serves the training."""
+
+    name: str
+    folder: Path
+    log: Path
+
+    @property
+    def trained(self) -> bool:
+        """Whether the run has an identity card, and so at least one net."""
+        return (self.folder / CARD).is_file()
+
+    def card(self) -> dict[str, Any]:
+        """The identity card.
+
+        Raises:
+            InputError: there is none, it is damaged, or it is of another tree.
+        """
+        if not self.trained:
+            raise InputError(
+                f"run {self.name!r} has not been trained: there are {', '.join(names()) or 'no runs yet'}"
+            )
+        card = read_json(self.folder / CARD)
+        if not isinstance(card, dict) or not {"tree", "nets", "recipe"} <= card.keys():
+            raise InputError(f"{self.folder / CARD}: not a run's recipe.json (needs tree, nets and recipe)")
+        check_tree(card["tree"], str(self.folder))
+        return card
+
+    def add_net(self, node: str, data: bytes, about: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+        """Store a node's net, then name it on the card together with what the card says of the whole run."""
+        card = self.card() if self.trained else {"nets": {}}
+        file = f"{node}.keras"
+        write_atomic(self.folder / file, data)
+        nets = card["nets"] | {node: {"file": file, "sha256": sha256(data), **about}}
+        whole = {"run": self.name, "tree": TREE, "tree_hash": tree_hash(), "versions": versions()}
+        write_json(self.folder / CARD, whole | dict(identity) | {"nets": nets})
+
+    def amend(self, values: Mapping[str, Any]) -> None:
+        """Put values on the card, in place of those of the same name."""
+        write_json(self.folder / CARD, self.card() | dict(values))
+
+    def net(self, node: str) -> Path:
+        """File of a node's net, its checksum compared.
+
+        Raises:
+            InputError: the run has no such net, or its bytes are not those that were written.
+        """
+        nets = self.card()["nets"]
+        if node not in nets:
+            raise InputError(f"run {self.name!r} has no {node} net: it has {', '.join(nets)}")
+        path = self.folder / nets[node]["file"]
+        if not path.is_file():
+            raise InputError(f"{path}: no such file, though {CARD} names it")
+        if sha256(path.read_bytes()) != nets[node]["sha256"]:
+            raise InputError(f"{path}: damaged, its bytes do not have the checksum in {CARD}")
+        return path
+
+
+def copy(source: Run, target: Run) -> None:
+    """Copy a run's files under another name.
+
+    Raises:
+        InputError: the target is there already.
+    """
+    if target.trained:
+        raise InputError(f"run {target.name!r} is there already: choose another name")
+    for path in sorted(
+        source.folder.iterdir(), key=lambda path: path.name == CARD
+    ):  # the card last: it makes a run
+        write_atomic(target.folder / path.name, path.read_bytes())
+    target.amend({"run": target.name})
+
+
+def names() -> list[str]:
+    """Names of all trained runs."""
+    return sorted(path.parent.name for path in (home() / "results").glob(f"*/{CARD}"))
+
+
+def run(name: str) -> Run:
+    """The run of a name, trained or not.
+
+    Raises:
+        InputError: the name could leave the results folder.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise InputError(f"run name {name!r}: allowed are letters, digits, '.', '_' and '-'")
+    return Run(name, home() / "results" / name, home() / "logs" / name)

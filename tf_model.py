@@ -1,0 +1,165 @@
+"""The door: `python tf_model.py train | predict | evaluate | data ...`. The work is done in hierarchy/."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Two-tier classifier of apparent facial expressions.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Fetch, audit and convert data sets of faces.", rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+
+DATA = typer.Option(
+    "--data", help="File or folder of faces, or the word sketch. Default: $FER2013_DIR, then data/."
+)
+RUN = typer.Option("--run", help="Name of a run under results/; `list` shows them. Default: the shipped run.")
+
+
+def say(line: str) -> None:
+    """Tell the user something that is not a result."""
+    print(line, file=sys.stderr)
+
+
+@app.command()
+def train(
+    data: Annotated[str | None, DATA] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="Name of a recipe; `list` shows them.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, e.g. fit.epochs=20.")
+    ] = None,
+    node: Annotated[str, typer.Option("--node", help="all, router, flat, or a branch.")] = "all",
+    run: Annotated[str | None, typer.Option("--run", help="Name of the run. Default: the recipe's.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Same bits for the same seed.")
+    ] = False,
+) -> None:
+    """Train the nets of a run; nets, recipe and history go to results/RUN/, checkpoints to logs/RUN/."""
+    from hierarchy import recipes
+    from hierarchy.nets import session
+
+    if recipe == "list":
+        return print(recipes.listing())
+    done = session.run(
+        data=data,
+        recipe=recipe,
+        settings=settings or [],
+        node=node,
+        name=run,
+        seed=seed,
+        resume=resume,
+        deterministic=deterministic,
+        say=say,
+    )
+    print(f"trained: {done.folder}; next: python tf_model.py evaluate --run {done.name}")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[str | None, RUN] = None,
+    data: Annotated[str | None, DATA] = None,
+    split: Annotated[str, typer.Option("--split", help="PublicTest or PrivateTest.")] = "PrivateTest",
+    view: Annotated[str, typer.Option("--view", help="single, flip or ten-crop.")] = "single",
+    min_confidence: Annotated[float, typer.Option("--min-confidence", min=0, max=1)] = 0.5,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the report. Default: the run's.")
+    ] = None,
+) -> None:
+    """Score a run on a split; scores.json, REPORT.md, predictions.npz and pictures go to results/RUN/."""
+    from hierarchy import runs
+    from hierarchy.reports import evaluation
+
+    if run == "list":
+        return print("\n".join(runs.names()))
+    print(
+        evaluation.evaluate(run or runs.SHIPPED, data, split=split, view=view, floor=min_confidence, out=out)
+    )
+
+
+@app.command()
+def predict(
+    paths: Annotated[list[str], typer.Argument(help="Pictures, folders, globs.", show_default=False)],
+    run: Annotated[str | None, RUN] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line and face.")] = False,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file instead.")] = None,
+    routing: Annotated[str, typer.Option("--routing", help="soft or hard.")] = "soft",
+    view: Annotated[str, typer.Option("--view", help="single, flip or ten-crop.")] = "single",
+    min_confidence: Annotated[float, typer.Option("--min-confidence", min=0, max=1)] = 0.0,
+) -> None:
+    """Say the apparent expression of each picture: branch, leaf, six probabilities."""
+    from hierarchy import runs
+    from hierarchy.reports import listing
+
+    show = listing.as_csv(csv) if csv else listing.as_json if as_json else listing.as_text
+    bad = listing.predict(
+        paths, run or runs.SHIPPED, show, say, routing=routing, view=view, min_confidence=min_confidence
+    )
+    raise typer.Exit(2 if bad else 0)
+
+
+@data_app.command("get")
+def data_get() -> None:
+    """Download FER-2013 from Kaggle into data/ (no account needed)."""
+    from hierarchy import runs
+    from hierarchy.data import download
+
+    print(download.get(runs.home() / "data"))
+
+
+@data_app.command("check")
+def data_check(
+    data: Annotated[str | None, DATA] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV file of all findings.")] = None,
+) -> None:
+    """Audit a data set: counts, blanks, non-faces, copies across splits, conflicting labels."""
+    from hierarchy.data import audit, sources
+
+    found = audit.audit(sources.labelled_faces(data))
+    print(audit.as_table(found))
+    print(f"every finding, a row each: {audit.write(found, out)}")
+
+
+@data_app.command("export")
+def data_export(
+    target: Annotated[Path, typer.Argument(help="Where to write: a file or a new folder.")],
+    layout: Annotated[str, typer.Option("--layout", help="Name of a layout; `list` shows them.")],
+    data: Annotated[str | None, DATA] = None,
+) -> None:
+    """Write a data set in another layout."""
+    from hierarchy.data import layouts, sources
+
+    if layout == "list":
+        return print(layouts.listing())
+    layouts.export(sources.labelled_faces(data), target, layout)
+    print(target)
+
+
+def main() -> int:
+    """Run a command; the exit code is 0 when done, 2 for bad input, 130 for Ctrl-C, 1 for a fault of ours."""
+    from hierarchy.errors import InputError
+
+    # click's UsageError, which typer does not export
+    usage_error: type[Exception] = typer.BadParameter.__bases__[0]
+    try:
+        return app(args=sys.argv[1:] or ["--help"], standalone_mode=False) or 0
+    except InputError as error:
+        say(f"error: {error}")
+        return 2
+    except usage_error as error:
+        say(f"error: {error.format_message()} (--help says what there is)")  # type: ignore[attr-defined]
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
