@@ -9,17 +9,17 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from hierarchy.errors import InputError
 
 
 @dataclass(frozen=True)
 class Net:
-    """A VGG-style net: per stage `repeats` 3x3 convolutions of one width, then a 2x2 maximum pool."""
+    """A VGG-style net: stages of 3x3 convolutions, each stage closed by a 2x2 maximum pool."""
 
-    widths: tuple[int, ...] = (24, 48, 96, 192)  # one stage each; every stage halves the side
-    repeats: tuple[int, ...] = (2, 2, 2, 2)
+    stages: tuple[tuple[int, ...], ...] = ((24, 24), (48, 48), (96, 96), (192, 192))  # widths of convolutions
+    padding: str = "same"  # same | valid, which loses a pixel a side and convolution
     crop: int = 44  # side in pixels of the centre that the net sees; 48 is the whole face
     batch_norm: bool = True
     spatial_dropout: float = 0.0  # after every pool but the last; 0 to .3
@@ -89,7 +89,7 @@ def sketch() -> Recipe:
     """A small net for drawn faces: minutes on two cores."""
     return Recipe(
         "sketch",
-        net=Net(widths=(16, 32, 64), repeats=(1, 2, 2), dropout=0.2),
+        net=Net(stages=((16,), (32, 32), (64, 64)), dropout=0.2),
         augment=Augment(rotation=8.0, scale=0.08, shift=0.06),
         fit=Fit(epochs=6, learning_rate=0.1, label_smoothing=0.05),
         warm=Fit(epochs=2, learning_rate=0.03, label_smoothing=0.05),
@@ -102,35 +102,61 @@ def short() -> Recipe:
 
 
 def half() -> Recipe:
-    """Recipe of `full` at half its width: 1.2 million weights."""
-    return replace(
-        full(), name="half", net=replace(full().net, widths=(32, 64, 128, 256), spatial_dropout=0.1)
-    )
+    """As `full` at half its width: 1.2 million weights."""
+    net = replace(full().net, stages=((32, 32), (64, 64), (128, 128), (256, 256)), spatial_dropout=0.1)
+    return replace(full(), name="half", net=net)
 
 
 def full() -> Recipe:
     """The strongest net trained from scratch: eight wide convolutions, averaged weights."""
+    strong = {"batch_size": 128, "clip_norm": 1.0, "label_smoothing": 0.08, "ema": 0.999}
     return Recipe(
         "full",
-        net=Net(widths=(64, 128, 256, 512), spatial_dropout=0.2, dense=(256,), dropout=0.5),
+        net=Net(
+            stages=((64, 64), (128, 128), (256, 256), (512, 512)),
+            spatial_dropout=0.2,
+            dense=(256,),
+            dropout=0.5,
+        ),
         augment=Augment(
             rotation=10.0, scale=0.2, shift=0.17, brightness=0.3, contrast=0.3, erasing=0.5, mixup=0.3
         ),
-        fit=Fit(
-            epochs=140,
-            batch_size=128,
-            learning_rate=0.05,
-            warm_up=0.036,
-            clip_norm=1.0,
-            label_smoothing=0.08,
-            ema=0.999,
+        fit=Fit(epochs=140, learning_rate=0.05, warm_up=5 / 140, **strong),
+        warm=Fit(epochs=30, learning_rate=0.01, warm_up=0.1, **strong),
+    )
+
+
+def earlier() -> Recipe:
+    """What the earlier system of this design had: six convolutions, Adam, shift and flip.
+
+    Its size (1.39 million weights), optimizer and augmentation are known; these widths give that size.
+    """
+    return Recipe(
+        "earlier",
+        net=Net(
+            stages=((32, 64), (128, 128), (256, 256)),
+            padding="valid",
+            crop=48,
+            batch_norm=False,
+            head="flatten",
+            dense=(256,),
+            dropout=0.5,
         ),
-        warm=Fit(epochs=30, batch_size=128, learning_rate=0.01, warm_up=0.1, clip_norm=1.0, ema=0.999),
+        augment=Augment(rotation=0.0, scale=0.0, shift=0.1),
+        fit=Fit(
+            epochs=100,
+            optimizer="adam",
+            learning_rate=1e-4,
+            constant=True,
+            weight_decay=0.0,
+            label_smoothing=0.0,
+            patience=10,
+        ),
     )
 
 
 RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
-    make.__name__: make for make in (sketch, short, half, full)
+    make.__name__: make for make in (sketch, short, half, full, earlier)
 }
 
 
@@ -147,7 +173,7 @@ def named(name: str) -> Recipe:
 
 def listing() -> str:
     """One line a recipe: its name and what it is."""
-    return "\n".join(f"{name:<8} {(make.__doc__ or '').strip()}" for name, make in RECIPES.items())
+    return "\n".join(f"{name:<8} {(make.__doc__ or '').splitlines()[0]}" for name, make in RECIPES.items())
 
 
 def from_dict(values: Mapping[str, Any], source: str) -> Recipe:
@@ -197,14 +223,15 @@ def _value(wanted: Any, value: Any, key: str) -> Any:
     """`value` as the type a field wants: whole numbers serve as floats, lists as tuples."""
     if wanted is float and type(value) is int:
         return float(value)
-    if get_args(wanted) and (isinstance(value, list) or type(value) is int):
-        numbers = value if isinstance(value, list) else [value]
-        if all(type(number) is int for number in numbers):
-            return tuple(numbers)
+    if get_origin(wanted) is tuple:
+        return tuple(_value(get_args(wanted)[0], item, key) for item in _items(value))
     if type(value) is wanted:
         return value
-    kind = "whole numbers, as in 32,64" if get_args(wanted) else wanted.__name__
-    raise InputError(f"recipe key {key!r}: {value!r} is not of type {kind}")
+    raise InputError(f"recipe key {key!r}: {value!r} is not of type {wanted.__name__}")
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def _build(cls: Any, values: Mapping[str, Any], source: str) -> Any:

@@ -14,7 +14,9 @@ from hierarchy.nets.preprocess import preprocess
 from hierarchy.recipes import Net
 from hierarchy.taxonomy import LEAVES, ROUTER, branch_of, classes_of
 
-HEAD = "logits"
+HEAD = "logits"  # the last layer
+HEADS = ("pool", "flatten")
+PADDINGS = ("same", "valid")
 
 
 def build(node: str, net: Net, l2: float = 0.0) -> keras.Model:
@@ -22,24 +24,21 @@ def build(node: str, net: Net, l2: float = 0.0) -> keras.Model:
 
     Args:
         node: which of the tree's nodes it serves; gives the number of logits.
-        net: widths, repeats and head.
+        net: stages and head.
         l2: penalty on every kernel.
 
     Raises:
-        InputError: the table of widths and repeats cannot be built.
+        InputError: such a net cannot be built.
     """
-    if len(net.widths) != len(net.repeats):
-        raise InputError(f"net.widths and net.repeats: {len(net.widths)} stages against {len(net.repeats)}")
-    if not 1 <= net.crop <= SIDE or net.crop < 2 ** len(net.widths):
-        raise InputError(f"net.crop={net.crop}: at most {SIDE}, and enough for {len(net.widths)} halvings")
+    _check(net)
     penalty = keras.regularizers.L2(l2) if l2 else None
     pixels = keras.Input((SIDE, SIDE), dtype="uint8", name="pixels")
     x = preprocess(pixels, net.crop)
-    for stage, (width, repeat) in enumerate(zip(net.widths, net.repeats, strict=True)):
-        for _ in range(repeat):
-            x = _convolution(x, width, net.batch_norm, penalty)
+    for stage in net.stages:
+        for width in stage:
+            x = _convolution(x, width, net, penalty)
         x = layers.MaxPooling2D()(x)
-        if net.spatial_dropout and stage + 1 < len(net.widths):
+        if net.spatial_dropout and stage is not net.stages[-1]:
             x = layers.SpatialDropout2D(net.spatial_dropout)(x)
     logits = layers.Dense(len(classes_of(node)), kernel_regularizer=penalty, name=HEAD)(
         _head(x, net, penalty)
@@ -65,16 +64,27 @@ def warm_start(net: keras.Model, flat: keras.Model) -> None:
     net.get_layer(HEAD).set_weights([columns, np.array([bias[group].mean() for group in groups])])
 
 
-def _convolution(x: keras.KerasTensor, width: int, batch_norm: bool, penalty: object) -> keras.KerasTensor:
+def _check(net: Net) -> None:
+    side = net.crop
+    for stage in net.stages:
+        side = (side - 2 * len(stage) * (net.padding == "valid")) // 2
+    if not 1 <= net.crop <= SIDE or side < 1:
+        raise InputError(f"net.crop={net.crop}: at most {SIDE}, and enough for the halvings of {net.stages}")
+    for key, value, allowed in (("padding", net.padding, PADDINGS), ("head", net.head, HEADS)):
+        if value not in allowed:
+            raise InputError(f"net.{key}={value}: allowed are {', '.join(allowed)}")
+
+
+def _convolution(x: keras.KerasTensor, width: int, net: Net, penalty: object) -> keras.KerasTensor:
     x = layers.Conv2D(
         width,
         3,
-        padding="same",
-        use_bias=not batch_norm,
+        padding=net.padding,
+        use_bias=not net.batch_norm,
         kernel_initializer="he_normal",
         kernel_regularizer=penalty,
     )(x)
-    if batch_norm:
+    if net.batch_norm:
         x = layers.BatchNormalization(momentum=0.9)(x)
     return layers.ReLU()(x)
 

@@ -27,8 +27,8 @@ NETS: Final = {  # column of the table of nets: key on the run's card
     "seed": "seed",
 }
 PARTS: Final = {
-    "leak_free": "without identical twins in Training",
-    "leak_free_near": "without near copies in Training too",
+    "leak_free": "no identical twin in Training",
+    "leak_free_near": "no near copy either",
 }
 
 
@@ -64,7 +64,7 @@ def _opening(scores: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str
     if ROUTER not in card["nets"]:
         yield "This run has no tree yet: branches are sums of the flat net's leaves."
     if scores["split"] != Split.PrivateTest.name:
-        yield f"{Split.PublicTest.name} chose epochs and temperatures; quote {Split.PrivateTest.name} instead."
+        yield f"{Split.PublicTest.name} chose epochs and temperatures: quote {Split.PrivateTest.name} alone."
 
 
 def _answers(scores: Mapping[str, Any]) -> Iterator[str]:

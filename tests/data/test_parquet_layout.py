@@ -1,4 +1,4 @@
-"""Parquet as data hubs serve it: bytes or structs, names or codes, splits as a column or in the file's name."""
+"""Parquet as data hubs serve it: bytes or structs, names or codes, splits in a column or in the name."""
 
 import json
 
