@@ -81,8 +81,8 @@ class Recipe:
     warm: Fit | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return dataclasses.asdict(self)
+        """Plain values, as JSON gives them back."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
 def sketch() -> Recipe:
@@ -109,7 +109,7 @@ def half() -> Recipe:
 
 def full() -> Recipe:
     """The strongest net trained from scratch: eight wide convolutions, averaged weights."""
-    strong = {"batch_size": 128, "clip_norm": 1.0, "label_smoothing": 0.08, "ema": 0.999}
+    strong = Fit(batch_size=128, clip_norm=1.0, label_smoothing=0.08, ema=0.999)
     return Recipe(
         "full",
         net=Net(
@@ -121,8 +121,8 @@ def full() -> Recipe:
         augment=Augment(
             rotation=10.0, scale=0.2, shift=0.17, brightness=0.3, contrast=0.3, erasing=0.5, mixup=0.3
         ),
-        fit=Fit(epochs=140, learning_rate=0.05, warm_up=5 / 140, **strong),
-        warm=Fit(epochs=30, learning_rate=0.01, warm_up=0.1, **strong),
+        fit=replace(strong, epochs=140, learning_rate=0.05, warm_up=5 / 140),
+        warm=replace(strong, epochs=30, learning_rate=0.01, warm_up=0.1),
     )
 
 

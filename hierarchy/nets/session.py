@@ -93,10 +93,19 @@ def begin(target: runs.Run, identity: dict[str, Any], resume: bool) -> None:
             f"run {target.name!r} is there already: --resume goes on with it, --run NAME starts another"
         )
     if resume and plan.is_file():
-        before = runs.read_json(plan)
-        for key, value in identity.items():
-            if before.get(key) != value:
+        before, now = _dotted(runs.read_json(plan)), _dotted(identity)
+        for key in now:
+            if before.get(key) != now[key]:
                 raise InputError(
-                    f"run {target.name!r} was begun with another {key}: {before.get(key)}, not {value}"
+                    f"run {target.name!r} was begun with {key} {before.get(key)}, not {now[key]}: "
+                    "give the same options, or another --run"
                 )
     runs.write_json(plan, identity)
+
+
+def _dotted(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted key."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

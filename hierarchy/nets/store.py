@@ -1,9 +1,11 @@
 """Nets as files: .keras archives with half-precision weights that plain Keras opens on any backend."""
 
 import io
+import json
 import os
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -14,20 +16,18 @@ import numpy as np
 from hierarchy.errors import InputError
 
 CHUNK: Final = 64  # faces a call; smaller ones are padded, so that shapes stay few
-WEIGHTS: Final = "model.weights.h5"
 
 
 def to_bytes(net: keras.Model) -> bytes:
-    """A net as a .keras archive with its float32 weights in float16: half the size, the same labels."""
+    """A net as a .keras archive with its float32 weights in float16: half the size."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.keras"
         net.save(path)
         out = io.BytesIO()
         with zipfile.ZipFile(path) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
             for name in source.namelist():
-                data = source.read(name)
-                # a fixed date, so that the same weights give the same bytes
-                target.writestr(zipfile.ZipInfo(name), _halved(data) if name == WEIGHTS else data)
+                # nothing of the day it was written, so that the same weights give the same bytes
+                target.writestr(zipfile.ZipInfo(name), CHANGES.get(name, bytes)(source.read(name)))
     return out.getvalue()
 
 
@@ -91,3 +91,12 @@ def _copy(path: str, item: h5py.Group | h5py.Dataset, target: h5py.File) -> None
         target.require_group(path)
     for key, value in item.attrs.items():
         target[path].attrs[key] = value
+
+
+def _undated(metadata: bytes) -> bytes:
+    return json.dumps(
+        {key: value for key, value in json.loads(metadata).items() if key != "date_saved"}
+    ).encode()
+
+
+CHANGES: Final[dict[str, Callable[[bytes], bytes]]] = {"model.weights.h5": _halved, "metadata.json": _undated}

@@ -4,6 +4,7 @@ Every picture is a matplotlib Figure without global state, fit for a notebook as
 """
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -202,8 +203,9 @@ def _figure(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
-    about = "" if scores is None else f"\n{subject(scores)}, n = {scores['n']:,}, {CLASSES}"
-    figure.suptitle(title + about, fontsize=11.5, color=ALARM if scores and drawn(scores) else INK)
+    about = "" if scores is None else f"{subject(scores)}, n = {scores['n']:,}, {CLASSES}"
+    lines = [title, *textwrap.wrap(about, int(11 * size[0]))]  # eleven letters an inch
+    figure.suptitle("\n".join(lines), fontsize=11.5, color=ALARM if scores and drawn(scores) else INK)
     panels = figure.subplots(rows, columns, squeeze=False, height_ratios=heights).ravel().tolist()
     for axes in panels:
         axes.set_axisbelow(True)

@@ -57,8 +57,8 @@ def write(
         "seeds": sorted({net["seed"] for net in card["nets"].values()}),
     }
     whole = about | dict(scores)
-    pictures = plots.files(whole, history)
     write_atomic(folder / PREDICTIONS, _archive(predictions, faces, flat))
+    pictures = plots.files(whole, history)
     for name, data in pictures.items():
         write_atomic(folder / name, data)
     write_atomic(folder / REPORT, markdown(whole, card, pictures).encode())

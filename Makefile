@@ -1,0 +1,35 @@
+# Two commands, each doing its own set-up: `make train` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+RUN ?= mine
+EXTRA ?=  # more requirements files, as in EXTRA=requirements-backends.txt
+
+.PHONY: train test
+
+train: $(VENV)/train
+	$(PY) tf_model.py train --run $(RUN) --resume
+	$(PY) tf_model.py evaluate --run $(RUN)
+	$(PY) tf_model.py predict --run $(RUN) samples/sketch_happy.png
+
+test: $(VENV)/test
+	$(if $(strip $(EXTRA)),$(PY) -m pip install --quiet $(addprefix -r ,$(EXTRA)))
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m pytest
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+		echo "Python 3.11, 3.12 or 3.13 is needed, not $$($(PYTHON) -V 2>&1); name one: make PYTHON=python3.12 ..." >&2; \
+		exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/train: requirements.txt pyproject.toml | $(PY)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
+	@touch $@
+
+$(VENV)/test: requirements-test.txt $(VENV)/train
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@touch $@

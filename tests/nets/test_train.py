@@ -1,0 +1,130 @@
+"""Training as its users meet it: real commands in their own process, killed, resumed, repeated."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hierarchy import recipes, runs
+from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.data import layouts
+from hierarchy.data.faces import Split
+from hierarchy.data.sketch import sketch_faces
+from hierarchy.nets import train
+from hierarchy.taxonomy import FLAT, LEAVES
+
+DOOR = Path(__file__).parents[2] / "tf_model.py"
+EPOCHS = 8
+TINY = (
+    *("--recipe", "sketch", "--node", "flat", "--deterministic", "--set", "net.stages=[[4],[8]]"),
+    *("--set", f"fit.epochs={EPOCHS}", "--set", "fit.ema=0.9", "--set", "augment.mixup=0.2"),
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a small data set, and the environment that makes it home."""
+    folder = tmp_path_factory.mktemp("home")
+    layouts.export(sketch_faces(300), folder / "data", "csv")
+    return folder
+
+
+def command(place, run, *more):
+    where = ("--data", str(place / "data"), "--run", run)
+    arguments = [sys.executable, str(DOOR), "train", *where, *TINY, *more]
+    environment = {**os.environ, "HIERARCHY_HOME": str(place), "FER2013_CACHE": str(place / "cache")}
+    return subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True, cwd=place)
+
+
+def finish(process):
+    complaint = process.communicate()[1]
+    assert process.returncode == 0, complaint
+
+
+def leftovers(place, run):
+    """What a run left: its net's bytes, and its history without the clock."""
+    folder = place / "results" / run
+    with (folder / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    clock = ("seconds", "images_per_second")
+    timeless = [{key: value for key, value in row.items() if key not in clock} for row in rows]
+    return (folder / "flat.keras").read_bytes(), timeless
+
+
+def wait_for_epochs(place, run, count, process):
+    state = place / "logs" / run / FLAT / "state.json"
+    while process.poll() is None:
+        if state.is_file() and len(json.loads(state.read_text())["rows"]) >= count:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the run ended before it could be stopped")
+
+
+@pytest.fixture(scope="module")
+def whole(place):
+    finish(command(place, "whole"))
+    return leftovers(place, "whole")
+
+
+def test_a_killed_run_goes_on_to_the_same_weights_and_history(place, whole):
+    process = command(place, "killed")
+    wait_for_epochs(place, "killed", 2, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    finish(command(place, "killed", "--resume"))
+    assert leftovers(place, "killed") == whole
+    assert len(whole[1]) == EPOCHS
+
+
+def test_ctrl_c_leaves_a_usable_net_and_says_how_to_go_on(place, whole):
+    process = command(place, "stopped")
+    wait_for_epochs(place, "stopped", 1, process)
+    process.send_signal(signal.SIGINT)
+    complaint = process.communicate()[1]
+    assert process.returncode == 130
+    assert "--run stopped --resume" in complaint and "Traceback" not in complaint
+    card = json.loads((place / "results" / "stopped" / "recipe.json").read_text())
+    assert card["nets"][FLAT]["finished"] is False
+    finish(command(place, "stopped", "--resume"))
+    assert leftovers(place, "stopped") == whole
+
+
+def test_a_run_that_is_there_is_not_trained_over(place, whole):
+    process = command(place, "whole")
+    complaint = process.communicate()[1]
+    assert process.returncode == 2 and complaint.count("\n") == 1 and "--resume" in complaint
+
+
+def test_resuming_with_another_recipe_is_refused(place, whole):
+    process = command(place, "whole", "--resume", "--set", "fit.learning_rate=0.5")
+    complaint = process.communicate()[1]
+    assert process.returncode == 2 and "fit.learning_rate 0.1, not 0.5" in complaint
+
+
+def test_faces_of_another_role_cannot_be_handed_in():
+    faces = sketch_faces(200)
+    valid, test = faces.of(Split.PublicTest), faces.of(Split.PrivateTest)
+    task = train.Task(FLAT, recipes.sketch(), recipes.sketch().fit, 0, runs.run("none"))
+    for pair in ((test, valid), (faces.of(Split.Training), test)):
+        with pytest.raises(ValueError, match="another split"):
+            train.fit_node(task, *(part.for_node(FLAT) for part in pair), None, {})
+
+
+def test_a_small_hierarchy_learns_the_sketches():
+    faces = sketch_faces(3000, seed=1).for_node(FLAT)
+    roles = {split: faces.of(split) for split in Split}
+    classifier = HierarchicalClassifier(recipe="sketch").fit(roles[Split.Training], roles[Split.PublicTest])
+    unseen = replace(roles[Split.PrivateTest], source="unseen")
+    assert classifier.score(unseen) >= 0.90
+    assert classifier.set_params(routing="hard").score(unseen) >= 0.90
+    assert set(classifier.predict(unseen)) == set(LEAVES)
+    np.testing.assert_allclose(classifier.predict_proba(unseen).sum(axis=1), 1)

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from hierarchy import recipes
+from hierarchy.errors import InputError
+from hierarchy.nets import vgg
+from hierarchy.recipes import Net
+from hierarchy.taxonomy import BRANCHES, FLAT, LEAVES, NODES, TREE, classes_of
+
+TINY = Net(stages=((4,), (6, 6)), dropout=0.0)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "parameters"),
+    [("short", 662_622), ("half", 1_242_662), ("full", 4_823_622), ("earlier", 1_389_446)],
+)
+def test_named_recipes_keep_their_size(recipe, parameters):
+    assert vgg.build(FLAT, recipes.named(recipe).net).count_params() == parameters
+
+
+@pytest.mark.parametrize("node", [*NODES, FLAT])
+def test_a_node_has_a_logit_for_each_of_its_classes(node, rng):
+    faces = rng.integers(0, 256, (3, 48, 48), dtype=np.uint8)
+    logits = np.asarray(vgg.build(node, TINY)(faces))
+    assert logits.shape == (3, len(classes_of(node))) and np.isfinite(logits).all()
+
+
+def test_a_specialist_starts_as_the_flat_net_restricted_to_its_leaves(rng):
+    faces = rng.integers(0, 256, (4, 48, 48), dtype=np.uint8)
+    flat = vgg.build(FLAT, TINY)
+    said = np.asarray(flat(faces))
+    for branch in BRANCHES:
+        net = vgg.build(branch, TINY)
+        vgg.warm_start(net, flat)
+        columns = [LEAVES.index(leaf) for leaf in TREE[branch]]
+        np.testing.assert_allclose(np.asarray(net(faces)), said[:, columns], atol=1e-5)
+
+
+def test_the_router_starts_as_the_mean_of_each_branchs_leaves(rng):
+    faces = rng.integers(0, 256, (4, 48, 48), dtype=np.uint8)
+    flat, router = vgg.build(FLAT, TINY), vgg.build("router", TINY)
+    vgg.warm_start(router, flat)
+    said = np.asarray(flat(faces))
+    means = [said[:, [LEAVES.index(leaf) for leaf in TREE[branch]]].mean(axis=1) for branch in BRANCHES]
+    np.testing.assert_allclose(np.asarray(router(faces)), np.stack(means, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize("net", [Net(crop=50), Net(crop=8), Net(padding="wide"), Net(head="tail")])
+def test_impossible_nets_are_refused(net):
+    with pytest.raises(InputError, match="net\\."):
+        vgg.build(FLAT, net)

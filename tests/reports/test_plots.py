@@ -1,0 +1,123 @@
+"""Pictures: one colour and one order of names everywhere, readable files, nothing global."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from hierarchy.reports import plots
+from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, leaf_slice
+
+
+@pytest.fixture(scope="module")
+def whole(scored):
+    return {"dataset": "faces.csv", "split": "PrivateTest"} | scored.scores
+
+
+def title(figure) -> str:
+    return " ".join(figure.get_suptitle().split())
+
+
+def tick_names(axis) -> list[str]:
+    return [label.get_text().split("\n")[0] for label in axis.get_ticklabels()]
+
+
+def test_every_name_has_its_own_colour():
+    names = {*FER7, *BRANCHES, *NODES, FLAT}
+    assert names < plots.COLOURS.keys()
+    assert len(set(plots.COLOURS.values())) == len(plots.COLOURS)
+
+
+def test_files_are_small_pngs_of_a_readable_size(whole, scored):
+    for name, data in plots.files(whole, scored.history).items():
+        assert len(data) < 200_000, name
+        picture = Image.open(io.BytesIO(data))
+        assert picture.format == "PNG"
+        assert 400 <= picture.width <= 1600, name
+
+
+def test_pictures_of_scores_say_which_faces_and_how_many(whole):
+    for figure in (
+        plots.confusion(whole, plots.SOFT, LEAVES),
+        plots.confusion(whole, ROUTER, BRANCHES),
+        plots.per_class(whole),
+        plots.reliability(whole),
+    ):
+        assert f"faces.csv, PrivateTest, n = {whole['n']}, six of seven classes" in title(figure)
+
+
+def test_the_same_scores_give_the_same_bytes(whole):
+    one, two = (plots.png(plots.confusion(whole, ROUTER, BRANCHES)) for _ in range(2))
+    assert one == two
+
+
+def test_pictures_of_sketches_say_so(whole):
+    assert "SKETCH" in title(plots.per_class(whole | {"dataset": "sketch"}))
+
+
+def test_confusion_is_in_the_order_of_the_tree_and_parts_the_branches(whole):
+    (axes,) = plots.confusion(whole, plots.SOFT, LEAVES).axes
+    assert tick_names(axes.xaxis) == tick_names(axes.yaxis) == list(LEAVES)
+    edges = [leaf_slice(branch).start - 0.5 for branch in BRANCHES[1:]]
+    assert [line.get_xdata()[0] for line in axes.lines if line.get_xdata()[0] == line.get_xdata()[1]] == edges
+    written = {tuple(map(round, text.get_position())): text.get_text() for text in axes.texts}
+    counts = whole["confusion"][plots.SOFT]
+    for row in range(len(LEAVES)):
+        for column in range(len(LEAVES)):
+            share = 100 * counts[row][column] / sum(counts[row])
+            assert written[column, row] == f"{share:.1f} %\n{counts[row][column]}"
+
+
+def test_confusion_of_the_router_has_no_line_to_part(whole):
+    (axes,) = plots.confusion(whole, ROUTER, BRANCHES).axes
+    assert tick_names(axes.xaxis) == list(BRANCHES)
+    assert not axes.lines
+
+
+def test_bars_have_their_class_colour_and_the_score_as_height(whole):
+    panels = plots.per_class(whole).axes
+    for axes, key in zip(panels, plots.PER_CLASS, strict=True):
+        assert tick_names(axes.xaxis) == list(LEAVES)
+        tree, flat = axes.containers
+        for rows, bars in ((whole["per_class"], tree), (whole[FLAT]["per_class"], flat)):
+            for leaf, bar in zip(LEAVES, bars, strict=True):
+                assert bar.get_height() == pytest.approx(100 * rows[leaf][key])
+                assert to_hex(bar.get_facecolor()) == plots.COLOURS[leaf]
+
+
+def test_reliability_draws_filled_bins_only(whole):
+    figure = plots.reliability(whole)
+    above = figure.axes[0]
+    table = whole["reliability"][plots.SOFT]
+    columns = (100 * np.array(table[key])[np.array(table["count"]) > 0] for key in ("confidence", "accuracy"))
+    assert np.asarray(above.collections[0].get_offsets()) == pytest.approx(np.stack(list(columns), axis=1))
+    assert sum(bar.get_height() for bar in figure.axes[len(whole["reliability"])].patches) == pytest.approx(
+        100
+    )
+
+
+def test_curves_mark_the_epoch_that_is_best_on_public_test(scored):
+    figure = plots.curves(scored.history)
+    nodes = [FLAT, *NODES]
+    assert len(figure.axes) == 2 * len(nodes)
+    for node, axes in zip(nodes, figure.axes, strict=False):
+        assert axes.get_title() == f"{node}: 60.0 % of PublicTest"
+        training, held, best = axes.lines
+        assert training.get_ydata().tolist() == pytest.approx([20, 40, 60])
+        assert held.get_ydata().tolist() == pytest.approx([30, 60, 50])
+        assert (best.get_xdata()[0], best.get_ydata()[0]) == (2, pytest.approx(60))
+        assert {to_hex(line.get_color()) for line in axes.lines} == {plots.COLOURS[node]}
+
+
+def test_a_single_net_has_its_curves_too(scored):
+    rows = [row for row in scored.history if row["node"] == ROUTER]
+    assert len(plots.curves(rows).axes) == 2
+
+
+def test_importing_the_pictures_loads_no_plotting():
+    code = "import sys, hierarchy.reports.plots; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
