@@ -1,5 +1,6 @@
 """The door: `python tf_model.py train | predict | evaluate | data ...`. The work is done in hierarchy/."""
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -133,13 +134,16 @@ def data_export(
     target: Annotated[Path, typer.Argument(help="Where to write: a file or a new folder.")],
     layout: Annotated[str, typer.Option("--layout", help="Name of a layout; `list` shows them.")],
     data: Annotated[str | None, DATA] = None,
+    ferplus: Annotated[
+        Path | None, typer.Option("--ferplus", help="FER+'s fer2013new.csv, for the layout ferplus.")
+    ] = None,
 ) -> None:
     """Write a data set in another layout."""
     from hierarchy.data import layouts, sources
 
     if layout == "list":
-        return print(layouts.listing())
-    layouts.export(sources.labelled_faces(data), target, layout)
+        return print("\n".join(name for name, entry in layouts.LAYOUTS.items() if entry.write))
+    layouts.export(sources.labelled_faces(data), target, layout, ferplus)
     print(target)
 
 
@@ -149,6 +153,8 @@ def main() -> int:
 
     # click's UsageError, which typer does not export
     usage_error: type[Exception] = typer.BadParameter.__bases__[0]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a file's name may hold bytes that are no text
     try:
         return app(args=sys.argv[1:] or ["--help"], standalone_mode=False) or 0
     except InputError as error:

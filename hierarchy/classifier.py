@@ -5,7 +5,9 @@ lambda) does not matter here. Keras is imported when the first net is needed, no
 """
 
 import inspect
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +16,10 @@ from typing import Any, Self
 import numpy as np
 
 from hierarchy import recipes, routing, runs
-from hierarchy.data.faces import SIDE, Faces, Split
+from hierarchy.data.faces import SIDE, UNLABELLED, Faces, Split
 from hierarchy.data.splits import carve
 from hierarchy.errors import InputError, NotFittedError
+from hierarchy.nets.preprocess import VIEWS, averaged
 from hierarchy.routing import Logits, Predictions
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, expression
 
@@ -74,11 +77,12 @@ class HierarchicalClassifier:
         Args:
             X: Faces with labels, or uint8[N,48,48].
             y: names of the expressions, str[N]; for `fit(Faces, Faces)`, the validation Faces.
-            validation: (Xv, yv); without it a stratified, seeded tenth of `X` is set aside.
+            validation: (Xv, yv); without it X's own PublicTest rows, or a stratified, seeded tenth of `X`.
 
         Raises:
-            InputError: PrivateTest rows, unknown names, wrong shapes.
+            InputError: PrivateTest rows, missing or unknown names, wrong shapes.
         """
+        self._check_choices()
         from hierarchy.nets import backend
 
         backend.start()
@@ -87,8 +91,8 @@ class HierarchicalClassifier:
 
         faces = _with_roles(X, y, validation)
         recipe = recipes.with_settings(recipes.named(self.recipe), self.settings)
-        self.folder_ = tempfile.TemporaryDirectory(prefix="hierarchy-fit-")  # goes when the estimator goes
-        root = Path(self.folder_.name)
+        root = Path(tempfile.mkdtemp(prefix="hierarchy-fit-"))
+        weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)  # goes when the estimator goes
         run = runs.Run("fit", root / "results", root / "logs")
         training.train(run, faces, recipe, nodes=NODES, seed=self.seed, identity={"recipe": recipe.as_dict()})
         calibrate.calibrate(run, faces)
@@ -109,7 +113,7 @@ class HierarchicalClassifier:
         Raises:
             InputError: a run of that name exists.
         """
-        self._check_fitted()
+        self._check()
         runs.copy(self.run_, runs.run(run))
 
     def predict(self, X: Any) -> np.ndarray:
@@ -122,26 +126,33 @@ class HierarchicalClassifier:
         return self.predictions(X).joint
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Fraction of faces, named by `y` or by the Faces themselves, that `predict` names rightly."""
-        names = np.asarray(y) if y is not None else np.array(FER7)[X.label]
-        return float(np.mean(self.predict(X) == names))
+        """Fraction of faces, named by `y` or by the Faces themselves, that `predict` names rightly.
+
+        Raises:
+            InputError: a face without a name, an unknown name, wrong shapes.
+        """
+        label = _codes(X, y)
+        named = int((label != UNLABELLED).sum())
+        if not 0 < len(X) == named:
+            raise InputError(f"score: {len(X)} faces, {named} names; allowed is a name for every face")
+        return float(np.mean(self.predict(X) == np.array(FER7)[label]))
 
     def predictions(self, X: Any) -> Predictions:
-        """What all nets say of faces uint8[N,48,48]; of a run with a flat net alone, its sums."""
-        self._check_fitted()
-        if ROUTER in self.nets_:
+        """What all nets say of faces uint8[N,48,48]; without the whole tree, the flat net's sums."""
+        self._check()
+        if set(NODES) <= self.nets_.keys():
             return routing.from_logits({node: self.logits(node, X) for node in NODES})
         return routing.from_flat(routing.softmax(self.logits(FLAT, X)))
 
     def flat(self, X: Any) -> np.ndarray | None:
         """The flat net's probabilities, float64[N, leaves], or None where the run has no flat net."""
-        self._check_fitted()
+        self._check()
         return routing.softmax(self.logits(FLAT, X)) if FLAT in self.nets_ else None
 
     def lazy(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """The soft labels with fewer nets: index into `classes_`, and nets run a face, both int64[N]."""
-        self._check_fitted()
-        if ROUTER not in self.nets_:
+        self._check()
+        if not set(NODES) <= self.nets_.keys():
             chosen = routing.soft(self.predictions(X))
             return chosen, np.ones_like(chosen)
         pixels = as_pixels(X)
@@ -153,8 +164,6 @@ class HierarchicalClassifier:
 
     def logits(self, node: str, X: Any) -> np.ndarray:
         """Calibrated logits of one node, float64[N, its classes], for faces uint8[N,48,48]."""
-        from hierarchy.nets.preprocess import averaged
-
         pixels = as_pixels(X)
         offset, temperature = self.calibration_.get(node, (0.0, 1.0))
         return (averaged(self.nets_[node], self.view)(pixels).astype(np.float64) + offset) / temperature
@@ -166,28 +175,33 @@ class HierarchicalClassifier:
         from hierarchy.nets import store
 
         card = run.card()
-        self.run_ = run
-        self.classes_ = np.array(LEAVES)
-        self.nets_: Mapping[str, Logits] = {node: store.Lazy(run.net(node)) for node in card["nets"]}
         if not set(NODES) <= set(card["nets"]) and FLAT not in card["nets"]:
             missing = ", ".join(sorted(set(NODES) - set(card["nets"])))
             raise InputError(
                 f"run {run.name!r} is not complete: no net for {missing}; go on with train --resume"
             )
+        self.classes_ = np.array(LEAVES)
+        self.nets_: Mapping[str, Logits] = {node: store.Lazy(run.net(node)) for node in card["nets"]}
         self.calibration_ = {
             node: (np.array(value["offset"]), float(value["temperature"]))
             for node, value in card.get("calibration", {}).items()
         }
+        self._check_choices()
+        self.run_ = run
         return self
 
     def _rule(self) -> Any:
-        if self.routing not in ROUTINGS:
-            raise InputError(f"routing {self.routing!r}: allowed are {', '.join(ROUTINGS)}")
         return routing.hard if self.routing == "hard" else routing.soft
 
-    def _check_fitted(self) -> None:
+    def _check(self) -> None:
         if "run_" not in self.__dict__:
             raise NotFittedError("this HierarchicalClassifier has no nets yet: call fit, or load a run")
+        self._check_choices()
+
+    def _check_choices(self) -> None:
+        for name, value, allowed in (("routing", self.routing, ROUTINGS), ("view", self.view, VIEWS)):
+            if value not in allowed:
+                raise InputError(f"{name} {value!r}: allowed are {', '.join(allowed)}")
 
 
 def as_pixels(X: Any) -> np.ndarray:
@@ -210,7 +224,7 @@ def _with_roles(X: Any, y: Any, validation: Any) -> Faces:
         y, validation = None, (y, None)
     train = _labelled(X, y, Split.Training)
     if validation is None:
-        return replace(train, split=carve(train.label, train.split))
+        return replace(train, split=carve(train.label, X.split if isinstance(X, Faces) else train.split))
     valid = _labelled(validation[0], validation[1], Split.PublicTest)
     return Faces(
         pixels=np.concatenate([train.pixels, valid.pixels]),
@@ -226,8 +240,16 @@ def _labelled(X: Any, y: Any, role: Split) -> Faces:
     if isinstance(X, Faces):
         if (X.split == Split.PrivateTest).any():
             raise InputError(f"{X.source}: PrivateTest rows are for reporting, not for fit")
-        return replace(X, split=np.full(len(X), role, np.int8))
+        return replace(X, label=_codes(X, y), split=np.full(len(X), role, np.int8))
     pixels = as_pixels(X)
-    label = np.array([FER7.index(expression(str(name))) for name in y], np.int8)
     row = np.arange(len(pixels), dtype=np.int32)
-    return Faces(pixels, label, np.full(len(pixels), role, np.int8), row, source="fit")
+    return Faces(pixels, _codes(X, y), np.full(len(pixels), role, np.int8), row, source="fit")
+
+
+def _codes(X: Any, y: Any) -> np.ndarray:
+    """Index into FER7 of every name in `y`, int8[N]; without `y`, the Faces' own labels."""
+    if y is None and isinstance(X, Faces):
+        return X.label
+    if y is None:
+        raise InputError(f"an array of faces needs their names: allowed are {', '.join(FER7)}")
+    return np.array([FER7.index(expression(str(name))) for name in y], np.int8)

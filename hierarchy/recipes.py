@@ -7,11 +7,26 @@ says so.
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from hierarchy.errors import InputError
+
+RANGES: Final[dict[str, tuple[float, float]]] = {  # from, and below; every other number is 0 or more
+    "stages": (1, math.inf),
+    "dense": (1, math.inf),
+    "epochs": (1, math.inf),
+    "batch_size": (1, math.inf),
+    "spatial_dropout": (0, 1),
+    "dropout": (0, 1),
+    "scale": (0, 1),
+    "warm_up": (0, 1),
+    "momentum": (0, 1),
+    "label_smoothing": (0, 1),
+    "ema": (0, 1),
+}
 
 
 @dataclass(frozen=True)
@@ -194,7 +209,7 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise InputError(f"--set {setting}: write key=value, as in fit.epochs=20")
+            raise InputError(f"--set {setting!r}: write key=value, as in fit.epochs=20")
         recipe = _changed(recipe, key.strip().split("."), text.strip(), key.strip())
     return recipe
 
@@ -207,7 +222,7 @@ def _changed(part: Any, path: list[str], text: str, key: str) -> Any:
     if dataclasses.is_dataclass(current) and path[1:]:
         return replace(part, **{path[0]: _changed(current, path[1:], text, key)})
     wanted = get_type_hints(type(part))[path[0]]
-    if path[1:] or dataclasses.is_dataclass(current) or dataclasses.is_dataclass(wanted):
+    if path[1:] or _part(wanted):
         raise InputError(f"recipe key {key!r} is not a single value")
     return replace(part, **{path[0]: _value(wanted, _parsed(text), key)})
 
@@ -222,12 +237,20 @@ def _parsed(text: str) -> Any:
 def _value(wanted: Any, value: Any, key: str) -> Any:
     """`value` as the type a field wants: whole numbers serve as floats, lists as tuples."""
     if wanted is float and type(value) is int:
-        return float(value)
+        value = float(value)
     if get_origin(wanted) is tuple:
         return tuple(_value(get_args(wanted)[0], item, key) for item in _items(value))
-    if type(value) is wanted:
-        return value
-    raise InputError(f"recipe key {key!r}: {value!r} is not of type {wanted.__name__}")
+    if type(value) is not wanted:
+        raise InputError(f"recipe key {key!r}: {value!r} is not of type {wanted.__name__}")
+    low, high = RANGES.get(key.rpartition(".")[2], (0, math.inf))
+    if wanted in (int, float) and not low <= value < high:  # NaN is in no range
+        raise InputError(f"recipe key {key!r}: {value!r} is not at least {low} and below {high}")
+    return value
+
+
+def _part(wanted: Any) -> Any:
+    """The dataclass that a field of type `wanted` holds, or may hold; None where it holds a value."""
+    return next((kind for kind in (wanted, *get_args(wanted)) if dataclasses.is_dataclass(kind)), None)
 
 
 def _items(value: Any) -> Iterable[Any]:
@@ -236,14 +259,16 @@ def _items(value: Any) -> Iterable[Any]:
 
 def _build(cls: Any, values: Mapping[str, Any], source: str) -> Any:
     hints = get_type_hints(cls)
+    if not isinstance(values, Mapping):
+        raise InputError(f"{source}: {values!r} where a recipe has an object of {', '.join(hints)}")
     unknown = sorted(set(values) - set(hints))
     if unknown:
         raise InputError(f"{source}: unknown recipe key {unknown[0]!r}: allowed are {', '.join(hints)}")
     built = {}
     for key, value in values.items():
-        kinds = [kind for kind in (hints[key], *get_args(hints[key])) if dataclasses.is_dataclass(kind)]
-        if kinds and value is not None:
-            built[key] = _build(kinds[0], value, source)
+        if part := _part(hints[key]):
+            empty = value is None and type(None) in get_args(hints[key])
+            built[key] = None if empty else _build(part, value, source)
         else:
-            built[key] = value if value is None else _value(hints[key], value, key)
+            built[key] = _value(hints[key], value, key)
     return cls(**built)

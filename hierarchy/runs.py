@@ -20,6 +20,7 @@ from hierarchy.taxonomy import TREE, check_tree, tree_hash
 
 SHIPPED: Final = "first"  # the run that predict and evaluate use when none is named
 CARD: Final = "recipe.json"
+TOLD: Final = ("tree", "nets", "recipe")  # what every card tells, each as an object
 HISTORY: Final = "history.csv"
 LIBRARIES: Final = (
     "keras",
@@ -55,9 +56,10 @@ def write_atomic(path: Path, data: bytes) -> None:
         os.chmod(temporary, 0o644)  # mkstemp makes private files; a run is for everyone to read
         os.replace(temporary, path)
     except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:  # Ctrl-C leaves nothing behind either
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -119,8 +121,8 @@ class Run:
                 f"run {self.name!r} has not been trained: there are {', '.join(names()) or 'no runs yet'}"
             )
         card = read_json(self.folder / CARD)
-        if not isinstance(card, dict) or not {"tree", "nets", "recipe"} <= card.keys():
-            raise InputError(f"{self.folder / CARD}: not a run's recipe.json (needs tree, nets and recipe)")
+        if not isinstance(card, dict) or any(not isinstance(card.get(key), dict) for key in TOLD):
+            raise InputError(f"{self.folder / CARD}: not a run's recipe.json (needs {', '.join(TOLD)})")
         check_tree(card["tree"], str(self.folder))
         return card
 
@@ -162,9 +164,9 @@ def copy(source: Run, target: Run) -> None:
     """
     if target.trained:
         raise InputError(f"run {target.name!r} is there already: choose another name")
-    for path in sorted(
-        source.folder.iterdir(), key=lambda path: path.name == CARD
-    ):  # the card last: it makes a run
+    # not the folders, which hold reports on other views; the card last, since it makes a run
+    files = sorted(filter(Path.is_file, source.folder.iterdir()), key=lambda path: path.name == CARD)
+    for path in files:
         write_atomic(target.folder / path.name, path.read_bytes())
     target.amend({"run": target.name})
 
@@ -178,8 +180,8 @@ def run(name: str) -> Run:
     """The run of a name, trained or not.
 
     Raises:
-        InputError: the name could leave the results folder.
+        InputError: the name could leave the results folder, or is too long for one.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise InputError(f"run name {name!r}: allowed are letters, digits, '.', '_' and '-'")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise InputError(f"run name {name!r}: allowed are at most 100 letters, digits, '.', '_' and '-'")
     return Run(name, home() / "results" / name, home() / "logs" / name)

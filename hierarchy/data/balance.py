@@ -15,6 +15,8 @@ def oversampled(target: np.ndarray, seed: int) -> np.ndarray:
     """
     from imblearn.over_sampling import RandomOverSampler
 
-    rows = np.arange(len(target)).reshape(-1, 1)
-    chosen, _ = RandomOverSampler(random_state=seed).fit_resample(rows, target)
+    rows = np.arange(len(target))
+    if len(np.unique(target)) < 2:  # nothing to balance, which imbalanced-learn takes for a mistake
+        return rows
+    chosen, _ = RandomOverSampler(random_state=seed).fit_resample(rows.reshape(-1, 1), target)
     return np.asarray(chosen).ravel()

@@ -52,7 +52,7 @@ class Augment(keras.layers.Layer):
         down = self._uniform(image, -s.shift, s.shift) * SIDE
         right = self._uniform(image, -s.shift, s.shift) * SIDE
         centre = (SIDE - 1) / 2
-        grid = np.arange(SIDE, dtype="float32") - centre
+        grid = ops.arange(SIDE, dtype="float32") - centre
         y, x = grid[None, :, None], grid[None, None, :] * mirror
         rows = scale * (ops.cos(angle) * y + ops.sin(angle) * x) + centre + down
         columns = scale * (ops.cos(angle) * x - ops.sin(angle) * y) + centre + right
@@ -76,7 +76,7 @@ class Augment(keras.layers.Layer):
         height, width = ops.sqrt(area * aspect), ops.sqrt(area / aspect)
         top = self._uniform(image, 0.0, 1.0) * (SIDE - height)
         left = self._uniform(image, 0.0, 1.0) * (SIDE - width)
-        grid = np.arange(SIDE, dtype="float32")
+        grid = ops.arange(SIDE, dtype="float32")
         y, x = grid[None, :, None], grid[None, None, :]
         inside = (y >= top) & (y < top + height) & (x >= left) & (x < left + width)
         chosen = self._uniform(image, 0.0, 1.0) < self.strengths.erasing

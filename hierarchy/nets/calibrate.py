@@ -51,4 +51,4 @@ def temperature(logits: np.ndarray, target: np.ndarray) -> float:
 def _offset(train: Faces, node: str) -> np.ndarray:
     """Log frequencies of a node's classes among the faces it trains on."""
     counts = np.bincount(train.for_node(node).target(node), minlength=len(classes_of(node)))
-    return np.log(counts / counts.sum())
+    return np.log(np.maximum(counts, 1) / counts.sum())

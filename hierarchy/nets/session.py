@@ -59,6 +59,8 @@ def run(
     from hierarchy.nets import calibrate, train
 
     nodes = train.chosen(node)
+    if not train.tensorboard_works():
+        say("TensorBoard events are written on the TensorFlow backend only; history.csv holds the same figures")
     if deterministic:
         backend.make_deterministic()
     say(f"training {', '.join(train.order(nodes, chosen))} with recipe {chosen.name} on {faces.source}")

@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import h5py
 import keras
@@ -26,7 +26,7 @@ def to_bytes(net: keras.Model) -> bytes:
         out = io.BytesIO()
         with zipfile.ZipFile(path) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
             for name in source.namelist():
-                # nothing of the day it was written, so that the same weights give the same bytes
+                # the same weights give the same bytes, whenever and wherever they are written
                 target.writestr(zipfile.ZipInfo(name), CHANGES.get(name, bytes)(source.read(name)))
     return out.getvalue()
 
@@ -93,10 +93,17 @@ def _copy(path: str, item: h5py.Group | h5py.Dataset, target: h5py.File) -> None
         target[path].attrs[key] = value
 
 
-def _undated(metadata: bytes) -> bytes:
-    return json.dumps(
-        {key: value for key, value in json.loads(metadata).items() if key != "date_saved"}
-    ).encode()
+def _without(key: str) -> Callable[[bytes], bytes]:
+    """JSON without a key, at any depth: the day of writing, addresses in memory."""
+
+    def kept(part: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in part.items() if name != key}
+
+    return lambda text: json.dumps(json.loads(text, object_hook=kept)).encode()
 
 
-CHANGES: Final[dict[str, Callable[[bytes], bytes]]] = {"model.weights.h5": _halved, "metadata.json": _undated}
+CHANGES: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "model.weights.h5": _halved,
+    "metadata.json": _without("date_saved"),
+    "config.json": _without("shared_object_id"),
+}

@@ -108,6 +108,7 @@ def fit_node(
         if here.epoch < task.fit.epochs and not journal.exhausted:
             trainee.fit(
                 batches,
+                shuffle=False,  # the batches are in the order that the seed gives
                 epochs=task.fit.epochs,
                 initial_epoch=here.epoch,
                 validation_data=(valid.pixels, one_hot(valid.target(task.node), task.node)),
@@ -191,18 +192,21 @@ def _schedule(fit: Fit, steps: int) -> Any:
 def _class_weights(batches: Batches) -> dict[int, float]:
     """Inverse frequency, scaled to a mean of one over the faces."""
     counts = np.bincount(batches.target)
-    return {code: len(batches.target) / (len(counts) * count) for code, count in enumerate(counts)}
+    return {code: len(batches.target) / (len(counts) * count) for code, count in enumerate(counts) if count}
 
 
 def _callbacks(task: Task, batches: Batches, journal: Journal) -> list[keras.callbacks.Callback]:
     """Raw weights are kept first, then the averaged ones swapped in, which the journal judges."""
     swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if task.fit.ema else []
-    events = []
-    if keras.backend.backend() == "tensorflow":
-        folder = task.run.log / task.node / "events"
-        events = [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
+    folder = str(task.run.log / task.node / "events")
+    events = [keras.callbacks.TensorBoard(folder, write_graph=False)] if tensorboard_works() else []
     progress = Progress(task.node, task.fit)
     return [Restart(batches, task.seed), RawWeights(task.run, task.node), *swap, progress, journal, *events]
+
+
+def tensorboard_works() -> bool:
+    """Whether Keras can write TensorBoard events on this backend."""
+    return keras.backend.backend() == "tensorflow"
 
 
 def _store(task: Task, net: keras.Model, journal: Journal, finished: bool, identity: dict[str, Any]) -> None:

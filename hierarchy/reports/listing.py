@@ -64,7 +64,8 @@ def as_csv(target: Path) -> Show:
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(answer.as_row() for answer in found)
-        runs.write_atomic(target, text.getvalue().encode())
+        # a file's name may hold bytes that are no text
+        runs.write_atomic(target, text.getvalue().encode(errors="surrogateescape"))
         print(target)
 
     return show

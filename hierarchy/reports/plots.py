@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hierarchy.data.faces import Split
+from hierarchy.data.faces import SKETCH, Split
 from hierarchy.metrics import BINS
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, leaf_slice
 
@@ -162,7 +162,7 @@ def subject(scores: Mapping[str, Any]) -> str:
 
 def drawn(scores: Mapping[str, Any]) -> bool:
     """Whether the scored faces are the built-in drawings."""
-    return bool(scores["dataset"] == "sketch")
+    return bool(scores["dataset"] == SKETCH)
 
 
 def _part_branches(axes: "Axes") -> None:
@@ -204,7 +204,7 @@ def _figure(
 
     figure = Figure(figsize=size, layout="constrained")
     about = "" if scores is None else f"{subject(scores)}, n = {scores['n']:,}, {CLASSES}"
-    lines = [title, *textwrap.wrap(about, int(11 * size[0]))]  # eleven letters an inch
+    lines = [title, *textwrap.wrap(about, int(11.5 * size[0]))]  # letters an inch
     figure.suptitle("\n".join(lines), fontsize=11.5, color=ALARM if scores and drawn(scores) else INK)
     panels = figure.subplots(rows, columns, squeeze=False, height_ratios=heights).ravel().tolist()
     for axes in panels:

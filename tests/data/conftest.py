@@ -1,20 +1,12 @@
-"""What the data room's tests share: their own cache, and random faces of any size."""
+"""What the data room's tests share: random faces of any size."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hierarchy.data.faces import Faces, Split
 from hierarchy.taxonomy import FER7
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("FER2013_CACHE", str(folder))
-    return folder
 
 
 @pytest.fixture

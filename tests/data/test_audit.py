@@ -1,6 +1,5 @@
 """The audit finds what was put into a small set, counts it once, and holds FER-2013's published figures."""
 
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -127,15 +126,11 @@ def test_published_counts_sum_to_the_published_splits() -> None:
 
 
 @pytest.fixture(scope="module")
-def real() -> Audit:
-    folder = os.environ.get("FER2013_DIR")
-    if not folder:
-        pytest.skip("FER2013_DIR is not set: no real data")
-    from hierarchy.data import layouts
-
-    return audit(layouts.read(folder))
+def real(fer2013: Faces) -> Audit:
+    return audit(fer2013)
 
 
+@pytest.mark.real_data
 def test_fer2013_is_as_known(real: Audit) -> None:
     assert "All as published for FER-2013" in as_table(real)
     assert real.has("blank").sum() == 12
@@ -145,6 +140,7 @@ def test_fer2013_is_as_known(real: Audit) -> None:
         assert real.has("not a face").sum() == 177
 
 
+@pytest.mark.real_data
 def test_fer2013_leaks_as_known(real: Audit) -> None:
     trained = real.faces.label != FER7.index("disgust")
     counts = {}

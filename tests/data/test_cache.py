@@ -51,17 +51,17 @@ def test_an_added_source_is_parsed_anew(source, tmp_path, random_faces):
 @pytest.mark.parametrize(
     "damage", [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"PK" * 99]
 )
-def test_a_damaged_cache_is_replaced(source, random_faces, own_cache, damage):
+def test_a_damaged_cache_is_replaced(source, random_faces, own_home, damage):
     cache.through([source], lambda: random_faces(3))
-    (file,) = own_cache.iterdir()
+    (file,) = (own_home / "cache").iterdir()
     file.write_bytes(damage(file.read_bytes()))
     assert len(cache.through([source], lambda: random_faces(5))) == 5
     assert len(cache.through([source], never)) == 5
 
 
-def test_a_flipped_pixel_in_the_cache_is_noticed(source, random_faces, own_cache):
+def test_a_flipped_pixel_in_the_cache_is_noticed(source, random_faces, own_home):
     cache.through([source], lambda: random_faces(3))
-    (file,) = own_cache.iterdir()
+    (file,) = (own_home / "cache").iterdir()
     data = bytearray(file.read_bytes())
     data[3000] ^= 1
     file.write_bytes(bytes(data))
@@ -73,9 +73,9 @@ def test_a_cache_that_cannot_be_written_is_no_error(source, random_faces, tmp_pa
     assert len(cache.through([source], lambda: random_faces(3))) == 3
 
 
-def test_nothing_but_whole_files_is_left(source, random_faces, own_cache):
+def test_nothing_but_whole_files_is_left(source, random_faces, own_home):
     cache.through([source], lambda: random_faces(3))
-    assert [file.suffix for file in own_cache.iterdir()] == [".npz"]
+    assert [file.suffix for file in (own_home / "cache").iterdir()] == [".npz"]
 
 
 def test_the_folder_is_data_cache_unless_told(monkeypatch, tmp_path):

@@ -1,14 +1,11 @@
 """FER+ votes: read, joined by row, and added up by the paper's rules."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from hierarchy.data import ferplus, layouts
+from hierarchy.data import ferplus
 from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FER7, FERPLUS8
@@ -147,9 +144,9 @@ def test_plurality(row, name):
     assert ferplus.plurality(row).tolist() == [-1 if name is None else FER7.index(name)]
 
 
-@pytest.mark.skipif("FER2013_DIR" not in os.environ, reason="FER2013_DIR does not point at FER-2013 and FER+")
-def test_published_count_of_pluralities():
-    faces = layouts.read(Path(os.environ["FER2013_DIR"])).of(Split.PrivateTest)
+@pytest.mark.real_data
+def test_published_count_of_pluralities(fer2013):
+    faces = fer2013.of(Split.PrivateTest)
     code = ferplus.plurality(faces.votes)
     assert (code >= 0).sum() == 3328
     assert ((code >= 0) & (faces.target("flat") >= 0)).sum() == 3300

@@ -194,12 +194,11 @@ def test_a_csv_needs_numpy_alone(tmp_path, random_faces):
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "3\n"
 
 
-@pytest.mark.skipif("FER2013_DIR" not in os.environ, reason="FER2013_DIR does not point at FER-2013 and FER+")
-def test_fer2013_itself():
-    faces = layouts.read(os.environ["FER2013_DIR"])
-    assert [(faces.split == split).sum() for split in Split] == [28709, 3589, 3589]
-    assert sum(faces.counts()["PrivateTest"].values()) - faces.counts()["PrivateTest"]["disgust"] == 3534
+@pytest.mark.real_data
+def test_fer2013_itself(fer2013):
+    assert [(fer2013.split == split).sum() for split in Split] == [28709, 3589, 3589]
+    assert sum(fer2013.counts()["PrivateTest"].values()) - fer2013.counts()["PrivateTest"]["disgust"] == 3534
     start = time.perf_counter()
     again = layouts.read(os.environ["FER2013_DIR"])
     assert time.perf_counter() - start < 2, "the cache is for speed: 0.2 s, ten times that on a busy machine"
-    assert same(faces, again) and np.array_equal(faces.votes, again.votes)
+    assert same(fer2013, again) and np.array_equal(fer2013.votes, again.votes)

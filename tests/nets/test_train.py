@@ -18,8 +18,10 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import layouts
 from hierarchy.data.faces import Split
 from hierarchy.data.sketch import sketch_faces
-from hierarchy.nets import train
-from hierarchy.taxonomy import FLAT, LEAVES
+from hierarchy.errors import InputError
+from hierarchy.nets import train, vgg
+from hierarchy.nets.batches import Batches
+from hierarchy.taxonomy import FLAT, LEAVES, NODES
 
 DOOR = Path(__file__).parents[2] / "tf_model.py"
 EPOCHS = 8
@@ -128,3 +130,60 @@ def test_a_small_hierarchy_learns_the_sketches():
     assert classifier.set_params(routing="hard").score(unseen) >= 0.90
     assert set(classifier.predict(unseen)) == set(LEAVES)
     np.testing.assert_allclose(classifier.predict_proba(unseen).sum(axis=1), 1)
+
+
+def compiled(**changes):
+    recipe = recipes.sketch()
+    fit = replace(recipe.fit, **changes)
+    task = train.Task(FLAT, recipe, fit, 0, runs.run("none"))
+    return train._compiled(vgg.build(FLAT, recipes.Net(stages=((4,),)), fit.l2), task, steps=100)
+
+
+def rates(trainee, steps):
+    schedule = trainee.optimizer._learning_rate
+    return [float(schedule(step)) for step in steps]
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero():
+    start, peak, middle, end = rates(compiled(epochs=10, learning_rate=0.5, warm_up=0.2), (0, 200, 600, 1000))
+    assert start == pytest.approx(0.5 / 25) and peak == pytest.approx(0.5)
+    assert middle == pytest.approx(0.25) and end == pytest.approx(0, abs=1e-6)
+
+
+def test_weight_decay_shrinks_kernels_and_nothing_else():
+    trainee = compiled(weight_decay=0.01, constant=True, learning_rate=0.1)
+    before = [variable.numpy().copy() for variable in trainee.trainable_variables]
+    still = [np.zeros_like(value) for value in before]
+    trainee.optimizer.apply(still, trainee.trainable_variables)
+    for variable, value in zip(trainee.trainable_variables, before, strict=True):
+        # coupled SGD with momentum m takes rate * decay / (1 - m) of a weight in the long run
+        shrunk = value * (1 - 0.1 * 0.01 / (1 - 0.9)) if variable.name == "kernel" else value
+        np.testing.assert_allclose(variable.numpy(), shrunk, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"loss": "focal"}, {"optimizer": "adam"}, {"l2": 0.1}, {"clip_norm": 1.0}, {"class_weights": True}],
+)
+def test_every_option_gives_a_step_that_changes_the_weights(changes):
+    trainee = compiled(oversample=False, **changes)
+    faces = sketch_faces(80).for_node(FLAT)
+    batches = Batches(faces, FLAT, recipes.Fit(batch_size=32), recipes.Augment(), seed=0)
+    weights = train._class_weights(batches) if changes.get("class_weights") else None
+    if weights is not None:
+        assert np.average(list(weights.values()), weights=np.bincount(batches.target)) == pytest.approx(1)
+    before = trainee.get_weights()
+    losses = trainee.fit(batches, verbose=0, class_weight=weights).history["loss"]
+    assert np.isfinite(losses).all()
+    assert any((new != old).any() for new, old in zip(trainee.get_weights(), before, strict=True))
+
+
+@pytest.mark.parametrize("changes", [{"loss": "hinge"}, {"optimizer": "lion"}])
+def test_unknown_options_are_refused(changes):
+    with pytest.raises(InputError, match="allowed are"):
+        compiled(**changes)
+
+
+def test_the_flat_net_is_trained_first_where_the_others_start_from_it():
+    assert train.order(NODES, recipes.sketch()) == [FLAT, *NODES]
+    assert train.order(("positive",), recipes.earlier()) == ["positive"]

@@ -1,0 +1,93 @@
+"""The shipped run holds what it promises: golden logits anywhere, every score on the real faces."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hierarchy import metrics, runs
+from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.data import audit
+from hierarchy.data.faces import Split
+from hierarchy.reports import evaluation
+from hierarchy.routing import Predictions
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "results" / runs.SHIPPED
+ONE_TENTH = 0.001  # of a point: three of 3,534 faces may tip over on another processor
+PARTS = ("leak_free", "leak_free_near")
+LARGEST, ALL = 16_000_000, 32_000_000  # bytes: a net's file, the default set
+
+
+@pytest.fixture
+def shipped(own_home):
+    """A copy of the shipped run in the test's own home."""
+    shutil.copytree(FOLDER, own_home / "results" / runs.SHIPPED)
+    return runs.run(runs.SHIPPED)
+
+
+def test_golden_logits(shipped):
+    with np.load(ROOT / "tests" / "golden" / "golden.npz") as golden:
+        classifier = HierarchicalClassifier.load()
+        assert set(golden.files) == {"pixels", *classifier.nets_}
+        for node in classifier.nets_:
+            np.testing.assert_allclose(classifier.logits(node, golden["pixels"]), golden[node], atol=1e-3)
+
+
+def test_the_weights_are_small_enough_to_ship():
+    sizes = [path.stat().st_size for path in FOLDER.glob("*.keras")]
+    assert sizes and max(sizes) < LARGEST and sum(sizes) <= ALL
+
+
+def test_the_readme_quotes_the_report():
+    readme = (ROOT / "README.md").read_text()
+    quoted = readme.split(f"<!-- lines of results/{runs.SHIPPED}/REPORT.md -->")[1].split("<!-- end -->")[0]
+    report = (FOLDER / "REPORT.md").read_text().splitlines()
+    lines = [line for line in quoted.splitlines() if line.strip()]
+    assert len(lines) > 5
+    assert [line for line in lines if line not in report] == []
+
+
+@pytest.mark.real_data
+def test_the_committed_predictions_give_the_committed_scores(fer2013):
+    test = fer2013.of(Split.PrivateTest)
+    recorded = json.loads((FOLDER / "scores.json").read_text())
+    with np.load(FOLDER / "predictions.npz") as kept:
+        np.testing.assert_array_equal(kept["row"], test.row)
+        rows = fer2013.split == Split.PrivateTest
+        leaks = metrics.Leaks(audit.twins(fer2013)[rows], audit.near_twins(fer2013)[rows])
+        floor = recorded["abstain"]["min_confidence"]
+        predictions = Predictions(kept["branch"], kept["leaf"])
+        scores = metrics.score(predictions, test, flat=kept["flat"], leaks=leaks, min_confidence=floor)
+    assert (scores["n"], scores["leak_free"]["n"]) == (3534, 3262)
+    differ(scores, recorded, 1e-9)
+
+
+@pytest.mark.real_data
+def test_the_weights_score_on_real_faces_what_is_recorded(shipped, fer2013):
+    recorded = runs.read_json(shipped.folder / "scores.json")
+    floor = recorded["abstain"]["min_confidence"]
+    evaluation.evaluate(runs.SHIPPED, None, split="PrivateTest", view="single", floor=floor)
+    scores = runs.read_json(shipped.folder / "scores.json")
+    for noisy in ("confusion", "reliability", "soft_against_flat", "abstain"):  # counts, not shares
+        for part in (recorded, scores, *(box[key] for box in (recorded, scores) for key in PARTS)):
+            part.pop(noisy, None)
+    differ(scores, recorded, ONE_TENTH)
+
+
+def differ(now, then, tolerance, where="scores"):
+    """Fail where a score has left what is recorded; what is not a share must be equal."""
+    if isinstance(now, dict):
+        for key, value in now.items():
+            differ(value, then[key], tolerance, f"{where}.{key}")
+    elif isinstance(now, float):
+        wide = 5 if "per_class" in where else 1  # a class has a few hundred faces
+        assert now == pytest.approx(then, abs=wide * tolerance), where
+    elif isinstance(now, list):
+        assert len(now) == len(then), where
+        for index, value in enumerate(now):
+            differ(value, then[index], tolerance, f"{where}[{index}]")
+    else:
+        assert now == then, where

@@ -1,0 +1,406 @@
+"""The door: exit code 0 or 2, results on stdout, one line and no traceback on stderr for a user's mistake."""
+
+import csv
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tf_model
+from hierarchy import runs
+from hierarchy.answers import COLUMNS
+from hierarchy.data import download, layouts, sources
+from hierarchy.data.faces import Split
+from hierarchy.data.sketch import sketch_faces
+from hierarchy.errors import InputError
+from hierarchy.recipes import RECIPES
+from hierarchy.taxonomy import BRANCHES, LEAVES, TREE, branch_of, describe
+
+DOOR = Path(tf_model.__file__)
+SLOW = ("tensorflow", "keras", "torch", "jax", "pandas", "sklearn", "imblearn", "matplotlib", "scipy")
+
+
+class Said(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+Door = Callable[..., Said]
+
+
+@pytest.fixture
+def door(monkeypatch, capsys) -> Door:
+    def command(*words: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["tf_model.py", *map(str, words)])
+        code = tf_model.main()
+        return Said(code, *capsys.readouterr())
+
+    return command
+
+
+@pytest.fixture
+def pictures(tmp_path, few_sketches) -> list[Path]:
+    """Two ready crops and one colour photograph of another size."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    files = [folder / name for name in ("a.png", "b.png", "c.jpg")]
+    for file, pixels in zip(files, few_sketches.pixels, strict=False):
+        picture = Image.fromarray(pixels)
+        (picture.convert("RGB").resize((100, 60)) if file.suffix == ".jpg" else picture).save(file)
+    return files
+
+
+@pytest.fixture
+def foreign(tmp_path) -> Path:
+    """A data set that no run was trained on."""
+    return layouts.export(sketch_faces(30, seed=1), tmp_path / "foreign", "csv")
+
+
+def refused(said: Said, *parts: str) -> None:
+    """One line of error that has all parts in it, and nothing else."""
+    assert said.code == 2 and said.out == ""
+    assert said.err.startswith("error: ") and said.err.endswith("\n") and said.err.count("\n") == 1
+    for part in parts:
+        assert part in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ("--bogus", "No such option: --bogus"),
+        ("paint", "No such command 'paint'"),
+        ("data", "Missing command"),
+        ("data paint", "No such command 'paint'"),
+        ("predict", "Missing argument"),
+        ("predict a.png --colour", "No such option: --colour"),
+        ("predict a.png --min-confidence 2", "--min-confidence"),
+        ("predict a.png --run", "--run"),
+        ("evaluate now", "unexpected extra argument"),
+        ("train --set", "--set"),
+        ("train --seed -1", "--seed"),
+        ("train --seed x", "--seed"),
+        ("data export", "Missing argument"),
+    ],
+)
+def test_a_wrong_word_is_one_line(door, words, part):
+    refused(door(*words.split()), part, "--help says what there is")
+
+
+def test_no_word_at_all_is_a_call_for_help(door):
+    for words in ((), ("--help",)):
+        said = door(*words)
+        assert said.code == 0 and said.err == ""
+        assert all(command in said.out for command in ("train", "predict", "evaluate", "data"))
+
+
+def test_the_lists(door, tiny_run):
+    recipes = door("train", "--recipe", "list")
+    assert recipes.code == 0 and [line.split()[0] for line in recipes.out.splitlines()] == list(RECIPES)
+    assert door("evaluate", "--run", "list") == (0, "tiny\n", "")
+    written = door("data", "export", "x", "--layout", "list")
+    assert written == (0, "csv\nicml\nparquet\nfolders\nferplus\n", "")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"hello, this is text\n", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_is_refused_by_name(door, tiny_run, tmp_path, content):
+    path = tmp_path / "picture.png"
+    if content is not None:
+        path.write_bytes(content)
+    refused(door("predict", path, "--run", "tiny"), f"{path}: ", "allowed are")
+
+
+def test_a_folder_without_pictures_is_refused(door, tiny_run, tmp_path):
+    (tmp_path / "notes.txt").touch()
+    refused(door("predict", tmp_path, "--run", "tiny"), f"{tmp_path}: no picture in this folder")
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        ("--run nope", ["'nope' has not been trained: there are tiny"]),
+        ("--run ../tiny", ["run name '../tiny'"]),
+        (f"--run {'x' * 300}", ["at most 100 letters"]),
+        ("", ["'first' has not been trained"]),
+        ("--run tiny --routing firm", ["routing 'firm': allowed are soft, hard"]),
+        ("--run tiny --view both", ["view 'both': allowed are single, flip, ten-crop"]),
+    ],
+)
+def test_predict_refuses(door, tiny_run, pictures, words, parts):
+    refused(door("predict", pictures[0], *words.split()), *parts)
+
+
+def test_weights_with_a_flipped_byte_are_refused(door, tiny_run, pictures):
+    file = tiny_run.net("positive")
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    refused(door("predict", pictures[0], "--run", "tiny"), f"{file}: damaged")
+    refused(door("evaluate", "--run", "tiny"), f"{file}: damaged")
+
+
+def test_weights_of_another_tree_are_refused_with_both_trees(door, tiny_run, pictures):
+    other = {branch: list(reversed(leaves)) for branch, leaves in TREE.items()}
+    runs.write_json(tiny_run.folder / runs.CARD, tiny_run.card() | {"tree": other})
+    for words in (("predict", pictures[0]), ("evaluate",)):
+        refused(door(*words, "--run", "tiny"), str(tiny_run.folder), describe(other), describe())
+
+
+def test_json_is_an_object_a_line(door, tiny_run, pictures):
+    said = door("predict", pictures[0].parent, "--run", "tiny", "--json")
+    answers = [json.loads(line) for line in said.out.splitlines()]
+    assert said.code == 0 and said.err == ""
+    assert [answer["path"] for answer in answers] == list(map(str, pictures))
+    assert [answer["face"] for answer in answers] == [[0, 0, 48, 48], [0, 0, 48, 48], [0, 0, 100, 60]]
+    for answer in answers:
+        assert list(answer) == ["path", "face", "branch", "label", "confidence", "probabilities"]
+        shares = answer["probabilities"]
+        assert list(shares) == list(LEAVES) and abs(sum(shares.values()) - 1) < 1e-9
+        assert answer["label"] == max(shares, key=shares.get)
+        assert answer["branch"] == branch_of(answer["label"])
+        assert answer["confidence"] == shares[answer["label"]]
+
+
+def test_json_stopped_at_the_branch_has_no_label(door, tiny_run, pictures):
+    said = door("predict", pictures[0], "--run", "tiny", "--json", "--min-confidence", 1)
+    answer = json.loads(said.out)
+    weight = {name: sum(answer["probabilities"][leaf] for leaf in TREE[name]) for name in BRANCHES}
+    assert said.code == 0 and answer["label"] is None
+    assert answer["branch"] == max(weight, key=weight.get)
+    assert answer["confidence"] == pytest.approx(weight[answer["branch"]], abs=1e-12)
+
+
+def test_hard_routing_stays_in_the_likelier_branch(door, tiny_run, pictures):
+    said = door("predict", *pictures, "--run", "tiny", "--json", "--routing", "hard", "--view", "ten-crop")
+    for answer in map(json.loads, said.out.splitlines()):
+        shares = answer["probabilities"]
+        assert answer["branch"] == max(BRANCHES, key=lambda name: sum(shares[leaf] for leaf in TREE[name]))
+        assert answer["label"] == max(TREE[answer["branch"]], key=shares.get)
+    assert said.code == 0 and said.out.count("\n") == len(pictures)
+
+
+def test_csv_is_a_whole_file(door, tiny_run, pictures, tmp_path):
+    target = tmp_path / "new" / "answers.csv"
+    assert door("predict", *pictures, "--run", "tiny", "--csv", target) == (0, f"{target}\n", "")
+    with target.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS and [row["path"] for row in rows] == list(map(str, pictures))
+    for row in rows:
+        assert row["label"] in TREE[row["branch"]]
+        assert abs(sum(float(row[leaf]) for leaf in LEAVES) - 1) < 1e-9
+
+
+def test_csv_that_cannot_be_written_is_refused(door, tiny_run, pictures):
+    refused(
+        door("predict", pictures[0], "--run", "tiny", "--csv", pictures[1] / "x.csv"), "cannot be written"
+    )
+
+
+def test_a_bad_picture_among_many_is_reported_and_the_others_answered(door, tiny_run, pictures, tmp_path):
+    bad = pictures[0].with_name("aa.png")
+    bad.write_bytes(pictures[0].read_bytes()[:60])
+    missing = tmp_path / "missing.png"
+    said = door("predict", missing, pictures[0].parent, "--run", "tiny")
+    assert said.code == 2
+    assert [line.split("  ")[0] for line in said.out.splitlines()] == list(map(str, pictures))
+    errors = said.err.splitlines()
+    assert len(errors) == 2 and all(line.startswith("error: ") for line in errors)
+    assert any(str(bad) in line for line in errors) and any(str(missing) in line for line in errors)
+
+
+def test_a_file_may_have_a_name_that_is_no_text(door, tiny_run, pictures, tmp_path):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")
+    shutil.copy(pictures[0], name)
+    target = tmp_path / "answers.csv"
+    assert json.loads(door("predict", name, "--run", "tiny", "--json").out)["path"] == name
+    assert door("predict", name, "--run", "tiny", "--csv", target).code == 0
+    assert b"/\xff.png," in target.read_bytes()
+
+
+def test_evaluate_writes_the_report_and_keeps_foreign_faces_off_it(door, tiny_run, foreign):
+    said = door("evaluate", "--run", "tiny")
+    assert said.code == 0 and said.err == ""
+    assert "SKETCH" in said.out and "six of seven classes" in said.out
+    assert said.out.splitlines()[-1] == str(tiny_run.folder / "REPORT.md")
+    before = {file.name: file.read_bytes() for file in tiny_run.folder.iterdir()}
+    assert {"scores.json", "REPORT.md", "predictions.npz"} <= before.keys()
+    refused(door("evaluate", "--run", "tiny", "--data", foreign), "not the faces of run 'tiny'", "--out DIR")
+    assert {file.name: file.read_bytes() for file in tiny_run.folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        ("--run nope", ["'nope' has not been trained"]),
+        ("--run tiny --split Training", ["split 'Training': allowed are PublicTest, PrivateTest"]),
+        ("--run tiny --view both", ["view 'both': allowed are single"]),
+        ("--run tiny --data /nowhere/at/all", ["/nowhere/at/all: no such file or folder"]),
+    ],
+)
+def test_evaluate_refuses(door, tiny_run, words, parts):
+    refused(door("evaluate", *words.split()), *parts)
+
+
+def test_faces_without_the_split_are_refused(door, tiny_run, tmp_path):
+    faces = sketch_faces(20)
+    faces.split[:] = 0
+    place = layouts.export(faces, tmp_path / "unsplit", "csv")
+    refused(
+        door("evaluate", "--run", "tiny", "--data", place, "--out", tmp_path / "out"),
+        "fer2013.csv: no face in split PrivateTest",
+    )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def read_only(monkeypatch, own_home) -> None:
+    """No file can be made in results/ and logs/, as on a read-only disk (root may write anywhere else)."""
+    make = runs.tempfile.mkstemp
+
+    def refuse(**options):
+        if own_home in Path(options["dir"]).parents:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return make(**options)
+
+    monkeypatch.setattr(runs.tempfile, "mkstemp", refuse)
+
+
+def test_read_only_results_are_one_line(door, tiny_run, read_only):
+    before = sorted(file.name for file in tiny_run.folder.iterdir())
+    refused(door("evaluate", "--run", "tiny"), "results/tiny/", "cannot be written (Read-only file system)")
+    assert sorted(file.name for file in tiny_run.folder.iterdir()) == before
+    refused(door("train", "--data", "sketch", "--run", "new"), "logs/new/", "Read-only file system")
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        ("--recipe quick", ["unknown recipe 'quick': allowed are sketch"]),
+        ("--set fit.epoch=1", ["unknown recipe key 'fit.epoch': allowed here are epochs"]),
+        ("--set fit.epochs", ["write key=value"]),
+        ("--set fit.epochs=many", ["'many' is not of type int"]),
+        ("--set fit.batch_size=0", ["not at least 1"]),
+        ("--run a/b", ["run name 'a/b'"]),
+    ],
+)
+def test_train_refuses_and_begins_nothing(door, own_home, monkeypatch, words, parts):
+    monkeypatch.setattr(sources, "SKETCHES", 20)
+    refused(door("train", "--data", "sketch", *words.split()), *parts)
+    assert not list(own_home.iterdir())
+
+
+def test_an_unknown_node_is_refused(door, monkeypatch):
+    monkeypatch.setattr(sources, "SKETCHES", 20)
+    refused(door("train", "--data", "sketch", "--node", "sideways"), "unknown node 'sideways': allowed are")
+
+
+def test_a_run_is_not_trained_over(door, tiny_run):
+    refused(door("train", "--data", "sketch", "--run", "tiny"), "'tiny' is there already", "--resume")
+
+
+def test_data_check_writes_every_finding(door, foreign, own_home):
+    said = door("data", "check", "--data", foreign)
+    target = own_home / "logs" / "data-check.csv"
+    assert said.code == 0 and said.err == "" and "| Training |" in said.out
+    assert said.out.splitlines()[-1].endswith(str(target)) and target.is_file()
+
+
+@pytest.mark.parametrize("words", ["check", "export x --layout csv"])
+def test_without_data_there_is_nothing_to_check_or_export(door, words):
+    refused(door("data", *words.split()), "no data: give --data PATH, set $FER2013_DIR")
+
+
+def test_export_fills_a_new_folder_and_no_other(door, foreign, tmp_path):
+    target = tmp_path / "exported"
+    assert door("data", "export", target, "--layout", "icml", "--data", foreign) == (0, f"{target}\n", "")
+    assert np.array_equal(layouts.read(target).pixels, layouts.read(foreign).pixels)
+    refused(door("data", "export", target, "--layout", "csv", "--data", foreign), f"{target}: already there")
+    other = tmp_path / "other"
+    refused(door("data", "export", other, "--layout", "tape", "--data", foreign), "unknown layout 'tape'")
+    assert not other.exists() and os.listdir(target) == ["icml_face_data.csv"]
+
+
+def test_export_replaces_the_ferplus_script(door, foreign, tmp_path):
+    faces = layouts.read(foreign)
+    votes = tmp_path / "fer2013new.csv"
+    header = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+    rows = [f"{Split(split).name},fer{row}.png,9,0,0,0,1,0,0,0,0,0" for row, split in enumerate(faces.split)]
+    votes.write_text("\n".join([header, *rows]) + "\n")
+    words = ("data", "export", tmp_path / "fer+", "--layout", "ferplus", "--data", foreign)
+    refused(door(*words), "layout ferplus needs fer2013new.csv")
+    assert door(*words, "--ferplus", votes).code == 0
+    assert sum(1 for _ in (tmp_path / "fer+").rglob("*.png")) == len(faces)
+
+
+def test_a_damaged_data_set_is_refused_with_its_line(door, foreign):
+    file = foreign / "fer2013.csv"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:4], lines[4].replace(" ", " x", 1), *lines[5:]]))
+    refused(door("data", "check", "--data", foreign), f"{file}: line 5: pixel")
+
+
+def test_data_get_says_where_or_why_not(door, own_home, monkeypatch):
+    monkeypatch.setattr(download, "get", lambda target: target)
+    assert door("data", "get") == (0, f"{own_home / 'data'}\n", "")
+
+    def offline(target):
+        raise InputError(f"{target}: no connection")
+
+    monkeypatch.setattr(download, "get", offline)
+    refused(door("data", "get"), "no connection")
+
+
+def test_ctrl_c_is_no_fault(door, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(download, "get", interrupt)
+    said = door("data", "get")
+    assert said.code == 130 and "Traceback" not in said.err
+
+
+def python(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        check=False,
+    )
+
+
+def test_a_process_of_its_own_answers_and_is_quiet(tiny_run, pictures):
+    done = python(DOOR, "predict", *pictures, "--run", "tiny", "--json")
+    assert done.returncode == 0 and done.stderr == ""
+    assert [json.loads(line)["path"] for line in done.stdout.splitlines()] == list(map(str, pictures))
+
+
+def test_a_process_of_its_own_refuses_in_one_line():
+    done = python(DOOR, "predict", "nowhere.png", "--no-such-flag")
+    refused(Said(done.returncode, done.stdout, done.stderr), "No such option: --no-such-flag")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "import hierarchy",
+        "import hierarchy.classifier, hierarchy.reports.listing, hierarchy.data.layouts",
+        f"import runpy; sys.argv = ['tf_model.py', '--help']; runpy.run_path({str(DOOR)!r})['main']()",
+        f"import runpy; sys.argv = ['tf_model.py', 'predict', 'no']; runpy.run_path({str(DOOR)!r})['main']()",
+    ],
+)
+def test_a_start_is_cheap(start):
+    code = f"import sys; {start}; print('loaded:', *(set(sys.modules) & set({SLOW!r})))"
+    done = python("-c", code, PYTHONPATH=str(DOOR.parent))
+    assert done.stdout.splitlines()[-1] == "loaded:", done.stderr
