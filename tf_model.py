@@ -38,7 +38,7 @@ def train(
     ] = None,
     node: Annotated[str, typer.Option("--node", help="all, router, flat, or a branch.")] = "all",
     run: Annotated[str | None, typer.Option("--run", help="Name of the run. Default: the recipe's.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Default: 0.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Same bits for the same seed.")

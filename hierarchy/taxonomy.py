@@ -54,6 +54,19 @@ def classes_of(node: str) -> tuple[str, ...]:
     raise InputError(f"unknown node {node!r}: allowed are {', '.join((*NODES, FLAT))}")
 
 
+def nodes_named(name: str) -> tuple[str, ...]:
+    """The nodes that a name stands for: `all` for the whole tree, else the node itself.
+
+    Raises:
+        InputError: there is no such node.
+    """
+    if name == "all":
+        return NODES
+    if name not in (*NODES, FLAT):
+        raise InputError(f"unknown node {name!r}: allowed are {', '.join(('all', *NODES, FLAT))}")
+    return (name,)
+
+
 def branch_of(leaf: str) -> str:
     """The branch that holds a leaf."""
     return next(branch for branch, leaves in TREE.items() if leaf in leaves)

@@ -1,5 +1,6 @@
 """Keras on the backend that KERAS_BACKEND names, TensorFlow where it names none, and no noise on stderr."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -37,7 +38,8 @@ def start() -> None:
     name = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if name not in INSTALL:
         raise InputError(f"KERAS_BACKEND={name}: allowed are {', '.join(INSTALL)}")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only, from C++ ...
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # ... and from Python
     try:
         with _quiet():
             import keras  # noqa: F401

@@ -71,13 +71,6 @@ def order(nodes: Sequence[str], recipe: Recipe) -> list[str]:
     return [node for node in ORDER if node in wanted]
 
 
-def chosen(node: str) -> tuple[str, ...]:
-    """The nodes that `--node` names: one of them, or `all` for the tree."""
-    if node != "all":
-        classes_of(node)  # refuses an unknown name
-    return NODES if node == "all" else (node,)
-
-
 def fit_node(
     task: Task, train: Faces, valid: Faces, flat: keras.Model | None, identity: dict[str, Any]
 ) -> None:

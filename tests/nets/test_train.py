@@ -100,6 +100,14 @@ def test_ctrl_c_leaves_a_usable_net_and_says_how_to_go_on(place, whole):
     assert leftovers(place, "stopped") == whole
 
 
+def test_resume_needs_no_options_but_the_name(place, whole):
+    where = ("--data", str(place / "data"), "--run", "whole")
+    environment = {**os.environ, "HIERARCHY_HOME": str(place), "FER2013_CACHE": str(place / "cache")}
+    arguments = [sys.executable, str(DOOR), "train", *where, "--node", "flat", "--resume"]
+    subprocess.run(arguments, env=environment, check=True)
+    assert leftovers(place, "whole") == whole
+
+
 def test_a_run_that_is_there_is_not_trained_over(place, whole):
     process = command(place, "whole")
     complaint = process.communicate()[1]
