@@ -37,18 +37,19 @@ def evaluate(
     """
     if split not in [role.name for role in ROLES]:
         raise InputError(f"split {split!r}: allowed are {', '.join(role.name for role in ROLES)}")
-    classifier = HierarchicalClassifier.load(run, view=view)
-    card = classifier.run_.card()
+    scored = runs.run(run)
+    card = scored.card()
     drawn = card.get("data", {}).get("source") == SKETCH
     faces = sources.labelled_faces(SKETCH if data is None and drawn else data)
-    folder = out or _folder(classifier.run_, faces, split, view)
+    folder = out or _folder(scored, faces, split, view)
     here = part(faces, Split[split])
+    classifier = HierarchicalClassifier.load(run, view=view)
     predictions, flat = classifier.predictions(here), classifier.flat(here)
     rows = faces.split == Split[split]
     leaks = metrics.Leaks(audit.twins(faces)[rows], audit.near_twins(faces)[rows])
     scores = metrics.score(predictions, here, flat=flat, leaks=leaks, min_confidence=floor)
     whole = report.write(
-        folder, scores, predictions, here, card=card, view=view, history=_history(classifier.run_), flat=flat
+        folder, scores, predictions, here, card=card, view=view, history=_history(scored), flat=flat
     )
     return f"{report.headline(whole)}\n{folder / report.REPORT}"
 
