@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hierarchy.taxonomy import FLAT, NODES
+
 app = typer.Typer(
     help="Two-tier classifier of apparent facial expressions.",
     add_completion=False,
@@ -19,7 +21,8 @@ app.add_typer(data_app, name="data")
 DATA = typer.Option(
     "--data", help="File or folder of faces, or the word sketch. Default: $FER2013_DIR, then data/."
 )
-RUN = typer.Option("--run", help="Name of a run under results/; `list` shows them. Default: the shipped run.")
+RUN = typer.Option("--run", help="Name of a run; `evaluate --run list` shows them. Default: the shipped run.")
+UNSURE = "Below this probability of the label, an answer stops at its branch."
 
 
 def say(line: str) -> None:
@@ -34,17 +37,24 @@ def train(
         str | None, typer.Option("--recipe", help="Name of a recipe; `list` shows them.")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value, e.g. fit.epochs=20.")
+        list[str] | None,
+        typer.Option(
+            "--set", help="key=value, as in fit.epochs=20; warm.* is for nets that go on from flat."
+        ),
     ] = None,
-    node: Annotated[str, typer.Option("--node", help="all, router, flat, or a branch.")] = "all",
+    node: Annotated[
+        str | None, typer.Option("--node", help=f"One of {', '.join((*NODES, FLAT))}. Default: all.")
+    ] = None,
     run: Annotated[str | None, typer.Option("--run", help="Name of the run. Default: the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Default: 0.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run of this name, as it was begun.")
+    ] = False,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Same bits for the same seed.")
     ] = False,
 ) -> None:
-    """Train the nets of a run; nets, recipe and history go to results/RUN/, checkpoints to logs/RUN/."""
+    """Train the nets of a run into results/ (checkpoints: logs/)."""
     from hierarchy import recipes
     from hierarchy.nets import session
 
@@ -70,12 +80,13 @@ def evaluate(
     data: Annotated[str | None, DATA] = None,
     split: Annotated[str, typer.Option("--split", help="PublicTest or PrivateTest.")] = "PrivateTest",
     view: Annotated[str, typer.Option("--view", help="single, flip or ten-crop.")] = "single",
-    min_confidence: Annotated[float, typer.Option("--min-confidence", min=0, max=1)] = 0.5,
+    min_confidence: Annotated[float, typer.Option("--min-confidence", min=0, max=1, help=UNSURE)] = 0.5,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the report. Default: the run's.")
+        Path | None,
+        typer.Option("--out", help="Folder for the report. Default: the run's, or SPLIT-VIEW/ in it."),
     ] = None,
 ) -> None:
-    """Score a run on a split; scores.json, REPORT.md, predictions.npz and pictures go to results/RUN/."""
+    """Score a run on a split: scores, report and pictures."""
     from hierarchy import runs
     from hierarchy.reports import evaluation
 
@@ -88,17 +99,23 @@ def evaluate(
 
 @app.command()
 def predict(
-    paths: Annotated[list[str], typer.Argument(help="Pictures, folders, globs.", show_default=False)],
+    paths: Annotated[
+        list[str], typer.Argument(help="Pictures, folders, globs, data files.", show_default=False)
+    ],
     run: Annotated[str | None, RUN] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line and face.")] = False,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file instead.")] = None,
     routing: Annotated[str, typer.Option("--routing", help="soft or hard.")] = "soft",
     view: Annotated[str, typer.Option("--view", help="single, flip or ten-crop.")] = "single",
-    min_confidence: Annotated[float, typer.Option("--min-confidence", min=0, max=1)] = 0.0,
+    min_confidence: Annotated[float, typer.Option("--min-confidence", min=0, max=1, help=UNSURE)] = 0.0,
 ) -> None:
-    """Say the apparent expression of each picture: branch, leaf, six probabilities."""
+    """Say the apparent expression of each picture."""
     from hierarchy import runs
+    from hierarchy.errors import InputError
     from hierarchy.reports import listing
+
+    if csv and as_json:
+        raise InputError("--json and --csv: choose one")
 
     show = listing.as_csv(csv) if csv else listing.as_json if as_json else listing.as_text
     bad = listing.predict(
@@ -119,9 +136,11 @@ def data_get() -> None:
 @data_app.command("check")
 def data_check(
     data: Annotated[str | None, DATA] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV file of all findings.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="CSV file of all findings. Default: logs/data-check.csv.")
+    ] = None,
 ) -> None:
-    """Audit a data set: counts, blanks, non-faces, copies across splits, conflicting labels."""
+    """Look for wrong counts, blanks, non-faces, copies and conflicts."""
     from hierarchy.data import audit, sources
 
     found = audit.audit(sources.labelled_faces(data))
@@ -131,8 +150,8 @@ def data_check(
 
 @data_app.command("export")
 def data_export(
-    target: Annotated[Path, typer.Argument(help="Where to write: a file or a new folder.")],
     layout: Annotated[str, typer.Option("--layout", help="Name of a layout; `list` shows them.")],
+    target: Annotated[Path | None, typer.Argument(help="A new or empty folder.")] = None,
     data: Annotated[str | None, DATA] = None,
     ferplus: Annotated[
         Path | None, typer.Option("--ferplus", help="FER+'s fer2013new.csv, for the layout ferplus.")
@@ -140,9 +159,12 @@ def data_export(
 ) -> None:
     """Write a data set in another layout."""
     from hierarchy.data import layouts, sources
+    from hierarchy.errors import InputError
 
     if layout == "list":
         return print("\n".join(name for name, entry in layouts.LAYOUTS.items() if entry.write))
+    if target is None:
+        raise InputError("data export: name a new folder to write to")
     layouts.export(sources.labelled_faces(data), target, layout, ferplus)
     print(target)
 

@@ -1,19 +1,22 @@
-"""From picture files to answers: what `predict` prints, one object a face."""
+"""From pictures and data files to answers: what `predict` prints, one object a face."""
 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from hierarchy import images, routing
 from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.data import layouts
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import BRANCHES, LEAVES
 
-BATCH: Final = 256  # pictures held at once, so that memory does not grow with their number
+BATCH: Final = 256  # faces answered at once, so that memory does not grow with the number of pictures
+DATA_FILES: Final = (".csv", ".csv.gz", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -21,16 +24,16 @@ class Answer:
     """What the nets say of one face.
 
     Attributes:
-        path: the picture.
-        face: [x, y, width, height] in pixels of the upright picture.
-        branch, label: the answer; `label` is None where it stopped at the branch.
-        confidence: probability of the label, or of the branch where it stopped there.
-        probabilities: of every leaf, by name; they sum to one.
+        path: the picture, or `file.csv#row` where a data file holds it.
+        face: [x, y, width, height] in pixels of the upright picture; None where there is no face in it.
+        branch, label: the answer; `label` is None where it stopped at the branch, both are without a face.
+        confidence: probability of the label, or of the branch where it stopped there; 0 without a face.
+        probabilities: of every leaf, by name; they sum to one; none without a face.
     """
 
     path: str
-    face: list[int]
-    branch: str
+    face: list[int] | None
+    branch: str | None
     label: str | None
     confidence: float
     probabilities: dict[str, float]
@@ -40,62 +43,77 @@ class Answer:
         return json.dumps(asdict(self))
 
     def as_row(self) -> dict[str, Any]:
-        """One row of CSV, keyed by COLUMNS."""
-        x, y, width, height = self.face
-        box = {"x": x, "y": y, "width": width, "height": height}
-        rest = {"branch": self.branch, "label": self.label or "", "confidence": self.confidence}
+        """One row of CSV, keyed by COLUMNS; what is missing or None stays an empty cell."""
+        box = {} if self.face is None else dict(zip(BOX, self.face, strict=True))
+        rest = {"branch": self.branch, "label": self.label, "confidence": self.confidence}
         return {"path": self.path, **box, **rest, **self.probabilities}
 
     def as_text(self) -> str:
         """One line for a person."""
+        if self.face is None:
+            return f"{self.path}  no face"
         shares = "  ".join(f"{name} {value:.2f}" for name, value in self.probabilities.items())
         return f"{self.path}  {self.branch} > {self.label or 'unsure'}  ({shares})"
 
 
-COLUMNS: Final = ("path", "x", "y", "width", "height", "branch", "label", "confidence", *LEAVES)
+class Crop(NamedTuple):
+    """A face as the nets take it: what `Answer` calls it, where it lies, and uint8[48, 48]."""
+
+    path: str
+    face: list[int]
+    pixels: np.ndarray
+
+
+BOX: Final = ("x", "y", "width", "height")
+COLUMNS: Final = ("path", *BOX, "branch", "label", "confidence", *LEAVES)
 
 
 def answers(
     classifier: HierarchicalClassifier, files: Sequence[Path], min_confidence: float = 0.0
 ) -> Iterator[Answer | InputError]:
-    """An Answer for every picture, the whole picture taken as the face, or the reason why there is none.
+    """An Answer for every face, or the reason why a file has none.
+
+    A picture as a whole is one face. Of a data file, which is held whole, every row is one.
 
     Args:
         classifier: with nets.
-        files: pictures of any kind `images.read` takes.
+        files: pictures of any kind `images.read` takes, and files named as in DATA_FILES.
         min_confidence: below this probability of the label, the answer stops at the branch.
     """
-    for start in range(0, len(files), BATCH):
-        yield from _batch(classifier, files[start : start + BATCH], min_confidence)
+    crops = chain.from_iterable(map(_crops, files))
+    while batch := list(islice(crops, BATCH)):
+        answered = _answered(classifier, [crop for crop in batch if isinstance(crop, Crop)], min_confidence)
+        yield from (next(answered) if isinstance(crop, Crop) else crop for crop in batch)
 
 
-def _batch(
-    classifier: HierarchicalClassifier, files: Sequence[Path], min_confidence: float
-) -> Iterator[Answer | InputError]:
-    read = [_read(file) for file in files]
-    crops = [picture[0] for picture in read if not isinstance(picture, InputError)]
-    predictions = classifier.predictions(np.stack(crops)) if crops else None
-    row = 0
-    for file, picture in zip(files, read, strict=True):
-        if isinstance(picture, InputError) or predictions is None:
-            yield picture if isinstance(picture, InputError) else InputError(f"{file}: no face")
-            continue
-        yield _answer(file, picture[1], predictions.take(np.array([row])), min_confidence, classifier.routing)
-        row += 1
-
-
-def _read(file: Path) -> tuple[np.ndarray, list[int]] | InputError:
+def _crops(file: Path) -> Iterator[Crop | InputError]:
     try:
-        grey = images.read(file)
+        yield from _rows(file) if file.name.endswith(DATA_FILES) else [_whole(file)]
     except InputError as error:
-        return error
+        yield error
+
+
+def _rows(file: Path) -> Iterator[Crop]:
+    faces = layouts.read(file)
+    for row, pixels in zip(faces.row, faces.pixels, strict=True):
+        yield Crop(f"{file}#{row}", [0, 0, images.SIDE, images.SIDE], pixels)
+
+
+def _whole(file: Path) -> Crop:
+    grey = images.read(file)
     height, width = grey.shape
-    return images.crop(grey), [0, 0, width, height]
+    return Crop(str(file), [0, 0, width, height], images.crop(grey))
 
 
-def _answer(
-    file: Path, face: list[int], prediction: routing.Predictions, min_confidence: float, rule: str
-) -> Answer:
+def _answered(
+    classifier: HierarchicalClassifier, crops: Sequence[Crop], min_confidence: float
+) -> Iterator[Answer]:
+    predictions = classifier.predictions(np.stack([crop.pixels for crop in crops]))
+    for row, crop in enumerate(crops):
+        yield _answer(crop, predictions.take(np.array([row])), min_confidence, classifier.routing)
+
+
+def _answer(crop: Crop, prediction: routing.Predictions, min_confidence: float, rule: str) -> Answer:
     probability = prediction.joint[0]
     leaf = int((routing.hard if rule == "hard" else routing.soft)(prediction)[0])
     branch = routing.OWNER[leaf]
@@ -103,8 +121,8 @@ def _answer(
     if stopped:
         branch = int(prediction.branch[0].argmax())
     return Answer(
-        path=str(file),
-        face=face,
+        path=crop.path,
+        face=crop.face,
         branch=BRANCHES[branch],
         label=None if stopped else LEAVES[leaf],
         confidence=float(prediction.branch[0, branch] if stopped else probability[leaf]),

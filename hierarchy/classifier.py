@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from hierarchy import recipes, routing, runs
+from hierarchy.data import sources
 from hierarchy.data.faces import SIDE, UNLABELLED, Faces, Split
 from hierarchy.data.splits import carve
 from hierarchy.errors import InputError, NotFittedError
@@ -77,7 +78,8 @@ class HierarchicalClassifier:
         Args:
             X: Faces with labels, or uint8[N,48,48].
             y: names of the expressions, str[N]; for `fit(Faces, Faces)`, the validation Faces.
-            validation: (Xv, yv); without it X's own PublicTest rows, or a stratified, seeded tenth of `X`.
+            validation: (Xv, yv) or Faces; X's own PublicTest rows are then left aside. Without it these
+                choose, or a stratified, seeded tenth of `X`.
 
         Raises:
             InputError: PrivateTest rows, missing or unknown names, wrong shapes.
@@ -94,7 +96,13 @@ class HierarchicalClassifier:
         root = Path(tempfile.mkdtemp(prefix="hierarchy-fit-"))
         weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)  # goes when the estimator goes
         run = runs.Run("fit", root / "results", root / "logs")
-        training.train(run, faces, recipe, nodes=NODES, seed=self.seed, identity={"recipe": recipe.as_dict()})
+        identity = {
+            "recipe": recipe.as_dict(),
+            "settings": list(self.settings),
+            "seed": self.seed,
+            "data": sources.describe(faces),
+        }
+        training.train(run, faces, recipe, nodes=NODES, seed=self.seed, identity=identity)
         calibrate.calibrate(run, faces)
         return self._opened(run)
 
@@ -221,18 +229,16 @@ def as_pixels(X: Any) -> np.ndarray:
 def _with_roles(X: Any, y: Any, validation: Any) -> Faces:
     """One Faces whose Training rows are X's and whose PublicTest rows are the validation's."""
     if isinstance(X, Faces) and isinstance(y, Faces):
-        y, validation = None, (y, None)
+        y, validation = None, y
+    if isinstance(validation, Faces):
+        validation = (validation, None)
     train = _labelled(X, y, Split.Training)
     if validation is None:
         return replace(train, split=carve(train.label, X.split if isinstance(X, Faces) else train.split))
+    if isinstance(X, Faces):
+        train = train.take(X.split == Split.Training)
     valid = _labelled(validation[0], validation[1], Split.PublicTest)
-    return Faces(
-        pixels=np.concatenate([train.pixels, valid.pixels]),
-        label=np.concatenate([train.label, valid.label]),
-        split=np.concatenate([train.split, valid.split]),
-        row=np.concatenate([train.row, valid.row]),
-        source=train.source,
-    )
+    return Faces.joined([train, valid], train.source)
 
 
 def _labelled(X: Any, y: Any, role: Split) -> Faces:

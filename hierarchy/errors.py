@@ -1,11 +1,23 @@
 """The one exception that means "the input is at fault, not the program"."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(ValueError):
     """Something a person gave cannot be used; the message is one line: where, what, and what is allowed.
 
     The command line prints the message and exits with code 2. Anything else that escapes is a fault of ours.
     """
+
+
+@contextmanager
+def at(place: str) -> Iterator[None]:
+    """Whatever is refused inside is refused with the place, such as a file and line, before the reason."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
 
 
 class NotFittedError(InputError, AttributeError):

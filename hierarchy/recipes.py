@@ -21,11 +21,18 @@ RANGES: Final[dict[str, tuple[float, float]]] = {  # from, and below; every othe
     "batch_size": (1, math.inf),
     "spatial_dropout": (0, 1),
     "dropout": (0, 1),
+    "crop": (1, 49),
     "scale": (0, 1),
     "warm_up": (0, 1),
     "momentum": (0, 1),
     "label_smoothing": (0, 1),
     "ema": (0, 1),
+}
+CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "padding": ("same", "valid"),
+    "head": ("pool", "flatten"),
+    "optimizer": ("sgd", "adam"),
+    "loss": ("cross-entropy", "focal"),
 }
 
 
@@ -78,7 +85,17 @@ class Fit:
     ema: float = 0.0  # momentum of the averaged weights; 0: none
     patience: int = 0  # epochs without a better PublicTest accuracy before stopping; 0: never
     oversample: bool = True  # draw every class equally often; an epoch keeps its length
-    class_weights: bool = False  # weigh the loss by inverse frequency instead
+    class_weights: bool = False  # weigh the loss by inverse frequency; oversampling is then off
+
+    @property
+    def oversampled(self) -> bool:
+        """Whether faces are drawn class by class."""
+        return self.oversample and not self.class_weights
+
+    @property
+    def balanced(self) -> bool:
+        """Whether training shows classes as if they were equally frequent."""
+        return self.oversample or self.class_weights
 
 
 @dataclass(frozen=True)
@@ -112,8 +129,8 @@ def sketch() -> Recipe:
 
 
 def short() -> Recipe:
-    """Two thirds of a million weights; the flat net takes half an hour on two cores."""
-    return Recipe("short", warm=Fit(epochs=4, learning_rate=0.02, warm_up=0.1))
+    """Two thirds of a million weights; the flat net takes an hour on two cores."""
+    return Recipe("short", fit=Fit(epochs=24), warm=Fit(epochs=4, learning_rate=0.02, warm_up=0.1))
 
 
 def half() -> Recipe:
@@ -142,7 +159,7 @@ def full() -> Recipe:
 
 
 def earlier() -> Recipe:
-    """What the earlier system of this design had: six convolutions, Adam, shift and flip.
+    """The earlier two-tier system's net, reconstructed: six convolutions, Adam, shift and flip.
 
     Its size (1.39 million weights), optimizer and augmentation are known; these widths give that size.
     """
@@ -245,6 +262,9 @@ def _value(wanted: Any, value: Any, key: str) -> Any:
     low, high = RANGES.get(key.rpartition(".")[2], (0, math.inf))
     if wanted in (int, float) and not low <= value < high:  # NaN is in no range
         raise InputError(f"recipe key {key!r}: {value!r} is not at least {low} and below {high}")
+    allowed = CHOICES.get(key.rpartition(".")[2], (value,))
+    if value not in allowed:
+        raise InputError(f"recipe key {key!r}: {value!r} is not one of {', '.join(allowed)}")
     return value
 
 

@@ -4,6 +4,7 @@ results/<run>/recipe.json is the run's identity card: recipe, tree, data, versio
 file with its checksum. Whatever is written here appears whole or not at all.
 """
 
+import csv
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+from hierarchy import __version__
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import TREE, check_tree, tree_hash
 
@@ -22,16 +24,8 @@ SHIPPED: Final = "first"  # the run that predict and evaluate use when none is n
 CARD: Final = "recipe.json"
 TOLD: Final = ("tree", "nets", "recipe")  # what every card tells, each as an object
 HISTORY: Final = "history.csv"
-LIBRARIES: Final = (
-    "keras",
-    "tensorflow",
-    "tensorflow-cpu",
-    "jax",
-    "torch",
-    "numpy",
-    "imbalanced-learn",
-    "scikit-learn",
-)
+LIBRARIES: Final = ("keras", "numpy", "imbalanced-learn", "scikit-learn")
+BACKENDS: Final = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax",), "torch": ("torch",)}
 
 
 def home() -> Path:
@@ -86,10 +80,10 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def versions() -> dict[str, str]:
-    """Versions of the libraries a result depends on, as far as they are installed."""
-    found = {}
-    for name in LIBRARIES:
+def versions(backend: str) -> dict[str, str]:
+    """Versions of this package and of the libraries that a net trained on a backend depends on."""
+    found = {"hierarchy": __version__}
+    for name in (*LIBRARIES, *BACKENDS[backend]):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -123,6 +117,8 @@ class Run:
         card = read_json(self.folder / CARD)
         if not isinstance(card, dict) or any(not isinstance(card.get(key), dict) for key in TOLD):
             raise InputError(f"{self.folder / CARD}: not a run's recipe.json (needs {', '.join(TOLD)})")
+        if any(not {"file", "sha256"} <= dict(net).keys() for net in card["nets"].values()):
+            raise InputError(f"{self.folder / CARD}: every net needs its file and sha256")
         check_tree(card["tree"], str(self.folder))
         return card
 
@@ -131,9 +127,28 @@ class Run:
         card = self.card() if self.trained else {"nets": {}}
         file = f"{node}.keras"
         write_atomic(self.folder / file, data)
-        nets = card["nets"] | {node: {"file": file, "sha256": sha256(data), **about}}
-        whole = {"run": self.name, "tree": TREE, "tree_hash": tree_hash(), "versions": versions()}
+        versioned = {**about, "versions": versions(about["backend"])}
+        nets = card["nets"] | {node: {"file": file, "sha256": sha256(data), **versioned}}
+        whole = {"run": self.name, "tree": TREE, "tree_hash": tree_hash()}
         write_json(self.folder / CARD, whole | dict(identity) | {"nets": nets})
+
+    def check_writable(self) -> None:
+        """Refuse a results folder that cannot be written before hours are spent on it.
+
+        Raises:
+            InputError: nothing can be written there.
+        """
+        probe = self.folder / ".probe"
+        write_atomic(probe, b"")
+        probe.unlink()
+
+    def history(self) -> list[dict[str, str]]:
+        """Rows of the run's history.csv, one an epoch and node; none where it kept no history."""
+        path = self.folder / HISTORY
+        if not path.is_file():
+            return []
+        with path.open(newline="") as file:
+            return list(csv.DictReader(file))
 
     def amend(self, values: Mapping[str, Any]) -> None:
         """Put values on the card, in place of those of the same name."""

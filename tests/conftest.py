@@ -28,7 +28,7 @@ UNTRAINED = {  # what a run's card says of a net, had it been trained for an epo
     "minutes": 0.1,
     "images_per_second": 100.0,
     "warm_start": False,
-    "oversampled": True,
+    "balanced": True,
 }
 
 # A busy machine is no fault, and a law that failed once must fail again.
@@ -94,7 +94,8 @@ def stored_run(few_sketches: Faces, tmp_path_factory: pytest.TempPathFactory) ->
     backend.start()
     import keras
 
-    from hierarchy.nets import session, store, vgg
+    from hierarchy.data import sources
+    from hierarchy.nets import store, vgg
 
     root = tmp_path_factory.mktemp("stored")
     run = runs.Run("tiny", root / "results" / "tiny", root / "logs" / "tiny")
@@ -103,7 +104,7 @@ def stored_run(few_sketches: Faces, tmp_path_factory: pytest.TempPathFactory) ->
     for node in (FLAT, *NODES):
         net = vgg.build(node, recipe.net)
         about = UNTRAINED | {"classes": list(classes_of(node)), "parameters": net.count_params()}
-        identity = {"recipe": recipe.as_dict(), "seed": 0, "data": session.describe(few_sketches)}
+        identity = {"recipe": recipe.as_dict(), "seed": 0, "data": sources.describe(few_sketches)}
         run.add_net(node, store.to_bytes(net), about, identity)
     run.amend({"calibration": {ROUTER: {"offset": [0.5, 0.0], "temperature": 2.0}}})
     return run

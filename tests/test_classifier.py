@@ -252,7 +252,7 @@ def trained_as(monkeypatch, stored_run) -> list[Faces]:
     def fake(run, faces, recipe, *, nodes, seed, identity):
         given.append(faces)
         for node in nodes:
-            run.add_net(node, stored_run.net(node).read_bytes(), {"seed": seed}, identity)
+            run.add_net(node, stored_run.net(node).read_bytes(), {"seed": seed, "backend": "jax"}, identity)
 
     monkeypatch.setattr(train, "train", fake)
     monkeypatch.setattr(calibrate, "calibrate", lambda run, faces: run.amend({"calibration": {}}))

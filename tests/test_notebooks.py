@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 
@@ -20,6 +21,26 @@ def test_notebook(path, monkeypatch):
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     NotebookClient(book, timeout=300, resources={"metadata": {"path": str(FOLDER)}}).execute()
     assert any(cell.outputs for cell in code)
+
+
+def source_of(name: str) -> str:
+    return "\n".join(cell.source for cell in nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells)
+
+
+def test_results_say_things_as_the_reports_do():
+    source = source_of("results")
+    assert "plots.CLASSES" in source and "of seven" not in source
+    assert "run.history()" in source and "csv" not in source
+    assert source.count("earlier two-tier system of this design, whose own figures these are") == 1
+
+
+def test_no_example_face_is_shown_twice():
+    cell = next(part for part in source_of("explore").split("\n") if "random.choice" in part)
+    random, found = np.random.default_rng(0), [np.arange(9), np.arange(3)]
+    scope = {"random": random, "found": found}
+    exec(cell, scope)
+    enough, few = scope["rows"]
+    assert len(set(enough)) == len(few) == 8  # too few fill their places by showing some twice
 
 
 def test_there_are_notebooks():

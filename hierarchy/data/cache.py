@@ -19,7 +19,7 @@ from hierarchy import runs
 from hierarchy.data.faces import Faces
 from hierarchy.errors import InputError
 
-VERSION: Final = 1  # goes up when a reader gives other faces for the same source
+VERSION: Final = 2  # goes up when a reader gives other faces for the same source
 DAMAGED: Final = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from hierarchy.data import splits
 from hierarchy.data.faces import SIDE, UNLABELLED, Faces, Split
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, at
 from hierarchy.taxonomy import FER7
 
 HEADERS: Final = ({"emotion", "pixels", "usage"}, {"emotion", "pixels"}, {"pixels"})
@@ -51,12 +51,12 @@ def read(path: Path) -> Faces:
 
 
 def write(faces: Faces, path: Path, header: str) -> None:
-    """Write labelled faces as one csv file.
+    """Write faces as one csv file.
 
     Args:
-        faces: every one labelled.
+        faces: every one labelled, where there is a column for it.
         path: the file.
-        header: line 1; its columns, blanks aside, are emotion, pixels and Usage in any order.
+        header: line 1; its columns, blanks aside, are one of HEADERS in any order.
     """
     names = [name.strip().lower() for name in header.split(",")]
     with open(path, "w", newline="\n", encoding="ascii") as stream:
@@ -154,10 +154,8 @@ def _split(path: Path, line: Line, column: dict[str, int]) -> Split:
     if "usage" not in column:
         held_out = "emotion" not in column or path.name.startswith("test")
         return Split.PrivateTest if held_out else Split.Training
-    try:
+    with at(f"{path}: line {line.number}"):
         return splits.named(line.cells[column["usage"]].decode(errors="replace"))
-    except InputError as error:
-        raise InputError(f"{path}: line {line.number}: {error}") from None
 
 
 def _shown(text: bytes) -> str:

@@ -1,7 +1,9 @@
 """The type every data set becomes: 48x48 grey faces with labels, splits and optional FER+ votes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -32,7 +34,8 @@ class Faces:
         split: int8[N], values of Split.
         row: int32[N], the row's number in its source, counted from 0, so that a face can be named later.
         votes: float32[N, 10] or None, FER+ tagger counts: FERPLUS8's eight, then unknown and not-a-face.
-        source: where the faces come from, one line for reports ("sketch" when drawn).
+        source: where the faces come from, one line for reports: "sketch" when drawn, a file's name, or a
+            folder's name and "/".
         paths: file of each face where the source is a folder, else None.
     """
 
@@ -56,6 +59,31 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether they are sketches: drawn here, or read from a file that `layouts.export` named sketch."""
+        return self.source == SKETCH or self.source.startswith(f"{SKETCH}.")
+
+    @classmethod
+    def joined(cls, parts: Sequence["Faces"], source: str) -> "Faces":
+        """One or more sets as one, in order; row numbers as they are, votes and paths if every part has them.
+
+        Args:
+            parts: at least one.
+            source: of the whole.
+        """
+        votes = [part.votes for part in parts if part.votes is not None]
+        paths = [part.paths for part in parts if part.paths is not None]
+        return cls(
+            pixels=np.concatenate([part.pixels for part in parts]),
+            label=np.concatenate([part.label for part in parts]),
+            split=np.concatenate([part.split for part in parts]),
+            row=np.concatenate([part.row for part in parts]),
+            votes=np.concatenate(votes) if len(votes) == len(parts) else None,
+            source=source,
+            paths=tuple(chain(*paths)) if len(paths) == len(parts) else None,
+        )
 
     def take(self, rows: np.ndarray) -> "Faces":
         """The faces at `rows`: an index array, or a bool mask of length N."""

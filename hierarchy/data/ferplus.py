@@ -16,7 +16,7 @@ import numpy as np
 
 from hierarchy.data import splits
 from hierarchy.data.faces import Faces
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, at
 from hierarchy.taxonomy import ALIASES, FER7, FERPLUS8, LEAVES
 
 FILE: Final = "fer2013new.csv"
@@ -58,11 +58,6 @@ def read(path: Path) -> Ballot:
     return Ballot(names, np.array(split, dtype=np.int8), np.array(votes, dtype=np.float32))
 
 
-def read_votes(path: Path) -> np.ndarray:
-    """The votes of `fer2013new.csv`, float32[N, 10], in the order of CHOICES; errors as `read`."""
-    return read(path).votes
-
-
 def _lines(path: Path, table: Iterator[list[str]]) -> Iterator[tuple[str, int, list[int]]]:
     wanted = ("usage", "image name", *CHOICES)
     header = [ALIASES.get(cell.strip().lower(), cell.strip().lower()) for cell in next(table, [])]
@@ -77,10 +72,9 @@ def _lines(path: Path, table: Iterator[list[str]]) -> Iterator[tuple[str, int, l
             raise InputError(f"{path}: line {number}: a vote that is no whole number from 0")
         if Path(name).name != name:  # names become files when folders are written
             raise InputError(f"{path}: line {number}: picture name {name!r} is not a plain file name")
-        try:
-            yield name, splits.named(usage), [int(vote) for vote in votes]
-        except InputError as error:
-            raise InputError(f"{path}: line {number}: {error}") from None
+        with at(f"{path}: line {number}"):
+            split = splits.named(usage)
+        yield name, split, [int(vote) for vote in votes]
 
 
 def attach(faces: Faces, path: Path) -> Faces:

@@ -10,7 +10,7 @@ import numpy as np
 
 from hierarchy.data import ferplus, splits
 from hierarchy.data.faces import Faces, Split
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, at
 from hierarchy.taxonomy import FER7, expression
 
 FOLDERS: Final = {Split.Training: "train", Split.PublicTest: "validation", Split.PrivateTest: "test"}
@@ -61,7 +61,7 @@ def read(files: tuple[Path, ...]) -> Faces:
         label=label,
         split=splits.carve(label, split),
         row=row[order],
-        source=files[0].parents[2].resolve().name,
+        source=f"{files[0].parents[2].resolve().name}/",
         paths=tuple("/".join(file.parts[-3:]) for file in files),
     )
 
@@ -128,7 +128,5 @@ def _numbers(files: tuple[Path, ...]) -> np.ndarray | None:
 
 
 def _label(folder: Path) -> int:
-    try:
+    with at(str(folder)):
         return FER7.index(expression(folder.name))
-    except InputError as error:
-        raise InputError(f"{folder}: {error}") from None

@@ -1,7 +1,7 @@
 """Kaggle's csv files by their names: which lie in a folder, and which belong together.
 
 `fer2013.csv` and `icml_face_data.csv` hold all of FER-2013 and take FER+'s `fer2013new.csv` with them where
-it lies beside them; `train.csv` and `test.csv` are two parts of one set.
+it lies beside them; `sketch.csv` holds drawn faces; `train.csv` and `test.csv` are two parts of one set.
 """
 
 from dataclasses import replace
@@ -11,18 +11,19 @@ from typing import Final
 import numpy as np
 
 from hierarchy.data import csv_layout, ferplus
-from hierarchy.data.faces import Faces
+from hierarchy.data.faces import SKETCH, Faces, Split
 
 FER2013: Final = ("fer2013.csv", "fer2013.csv.gz")
 ICML: Final = ("icml_face_data.csv", "icml_face_data.csv.gz")
+DRAWN: Final = (f"{SKETCH}.csv", f"{SKETCH}.csv.gz")
 TRAIN: Final = ("train.csv", "train.csv.gz")
 TEST: Final = ("test.csv", "test.csv.gz")
 
 
 def sources(path: Path) -> tuple[Path, ...]:
-    """A folder's `fer2013.csv`, or a file itself, whatever its name; and FER+'s votes on it."""
+    """A folder's `fer2013.csv`, else its `sketch.csv`; or a file itself, whatever its name; and its votes."""
     if path.is_dir():
-        return whole(path, FER2013)
+        return whole(path, FER2013) or _first(path, DRAWN)
     return whole(path.parent, (path.name,)) if path.name in FER2013 + ICML else (path,)
 
 
@@ -46,15 +47,21 @@ def challenge(folder: Path) -> tuple[Path, ...]:
 def read_challenge(files: tuple[Path, ...]) -> Faces:
     """Faces of one or both files of the challenge; the second one's rows count on from the first's."""
     parts = [csv_layout.read(file) for file in files]
-    label = np.concatenate([part.label for part in parts])
-    return replace(
-        parts[0],
-        pixels=np.concatenate([part.pixels for part in parts]),
-        label=label,
-        split=np.concatenate([part.split for part in parts]),
-        row=np.arange(len(label), dtype=np.int32),
-        source=" and ".join(part.source for part in parts),
-    )
+    whole = Faces.joined(parts, " and ".join(part.source for part in parts))
+    return replace(whole, row=np.arange(len(whole), dtype=np.int32))
+
+
+def write_challenge(faces: Faces, folder: Path) -> None:
+    """`train.csv` of the Training and PublicTest rows, `test.csv` of the PrivateTest rows; neither if empty.
+
+    A round trip keeps the pixels, the order inside each file, which rows are PrivateTest, and the labels of
+    the others. PrivateTest rows lose their labels and come last, rows are counted anew, and the PublicTest
+    rows are chosen anew. Nothing says whether the faces are drawn.
+    """
+    held_out = faces.split == Split.PrivateTest
+    for part, name, header in ((~held_out, TRAIN[0], "emotion,pixels"), (held_out, TEST[0], "pixels")):
+        if part.any():
+            csv_layout.write(faces.take(part), folder / name, header)
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> tuple[Path, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from hierarchy import runs
 from hierarchy.data import cache, csv_layout, folder_layout, kaggle, parquet_layout
-from hierarchy.data.faces import UNLABELLED, Faces
+from hierarchy.data.faces import SKETCH, UNLABELLED, Faces, Split
 from hierarchy.errors import InputError
 
 Sources = tuple[Path, ...]
@@ -42,10 +42,12 @@ class Layout:
 
 LAYOUTS: Final[dict[str, Layout]] = {
     "csv": Layout(
-        "fer2013.csv or .csv.gz",
+        "fer2013.csv, sketch.csv or .csv.gz",
         lambda path: () if path.suffix == ".parquet" else kaggle.sources(path),
         kaggle.read_whole,
-        lambda faces, folder, _: csv_layout.write(faces, folder / "fer2013.csv", "emotion,pixels,Usage"),
+        lambda faces, folder, _: csv_layout.write(
+            faces, folder / f"{_stem(faces, 'fer2013')}.csv", "emotion,pixels,Usage"
+        ),
     ),
     "icml": Layout(
         "icml_face_data.csv",
@@ -55,12 +57,17 @@ LAYOUTS: Final[dict[str, Layout]] = {
             faces, folder / "icml_face_data.csv", "emotion, Usage, pixels"
         ),
     ),
-    "challenge": Layout("train.csv and test.csv", kaggle.challenge, kaggle.read_challenge, None),
+    "challenge": Layout(
+        "train.csv and test.csv",
+        kaggle.challenge,
+        kaggle.read_challenge,
+        lambda faces, folder, _: kaggle.write_challenge(faces, folder),
+    ),
     "parquet": Layout(
         "*.parquet",
         parquet_layout.sources,
         parquet_layout.read,
-        lambda faces, folder, _: parquet_layout.write(faces, folder / "faces.parquet"),
+        lambda faces, folder, _: parquet_layout.write(faces, folder / f"{_stem(faces, 'faces')}.parquet"),
     ),
     "folders": Layout(
         "train|validation|test/<expression>/*.png",
@@ -76,8 +83,9 @@ def read(path: str | Path) -> Faces:
     """The faces at a file or folder, from the cache where they were parsed before.
 
     A folder that holds several layouts is read by the first of LAYOUTS: fer2013.csv (with the votes of a
-    fer2013new.csv beside it), icml_face_data.csv (the same), train.csv and test.csv, Parquet, picture
-    folders. Of a plain and a gzipped file the plain one is read. A file not named .parquet is read as csv.
+    fer2013new.csv beside it), sketch.csv, icml_face_data.csv (as fer2013.csv), train.csv and test.csv,
+    Parquet, picture folders. Of a plain and a gzipped file the plain one is read. A file not named .parquet
+    is read as csv.
 
     Raises:
         InputError: nothing readable there, or a fault in it, named with file and line.
@@ -111,10 +119,13 @@ def holds_faces(folder: Path) -> bool:
 def export(faces: Faces, target: Path, layout: str, names: Path | None = None) -> Path:
     """Write faces in a layout, so that the whole folder appears or nothing does.
 
+    Drawn faces become `sketch.csv` or `sketch.parquet`, so that they are still known for drawn when they are
+    read; in the other layouts, whose names are fixed, that stays unsaid.
+
     Args:
-        faces: labelled, unless the layout is "ferplus".
+        faces: labelled; but PrivateTest rows need no label in "challenge", and none does in "ferplus".
         target: a folder, not there yet or empty.
-        layout: a name in LAYOUTS that can be written: csv, icml, parquet, folders or ferplus.
+        layout: a name in LAYOUTS: csv, icml, challenge, parquet, folders or ferplus.
         names: FER+'s `fer2013new.csv`; "ferplus" takes picture names and votes from it.
 
     Returns:
@@ -124,9 +135,7 @@ def export(faces: Faces, target: Path, layout: str, names: Path | None = None) -
         InputError: no such layout, a target in use, faces without labels, a missing `names`, or a full disk.
     """
     write = _writer(layout)
-    if layout != "ferplus" and (faces.label == UNLABELLED).any():
-        row = faces.row[np.argmax(faces.label == UNLABELLED)]
-        raise InputError(f"{faces.source}: row {row} has no label; layout {layout} holds labelled faces only")
+    _refuse_unlabelled(faces, layout)
     try:
         _write_whole(target, lambda folder: write(faces, folder, names))
     except OSError as error:
@@ -153,6 +162,22 @@ def _writer(layout: str) -> Writer:
     if layout not in writers:
         raise InputError(f"unknown layout {layout!r}: allowed are {', '.join(writers)}")
     return writers[layout]
+
+
+def _refuse_unlabelled(faces: Faces, layout: str) -> None:
+    if layout == "ferplus":  # it holds votes instead
+        return
+    refused = faces.label == UNLABELLED
+    if layout == "challenge":
+        refused &= faces.split != Split.PrivateTest
+    if refused.any():
+        row = faces.row[np.argmax(refused)]
+        raise InputError(f"{faces.source}: row {row} has no label; layout {layout} needs one")
+
+
+def _stem(faces: Faces, usual: str) -> str:
+    """The name of a file of faces, which tells where they are drawn."""
+    return SKETCH if faces.drawn else usual
 
 
 def _write_whole(target: Path, write: Callable[[Path], None]) -> None:

@@ -9,6 +9,7 @@ is a label.
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,7 @@ import numpy as np
 from hierarchy.data import splits
 from hierarchy.data.faces import UNLABELLED, Faces, Split
 from hierarchy.data.folder_layout import png
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, at
 from hierarchy.taxonomy import FER7, expression
 
 if TYPE_CHECKING:
@@ -45,13 +46,13 @@ def read(files: Sequence[Path]) -> Faces:
         InputError: names the file, the row in it (from 0), what is wrong and what is allowed.
     """
     parts = [_one(file) for file in files]
-    label, split = (np.concatenate([part[column] for part in parts]) for column in ("label", "split"))
-    return Faces(
-        pixels=np.concatenate([part["pixels"] for part in parts]),
-        label=label,
-        split=split if all(part["split is told"] for part in parts) else splits.carve(label, split),
-        row=np.arange(len(label), dtype=np.int32),
-        source=files[0].name if len(files) == 1 else files[0].resolve().parent.name,
+    source = files[0].name if len(files) == 1 else f"{files[0].resolve().parent.name}/"
+    whole = Faces.joined([faces for faces, _ in parts], source)
+    told = all(has_splits for _, has_splits in parts)
+    return replace(
+        whole,
+        split=whole.split if told else splits.carve(whole.label, whole.split),
+        row=np.arange(len(whole), dtype=np.int32),
     )
 
 
@@ -69,7 +70,8 @@ def write(faces: Faces, path: Path) -> None:
     parquet.write_table(pyarrow.table(columns), path)
 
 
-def _one(file: Path) -> dict[str, Any]:
+def _one(file: Path) -> tuple[Faces, bool]:
+    """Faces of one file, and whether it has a column of splits."""
     import pyarrow
     from pyarrow import parquet
 
@@ -80,7 +82,7 @@ def _one(file: Path) -> dict[str, Any]:
         raise InputError(f"{file}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
 
 
-def _columns(file: Path, table: "pyarrow.parquet.ParquetFile") -> dict[str, Any]:
+def _columns(file: Path, table: "pyarrow.parquet.ParquetFile") -> tuple[Faces, bool]:
     schema = table.schema_arrow
     there = {name.strip().lower(): name for name in schema.names}
     column = {key: there[name] for key, names in COLUMNS.items() for name in reversed(names) if name in there}
@@ -96,12 +98,9 @@ def _columns(file: Path, table: "pyarrow.parquet.ParquetFile") -> dict[str, Any]
         split.append(_split(where, row["split"]) if "split" in row else implied)
     if not pixels:
         raise InputError(f"{file}: no face in it")
-    return {
-        "pixels": np.stack(pixels),
-        "label": np.array(label, dtype=np.int8),
-        "split": np.array(split, dtype=np.int8),
-        "split is told": "split" in column,
-    }
+    codes, roles = np.array(label, dtype=np.int8), np.array(split, dtype=np.int8)
+    faces = Faces(np.stack(pixels), codes, roles, np.arange(len(pixels), dtype=np.int32))
+    return faces, "split" in column
 
 
 def _rows(table: "pyarrow.parquet.ParquetFile", column: dict[str, str]) -> Iterator[dict[str, Any]]:
@@ -142,14 +141,10 @@ def _label(where: str, value: Any, classes: Sequence[str]) -> int:
     if not isinstance(value, str):
         codes = ", ".join(f"{code} {name}" for code, name in enumerate(classes))
         raise InputError(f"{where}: unknown label {value!r}; allowed are {codes}, or the names")
-    try:
+    with at(where):
         return FER7.index(expression(value))
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
 
 
 def _split(where: str, value: Any) -> Split:
-    try:
+    with at(where):
         return splits.named(str(value))
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None

@@ -14,7 +14,7 @@ import numpy as np
 
 from hierarchy.data.action_units import actions
 from hierarchy.data.audit import PUBLISHED
-from hierarchy.data.faces import SIDE, Faces, Split
+from hierarchy.data.faces import SIDE, SKETCH, Faces, Split
 from hierarchy.data.portrait import CRISP, SOFT, Person, Stroke
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FER7, expression
@@ -89,7 +89,7 @@ def sketch_faces(n: int, seed: int = 0) -> Faces:
     label, split = _roles(n, np.random.default_rng(seed))
     # row + 1, since NumPy takes the seeds 5 and (5, 0) for the same
     pixels = [draw(FER7[code], np.random.default_rng((seed, row + 1))) for row, code in enumerate(label)]
-    return Faces(np.stack(pixels), label, split, np.arange(n, dtype=np.int32), source="sketch")
+    return Faces(np.stack(pixels), label, split, np.arange(n, dtype=np.int32), source=SKETCH)
 
 
 def draw(name: str, rng: np.random.Generator) -> np.ndarray:

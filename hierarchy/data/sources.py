@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from hierarchy import runs
 from hierarchy.data import download, layouts
 from hierarchy.data.faces import SKETCH, Faces
 from hierarchy.errors import InputError
+from hierarchy.taxonomy import LEFT_OUT
 
 SKETCHES: Final = 6000  # enough to learn the drawn expressions in minutes
 
@@ -46,6 +47,18 @@ def fingerprint(faces: Faces) -> str:
     for column in (faces.pixels, faces.label, faces.split):
         digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()[:16]
+
+
+def describe(faces: Faces) -> dict[str, Any]:
+    """What a run's card says of its data."""
+    counts = faces.counts()
+    left_out = {name: sum(split[name] for split in counts.values()) for name in LEFT_OUT}
+    return {
+        "source": faces.source,
+        "fingerprint": fingerprint(faces),
+        "left_out": left_out,
+        "counts": counts,
+    }
 
 
 def _drawn() -> Faces:

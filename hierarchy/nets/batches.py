@@ -41,7 +41,7 @@ class Batches(keras.utils.PyDataset):
         self.epoch = epoch
         random = np.random.default_rng([self.seed, epoch])
         rows = np.arange(len(self.pixels))
-        if self.fit.oversample:
+        if self.fit.oversampled:
             rows = oversampled(self.target, int(random.integers(2**31)))
         self.order = random.permutation(rows)[: len(self.pixels)]
 

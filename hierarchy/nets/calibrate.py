@@ -1,6 +1,6 @@
 """A temperature for each node, fitted on PublicTest, so that probabilities mean what they say.
 
-Oversampled training shows every class equally often, so a net's logits lack the classes' true frequencies:
+Balanced training shows every class as if equally often, so a net's logits lack the classes' true frequencies:
 the log of Training's own is added back before the temperature (Bayes' rule; no fitted number). Then one
 temperature is found by maximum likelihood (Guo et al., "On calibration of modern neural networks", 2017).
 """
@@ -27,9 +27,7 @@ def calibrate(run: Run, faces: Faces) -> None:
     found = {}
     for node, about in card["nets"].items():
         offset = (
-            _offset(faces.of(Split.Training), node)
-            if about["oversampled"]
-            else np.zeros(len(classes_of(node)))
+            _offset(faces.of(Split.Training), node) if about["balanced"] else np.zeros(len(classes_of(node)))
         )
         valid = faces.of(Split.PublicTest).for_node(node)
         logits = store.Lazy(run.net(node))(valid.pixels) + offset

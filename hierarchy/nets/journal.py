@@ -7,7 +7,6 @@ tells of.
 
 import csv
 import io
-import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ import rich.progress
 
 from hierarchy.nets.augment import Augment
 from hierarchy.nets.batches import Batches
+from hierarchy.nets.store import weights_to_bytes
 from hierarchy.recipes import Fit
 from hierarchy.runs import HISTORY, Run, read_json, write_atomic, write_json
 from hierarchy.taxonomy import FLAT, NODES
@@ -87,9 +87,7 @@ class RawWeights(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Write the epoch's own file; the journal makes it count."""
-        path = _raw(self.run, self.node, epoch)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.model.save_weights(path)
+        write_atomic(_raw(self.run, self.node, epoch), weights_to_bytes(self.model))
 
 
 class Journal(keras.callbacks.Callback):
@@ -135,9 +133,7 @@ class Journal(keras.callbacks.Callback):
         )
         folder = self.run.log / self.node
         if self.best is self.rows[-1]:
-            temporary = folder / f"new-{BEST}"
-            self.net.save_weights(temporary)
-            os.replace(temporary, folder / BEST)
+            write_atomic(folder / BEST, weights_to_bytes(self.net))
         raw = _raw(self.run, self.node, epoch)
         write_json(folder / STATE, {"weights": raw.name, "rows": self.rows})
         write_history(self.run, self.run.log)

@@ -7,7 +7,7 @@ from hierarchy import recipes, runs
 from hierarchy.data import sources
 from hierarchy.data.faces import SKETCH, Faces
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import LEFT_OUT, nodes_named
+from hierarchy.taxonomy import nodes_named
 
 Say = Callable[[str], None]
 
@@ -17,7 +17,7 @@ def run(
     data: str | None,
     recipe: str | None,
     settings: Sequence[str],
-    node: str,
+    node: str | None,
     name: str | None,
     seed: int | None,
     resume: bool,
@@ -26,14 +26,16 @@ def run(
 ) -> runs.Run:
     """Train what is asked for and calibrate it.
 
+    Resuming, whatever is not given is as it was when the run was begun.
+
     Args:
         data: file or folder of faces; None: wherever `sources.training_faces` finds some.
         recipe: a recipe's name; None: `short`, on sketches `sketch`.
         settings: changes to the recipe, `key=value`.
-        node: one node, or all.
+        node: one node, or all; None: all.
         name: of the run; None: the recipe's.
         seed: of everything random; None: 0.
-        resume: go on where the run of that name stopped, by its own recipe and seed where none are given.
+        resume: go on where the run of that name stopped.
         deterministic: the same bits again for the same seed.
         say: takes lines for the user.
 
@@ -41,21 +43,25 @@ def run(
         InputError: a run of that name is there and `resume` is not given; other options on resuming.
         KeyboardInterrupt: as it came, after the run was left in order and `say` was told how to go on.
     """
-    nodes = nodes_named(node)
-    faces = sources.training_faces(data, say)
-    chosen = recipes.named(recipe or ("sketch" if faces.source == SKETCH else "short"))
-    chosen = recipes.with_settings(chosen, settings)
+    before = plan_of(runs.run(name or recipe or "short")) if resume else {}
+    asked = before.get("asked", {})
+    nodes = nodes_named(node or asked.get("node", "all"))
+    chosen = recipes.with_settings(recipes.named(recipe), settings) if recipe else None
+    faces = sources.training_faces(data or asked.get("data"), say)
+    if chosen is None and before and not settings:
+        chosen = recipes.from_dict(before["recipe"], f"run {name!r}")
+    if chosen is None:
+        chosen = recipes.with_settings(recipes.named("sketch" if faces.drawn else "short"), settings)
     target = runs.run(name or chosen.name)
-    before = plan_of(target) if resume else {}
-    if before and not (recipe or settings):
-        chosen = recipes.from_dict(before["recipe"], str(target.log / runs.CARD))
     identity = {
         "recipe": chosen.as_dict(),
+        "settings": list(settings) or before.get("settings", []),
         "seed": before.get("seed", 0) if seed is None else seed,
         "deterministic": deterministic or before.get("deterministic", False),
-        "data": describe(faces),
+        "data": sources.describe(faces),
     }
-    begin(target, identity, resume)
+    found = SKETCH if faces.source == SKETCH else data or asked.get("data")
+    begin(target, identity, resume, {"data": found, "node": node or asked.get("node", "all")})
     _train(target, faces, chosen, nodes, identity, say)
     return target
 
@@ -88,29 +94,24 @@ def _train(
 
 def plan_of(target: runs.Run) -> dict[str, Any]:
     """What a run was begun with; empty before its first whole epoch."""
-    if target.trained:
-        return target.card()
-    begun = any(target.log.glob("*/state.json"))
-    return runs.read_json(target.log / runs.CARD) if begun else {}
+    if not target.trained and not any(target.log.glob("*/state.json")):
+        return {}
+    plan = target.log / runs.CARD
+    return (target.card() if target.trained else {}) | (runs.read_json(plan) if plan.is_file() else {})
 
 
-def describe(faces: Faces) -> dict[str, Any]:
-    """What a run's card says of its data."""
-    counts = faces.counts()
-    left_out = {name: sum(split[name] for split in counts.values()) for name in LEFT_OUT}
-    return {
-        "source": faces.source,
-        "fingerprint": sources.fingerprint(faces),
-        "left_out": left_out,
-        "counts": counts,
-    }
-
-
-def begin(target: runs.Run, identity: dict[str, Any], resume: bool) -> None:
+def begin(target: runs.Run, identity: dict[str, Any], resume: bool, asked: dict[str, Any]) -> None:
     """Open the run's log with its identity, or hold it against the one that is there.
 
+    Args:
+        target: the run.
+        identity: what its card will say.
+        resume: whether a run that is there may go on.
+        asked: where its data were found and which node was asked for, so that resuming needs neither.
+
     Raises:
-        InputError: the run is there and is not to be resumed, or was begun with another identity.
+        InputError: the run is there and is not to be resumed, was begun with another identity, or cannot be
+            written.
     """
     before, now = _dotted(plan_of(target)), _dotted(identity)
     if before and not resume:
@@ -118,12 +119,13 @@ def begin(target: runs.Run, identity: dict[str, Any], resume: bool) -> None:
             f"run {target.name!r} is there already: --resume goes on with it, --run NAME starts another"
         )
     for key in now:
-        if before and before.get(key) != now[key]:
+        if before and before.get(key, now[key]) != now[key]:
             raise InputError(
-                f"run {target.name!r} was begun with {key} {before.get(key)}, not {now[key]}: "
-                "give the same options, or another --run"
+                f"run {target.name!r} was begun with {key} {before[key]}, not {now[key]}: "
+                "give the same options, or another name (--run NAME, make train RUN=NAME)"
             )
-    runs.write_json(target.log / runs.CARD, identity)
+    target.check_writable()
+    runs.write_json(target.log / runs.CARD, identity | {"asked": asked})
 
 
 def _dotted(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -20,15 +20,35 @@ CHUNK: Final = 64  # faces a call; smaller ones are padded, so that shapes stay 
 
 def to_bytes(net: keras.Model) -> bytes:
     """A net as a .keras archive with its float32 weights in float16: half the size."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "net.keras"
-        net.save(path)
-        out = io.BytesIO()
-        with zipfile.ZipFile(path) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
-            for name in source.namelist():
-                # the same weights give the same bytes, whenever and wherever they are written
-                target.writestr(zipfile.ZipInfo(name), CHANGES.get(name, bytes)(source.read(name)))
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(_saved(net.save, "net.keras"))) as source,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name in source.namelist():
+            # the same weights give the same bytes, whenever and wherever they are written
+            target.writestr(zipfile.ZipInfo(name), CHANGES.get(name, bytes)(source.read(name)))
     return out.getvalue()
+
+
+def weights_to_bytes(model: keras.Model) -> bytes:
+    """A model's weights at full precision, and its optimizer's state where it is compiled, as HDF5."""
+    return _saved(model.save_weights, "model.weights.h5")
+
+
+def _saved(save: Callable[[Path], None], name: str) -> bytes:
+    """What Keras writes, which it does only to a path, as bytes.
+
+    Raises:
+        InputError: the folder of temporary files cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            save(path)
+            return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{tempfile.gettempdir()}: cannot be written ({error})") from None
 
 
 def load(path: Path) -> keras.Model:

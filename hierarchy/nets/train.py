@@ -136,10 +136,8 @@ def _compiled(net: keras.Model, task: Task, steps: int) -> keras.Model:
         loss = keras.losses.CategoricalFocalCrossentropy(
             from_logits=True, gamma=fit.focal_gamma, label_smoothing=fit.label_smoothing
         )
-    elif fit.loss == "cross-entropy":
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=fit.label_smoothing)
     else:
-        raise InputError(f"fit.loss={fit.loss}: allowed are cross-entropy, focal")
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=fit.label_smoothing)
     trainee.compile(_optimizer(fit, steps), loss, metrics=[keras.metrics.CategoricalAccuracy("accuracy")])
     trainee.optimizer.build(trainee.trainable_variables)
     return trainee
@@ -162,10 +160,8 @@ def _optimizer(fit: Fit, steps: int) -> keras.optimizers.Optimizer:
         optimizer = keras.optimizers.SGD(
             momentum=fit.momentum, nesterov=True, weight_decay=decay or None, **common
         )
-    elif fit.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(weight_decay=fit.weight_decay or None, **common)
     else:
-        raise InputError(f"fit.optimizer={fit.optimizer}: allowed are sgd, adam")
+        optimizer = keras.optimizers.Adam(weight_decay=fit.weight_decay or None, **common)
     if fit.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
@@ -221,7 +217,7 @@ def _store(task: Task, net: keras.Model, journal: Journal, finished: bool, ident
         "minutes": sum(row["seconds"] for row in rows) / 60,
         "images_per_second": float(np.median([row["images_per_second"] for row in rows])),
         "warm_start": task.fit is task.recipe.warm,
-        "oversampled": task.fit.oversample,
+        "balanced": task.fit.balanced,
     }
     task.run.add_net(task.node, store.to_bytes(net), about, identity)
     write_history(task.run, task.run.folder)

@@ -15,8 +15,6 @@ from hierarchy.recipes import Net
 from hierarchy.taxonomy import LEAVES, ROUTER, branch_of, classes_of
 
 HEAD = "logits"  # the last layer
-HEADS = ("pool", "flatten")
-PADDINGS = ("same", "valid")
 
 
 def build(node: str, net: Net, l2: float = 0.0) -> keras.Model:
@@ -68,11 +66,8 @@ def _check(net: Net) -> None:
     side = net.crop
     for stage in net.stages:
         side = (side - 2 * len(stage) * (net.padding == "valid")) // 2
-    if not 1 <= net.crop <= SIDE or side < 1:
+    if side < 1 or net.crop > SIDE:
         raise InputError(f"net.crop={net.crop}: at most {SIDE}, and enough for the halvings of {net.stages}")
-    for key, value, allowed in (("padding", net.padding, PADDINGS), ("head", net.head, HEADS)):
-        if value not in allowed:
-            raise InputError(f"net.{key}={value}: allowed are {', '.join(allowed)}")
 
 
 def _convolution(x: keras.KerasTensor, width: int, net: Net, penalty: object) -> keras.KerasTensor:

@@ -1,8 +1,6 @@
 """From a run and labelled faces to its report: what `evaluate` does."""
 
-import csv
 from pathlib import Path
-from typing import Any
 
 from hierarchy import metrics, runs
 from hierarchy.classifier import HierarchicalClassifier
@@ -33,42 +31,48 @@ def evaluate(
         What to tell the user: the headline and where the report is.
 
     Raises:
-        InputError: unknown run, split or view; faces of another data set without `out`.
+        InputError: unknown run, split or view; faces of another data set without `out`; `out` in the folder
+            of another run, or with faces of another data set in any run's.
     """
     if split not in [role.name for role in ROLES]:
         raise InputError(f"split {split!r}: allowed are {', '.join(role.name for role in ROLES)}")
     scored = runs.run(run)
     card = scored.card()
-    drawn = card.get("data", {}).get("source") == SKETCH
-    faces = sources.labelled_faces(SKETCH if data is None and drawn else data)
-    folder = out or _folder(scored, faces, split, view)
+    faces = sources.labelled_faces(SKETCH if data is None and report.sketched(card) else data)
+    own = card.get("data", {}).get("fingerprint") == sources.fingerprint(faces)
+    folder = _given(out, scored, own) if out else _folder(scored, faces, own, split, view)
     here = part(faces, Split[split])
     classifier = HierarchicalClassifier.load(run, view=view)
     predictions, flat = classifier.predictions(here), classifier.flat(here)
-    rows = faces.split == Split[split]
-    leaks = metrics.Leaks(audit.twins(faces)[rows], audit.near_twins(faces)[rows])
+    leaks = _leaks(faces, Split[split]) if own else None
     scores = metrics.score(predictions, here, flat=flat, leaks=leaks, min_confidence=floor)
     whole = report.write(
-        folder, scores, predictions, here, card=card, view=view, history=_history(scored), flat=flat
+        folder, scores, predictions, here, card=card, view=view, history=scored.history(), flat=flat
     )
     return f"{report.headline(whole)}\n{folder / report.REPORT}"
 
 
-def _folder(run: runs.Run, faces: Faces, split: str, view: str) -> Path:
-    """Where a report goes; a foreign data set never lands on the run's own scores."""
-    known = run.card().get("data", {})
-    if known.get("fingerprint") != sources.fingerprint(faces):
+def _leaks(faces: Faces, split: Split) -> metrics.Leaks:
+    """Which faces of a split have a copy in Training; only the faces that the run learned from can tell."""
+    rows = faces.split == split
+    return metrics.Leaks(audit.twins(faces)[rows], audit.near_twins(faces)[rows])
+
+
+def _folder(run: runs.Run, faces: Faces, own: bool, split: str, view: str) -> Path:
+    """Where a report goes by itself; a foreign data set never lands on the run's own scores."""
+    if not own:
+        source = run.card().get("data", {}).get("source")
         raise InputError(
-            f"{faces.source}: not the faces of run {run.name!r} ({known.get('source')}); "
-            "give --out DIR for this report"
+            f"{faces.source}: not the faces of run {run.name!r} ({source}); give --out DIR for this report"
         )
-    own = split == Split.PrivateTest.name and view == "single"
-    return run.folder if own else run.folder / f"{split}-{view}"
+    main = split == Split.PrivateTest.name and view == "single"
+    return run.folder if main else run.folder / f"{split}-{view}"
 
 
-def _history(run: runs.Run) -> list[dict[str, Any]]:
-    path = run.folder / runs.HISTORY
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+def _given(out: Path, run: runs.Run, own: bool) -> Path:
+    """The folder that the user names: inside a run's only for that run's own faces."""
+    place, results = out.resolve(), runs.home() / "results"
+    for name in runs.names():
+        if place.is_relative_to((results / name).resolve()) and not (own and name == run.name):
+            raise InputError(f"{out}: belongs to run {name!r}; allowed is a folder outside of all runs")
+    return out

@@ -10,6 +10,7 @@ from hierarchy import images, runs
 from hierarchy.answers import COLUMNS, Answer, answers
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.errors import InputError
+from hierarchy.reports import report
 
 Show = Callable[[Iterable[Answer]], None]
 Say = Callable[[str], None]
@@ -18,10 +19,10 @@ Say = Callable[[str], None]
 def predict(
     paths: Sequence[str], run: str, show: Show, say: Say, *, min_confidence: float = 0.0, **params: Any
 ) -> int:
-    """Answer every picture behind `paths`, show the answers, and say what could not be answered.
+    """Answer every face behind `paths`, show the answers, and say what could not be answered.
 
     Args:
-        paths: files, folders and globs.
+        paths: pictures, folders of pictures, data files, and globs.
         run: name of the run whose nets answer.
         show: takes the answers as they come.
         say: takes a line for each bad path.
@@ -38,6 +39,8 @@ def predict(
     bad = list(complaints)
     if files:
         classifier = HierarchicalClassifier.load(run, **params)
+        if report.sketched(classifier.run_.card()):
+            say(f"SKETCH: run {run} learned from drawn faces; what it says of photographs means nothing")
         show(_good(answers(classifier, files, min_confidence), bad))
     for line in bad:
         say(f"error: {line}")
@@ -51,7 +54,7 @@ def as_json(found: Iterable[Answer]) -> None:
 
 
 def as_text(found: Iterable[Answer]) -> None:
-    """One aligned line a face."""
+    """One line a face."""
     for answer in found:
         print(answer.as_text(), flush=True)
 

@@ -7,7 +7,7 @@ from hierarchy.data.faces import Split
 from hierarchy.metrics import BINS
 from hierarchy.reports import plots
 from hierarchy.runs import CARD
-from hierarchy.taxonomy import FLAT, NODES, ROUTER, branch_of, classes_of, describe
+from hierarchy.taxonomy import FLAT, NODES, branch_of, classes_of, describe
 
 CAPTIONS: Final = {
     "confusion.png": "What each expression is taken for",
@@ -61,8 +61,15 @@ def _opening(scores: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str
         f"where it says so. View: {scores['view']}. Seed: {seeds}. Figures are percentages; intervals hold "
         "95 % (Wilson)."
     )
-    if ROUTER not in card["nets"]:
-        yield "This run has no tree yet: branches are sums of the flat net's leaves."
+    if not plots.has_tree(scores):
+        missing = ", ".join(node for node in NODES if node not in card["nets"])
+        yield (
+            f"This run has no tree yet (no net for {missing}): these are scores of its flat net alone. What "
+            "scores.json keeps of soft, hard and lazy answers and of nodes are sums of the flat net's leaves."
+        )
+    stopped = [f"{node} ({net['epochs']} epochs)" for node, net in card["nets"].items() if _unfinished(net)]
+    if stopped:
+        yield f"**Not trained to the end: {', '.join(stopped)}.**"
     if scores["split"] != Split.PrivateTest.name:
         yield f"{Split.PublicTest.name} chose epochs and temperatures: quote {Split.PrivateTest.name} alone."
 
@@ -72,17 +79,20 @@ def _answers(scores: Mapping[str, Any]) -> Iterator[str]:
     header = (first, "n", "accuracy", "interval", "macro-F1", "hierarchical F1", "ECE")
     rows = [
         (name, *_share(row), *(percent(row[key]) for key in ("macro_f1", "hierarchical_f1", "ece")))
-        for name, row in _systems(scores).items()
+        for name, row in _systems(scores, plots.has_tree(scores)).items()
     ]
     yield f"## {plots.CLASSES.capitalize()}"
     yield _table(header, rows)
-    yield (
-        "Soft takes the likeliest leaf, hard the likeliest leaf of the likelier branch. Lazy gives soft's "
-        f"label with {scores['nets_per_face']['lazy']:.2f} nets a face instead of {len(NODES)}."
-    )
+    if plots.has_tree(scores):
+        yield (
+            "Soft takes the likeliest leaf, hard the likeliest leaf of the likelier branch. Lazy gives "
+            f"soft's label with {scores['nets_per_face']['lazy']:.2f} nets a face instead of {len(NODES)}."
+        )
 
 
 def _nodes(scores: Mapping[str, Any]) -> Iterator[str]:
+    if not plots.has_tree(scores):
+        return
     rows = [
         (node, ", ".join(classes_of(node)), *_share(scores[node]), percent(scores[node]["ece"]))
         for node in NODES
@@ -97,21 +107,25 @@ def _per_class(scores: Mapping[str, Any]) -> Iterator[str]:
         (leaf, branch_of(leaf), f"{row['support']:,}", *(percent(row[key]) for key in plots.PER_CLASS))
         for leaf, row in scores["per_class"].items()
     ]
-    yield "## Classes (tree, soft)"
+    yield f"## Classes ({plots.answering(scores)})"
     yield _table(("class", "branch", "n", *plots.PER_CLASS.values()), rows)
 
 
 def _without_copies(scores: Mapping[str, Any]) -> Iterator[str]:
-    parts = {label: scores[key] for key, label in PARTS.items() if key in scores and scores[key]["n"]}
+    if not PARTS.keys() & scores.keys():
+        yield "## Without copies"
+        yield "Copies of these faces among the run's Training faces were not looked for."
+        return
+    parts = {label: scores[key] for key, label in PARTS.items() if scores[key]["n"]}
     if not parts:
         return
-    rows = []
+    rows, tree = [], plots.has_tree(scores)
     for label, part in ({"all": scores} | parts).items():
-        answers = [f"{percent(row['accuracy'])} ({interval(row)})" for row in _systems(part).values()]
+        answers = [f"{percent(row['accuracy'])} ({interval(row)})" for row in _systems(part, tree).values()]
         rows.append((label, f"{part['n']:,}", *answers))
     yield "## Without copies"
     yield "Some of these faces are in Training too, as the same pixels or as another crop of the same photo."
-    yield _table(("faces", "n", *_systems(scores)), rows)
+    yield _table(("faces", "n", *_systems(scores, tree)), rows)
 
 
 def _counted_otherwise(scores: Mapping[str, Any]) -> Iterator[str]:
@@ -119,7 +133,7 @@ def _counted_otherwise(scores: Mapping[str, Any]) -> Iterator[str]:
     rows = {f"{out} too, always wrong": scores["seven_class"]["soft"]}
     rows |= {"against the majority of FER+ taggers": scores["ferplus"]} if "ferplus" in scores else {}
     rows |= {f"confidence of {stop['min_confidence']:.2f} or more": stop}
-    yield "## Counted otherwise (tree, soft)"
+    yield f"## Counted otherwise ({plots.answering(scores)})"
     yield _table(("faces", "n", "accuracy", "interval"), [(name, *_share(row)) for name, row in rows.items()])
     yield (
         f"Below a confidence of {stop['min_confidence']:.2f} an answer stops at its branch; "
@@ -129,8 +143,9 @@ def _counted_otherwise(scores: Mapping[str, Any]) -> Iterator[str]:
 
 def _calibration(scores: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str]:
     yield "## Calibration"
-    answers = {"tree, soft": scores["six_class"]["soft"]}
-    answers |= {node: scores[node] for node in (*NODES, FLAT) if node in scores}
+    answers = {plots.answering(scores): scores["six_class"]["soft"]}
+    if plots.has_tree(scores):
+        answers |= {node: scores[node] for node in (*NODES, FLAT) if node in scores}
     listed = "; ".join(f"{name} {percent(row['ece'])}" for name, row in answers.items())
     yield f"Mean distance of confidence and accuracy (ECE, {BINS} bins): {listed}."
     if fitted := card.get("calibration"):
@@ -139,7 +154,7 @@ def _calibration(scores: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator
 
 
 def _against_flat(scores: Mapping[str, Any]) -> Iterator[str]:
-    if FLAT not in scores:
+    if FLAT not in scores or not plots.has_tree(scores):
         return
     pair = scores["soft_against_flat"]
     ours, theirs, p = pair["only_soft_right"], pair["only_flat_right"], pair["mcnemar_p"]
@@ -159,21 +174,31 @@ def _making(card: Mapping[str, Any]) -> Iterator[str]:
     yield "## How it was made"
     data = card.get("data", {}).get("source", "not recorded")
     yield (
-        f"Recipe: {card['recipe']['name']} (every value is in {CARD}). Training data: {data}. "
+        f"Recipe: {recipe_of(card)} (every value is in {CARD}). Training data: {data}. "
         f"Training took {minutes:.0f} minutes on the {backends} backend. "
         f"Tree {card['tree_hash']}: {describe(card['tree'])}."
     )
     yield _table(("net", *NETS), rows)
 
 
-def _systems(scores: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The scores of every way to a leaf, side by side."""
-    tree = {f"tree, {rule}": row for rule, row in scores["six_class"].items()}
-    return tree | ({"flat net": scores[FLAT]} if FLAT in scores else {})
+def _systems(scores: Mapping[str, Any], tree: bool) -> dict[str, Mapping[str, Any]]:
+    """The scores of every way to a leaf, side by side; the flat net's alone where there is no tree."""
+    routed = {f"tree, {rule}": row for rule, row in scores["six_class"].items()} if tree else {}
+    return routed | ({plots.NAMES[FLAT]: scores[FLAT]} if FLAT in scores else {})
 
 
 def _of_net(key: str, value: float) -> str:
     return percent(value) if key == NETS[f"{Split.PublicTest.name} then"] else f"{value:,.0f}"
+
+
+def _unfinished(net: Mapping[str, Any]) -> bool:
+    return not net.get("finished", True)
+
+
+def recipe_of(card: Mapping[str, Any]) -> str:
+    """The name of a run's recipe, with the values that were set otherwise."""
+    name, settings = str(card["recipe"]["name"]), card.get("settings", ())
+    return f"{name} with {', '.join(settings)}" if settings else name
 
 
 def percent(share: float | None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hierarchy.data.faces import SKETCH, Split
+from hierarchy.data.faces import Split
 from hierarchy.metrics import BINS
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, leaf_slice
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SOFT: Final = "six_class"  # the tree's answer among the tables of scores.json
+DRAWN: Final = "SKETCH faces (drawn, not photographs)"
 
 # One colour a name in every picture; those of the expressions after Okabe and Ito, for colour-blind eyes too.
 COLOURS: Final[dict[str, str]] = {
@@ -46,21 +47,22 @@ PER_CLASS: Final = {"precision": "precision", "recall": "recall", "f1": "F1"}
 CURVES: Final = {"accuracy": ("accuracy, %", 100.0), "loss": ("loss", 1.0)}  # label and factor of a row
 
 
-def files(scores: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
-    """PNGs by file name; no curves where the run kept no history.
+def files(
+    scores: Mapping[str, Any], history: Sequence[Mapping[str, Any]], *, sketched: bool = False
+) -> dict[str, bytes]:
+    """PNGs by file name; no router where the run has no tree, no curves where it kept no history.
 
     Args:
         scores: what scores.json holds.
         history: rows of history.csv; numbers may still be text.
+        sketched: whether the run was trained on drawn faces.
     """
-    figures = {
-        "confusion.png": confusion(scores, SOFT, LEAVES),
-        "router.png": confusion(scores, ROUTER, BRANCHES),
-        "per_class.png": per_class(scores),
-        "reliability.png": reliability(scores),
-    }
+    figures = {"confusion.png": confusion(scores, SOFT, LEAVES)}
+    if has_tree(scores):
+        figures["router.png"] = confusion(scores, ROUTER, BRANCHES)
+    figures |= {"per_class.png": per_class(scores), "reliability.png": reliability(scores)}
     if history:
-        figures["curves.png"] = curves(history)
+        figures["curves.png"] = curves(history, sketched=sketched)
     return {name: png(figure) for name, figure in figures.items()}
 
 
@@ -79,7 +81,8 @@ def confusion(scores: Mapping[str, Any], table: str, classes: Sequence[str]) -> 
     counts = np.array(scores["confusion"][table])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 2.8 + 0.75 * len(classes)
-    figure, (axes,) = _figure(1, 1, (side, side), f"Confusion: {NAMES.get(table, table)}", scores)
+    name = answering(scores) if table == SOFT else table
+    figure, (axes,) = _figure(1, 1, (side, side), f"Confusion: {name}", scores)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):
         text, colour = f"{100 * share:.1f} %\n{counts[row, column]:,}", "white" if share > 0.5 else INK
@@ -96,8 +99,9 @@ def confusion(scores: Mapping[str, Any], table: str, classes: Sequence[str]) -> 
 
 def per_class(scores: Mapping[str, Any]) -> "Figure":
     """Precision, recall and F1 of each leaf: the tree's soft answer, and the flat net's paler beside it."""
-    systems = [scores["per_class"]] + ([scores[FLAT]["per_class"]] if FLAT in scores else [])
-    about = "dark: tree, soft; pale: flat net" if FLAT in scores else "tree, soft"
+    both = has_tree(scores) and FLAT in scores
+    systems = [scores["per_class"]] + ([scores[FLAT]["per_class"]] if both else [])
+    about = f"dark: {NAMES[SOFT]}; pale: {NAMES[FLAT]}" if both else answering(scores)
     figure, panels = _figure(1, len(PER_CLASS), (13, 4), f"Per class ({about})", scores)
     width, colours = 0.84 / len(systems), [COLOURS[leaf] for leaf in LEAVES]
     for axes, (key, label) in zip(panels, PER_CLASS.items(), strict=True):
@@ -116,8 +120,10 @@ def per_class(scores: Mapping[str, Any]) -> "Figure":
 
 def reliability(scores: Mapping[str, Any]) -> "Figure":
     """How often answers are right against how sure they are; below, how many answers are how sure."""
-    names = [name for name in (SOFT, FLAT, *NODES) if name in scores["reliability"]]
-    figure, panels = _figure(2, len(names), (2.7 * len(names), 5), "Reliability", scores, heights=(3, 1))
+    answers = (SOFT, FLAT, *NODES) if has_tree(scores) else (FLAT,)
+    names = [name for name in answers if name in scores["reliability"]]
+    size = (max(2.7 * len(names), 4.5), 5)
+    figure, panels = _figure(2, len(names), size, "Reliability", scores, heights=(3, 1))
     for name, above, below in zip(names, panels, panels[len(names) :], strict=False):
         table = scores["reliability"][name]
         count = np.array(table["count"])
@@ -136,11 +142,17 @@ def reliability(scores: Mapping[str, Any]) -> "Figure":
     return figure
 
 
-def curves(history: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Accuracy and loss of each net by epoch: Training dashed, PublicTest solid, the best epoch marked."""
+def curves(history: Sequence[Mapping[str, Any]], *, sketched: bool = False) -> "Figure":
+    """Accuracy and loss of each net by epoch: Training dashed, PublicTest solid, the best epoch marked.
+
+    Args:
+        history: rows of history.csv; numbers may still be text.
+        sketched: whether the run was trained on drawn faces; the title then says so.
+    """
     nodes = list(dict.fromkeys(row["node"] for row in history))
     size = (max(3.1 * len(nodes), 5), 5.4)
-    figure, panels = _figure(len(CURVES), len(nodes), size, "Training, epoch by epoch")
+    title = "Training, epoch by epoch" + (f"\n{DRAWN}" if sketched else "")
+    figure, panels = _figure(len(CURVES), len(nodes), size, title, alarm=sketched)
     for rank, (key, (label, factor)) in enumerate(CURVES.items()):
         for node, axes in zip(nodes, panels[rank * len(nodes) :], strict=False):
             rows = [row for row in history if row["node"] == node]
@@ -156,13 +168,22 @@ def curves(history: Sequence[Mapping[str, Any]]) -> "Figure":
 
 def subject(scores: Mapping[str, Any]) -> str:
     """Which faces the scores are of, on one line; drawn faces are called so."""
-    faces = "SKETCH faces (drawn, not photographs)" if drawn(scores) else scores["dataset"]
-    return f"{faces}, {scores['split']}"
+    return f"{DRAWN if drawn(scores) else scores['dataset']}, {scores['split']}"
 
 
 def drawn(scores: Mapping[str, Any]) -> bool:
-    """Whether the scored faces are the built-in drawings."""
-    return bool(scores["dataset"] == SKETCH)
+    """Whether the scored faces are drawings."""
+    return bool(scores.get("drawn", False))
+
+
+def has_tree(scores: Mapping[str, Any]) -> bool:
+    """Whether the run has all nets of the tree; else every score is of the flat net's sums."""
+    return bool(scores.get("tree", True))
+
+
+def answering(scores: Mapping[str, Any]) -> str:
+    """The name of what gives the answers: the tree by its soft rule, or the flat net where it is alone."""
+    return NAMES[SOFT if has_tree(scores) else FLAT]
 
 
 def _part_branches(axes: "Axes") -> None:
@@ -198,6 +219,7 @@ def _figure(
     title: str,
     scores: Mapping[str, Any] | None = None,
     heights: Sequence[float] | None = None,
+    alarm: bool = False,
 ) -> "tuple[Figure, list[Axes]]":
     """A figure of rows x columns panels, listed row by row; its title says which faces, and how many."""
     from matplotlib.figure import Figure
@@ -205,7 +227,8 @@ def _figure(
     figure = Figure(figsize=size, layout="constrained")
     about = "" if scores is None else f"{subject(scores)}, n = {scores['n']:,}, {CLASSES}"
     lines = [title, *textwrap.wrap(about, int(11.5 * size[0]))]  # letters an inch
-    figure.suptitle("\n".join(lines), fontsize=11.5, color=ALARM if scores and drawn(scores) else INK)
+    alarm = alarm or (scores is not None and drawn(scores))
+    figure.suptitle("\n".join(lines), fontsize=11.5, color=ALARM if alarm else INK)
     panels = figure.subplots(rows, columns, squeeze=False, height_ratios=heights).ravel().tolist()
     for axes in panels:
         axes.set_axisbelow(True)

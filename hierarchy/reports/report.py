@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from hierarchy.data.faces import Faces, Split
+from hierarchy.data.faces import SKETCH, Faces, Split
 from hierarchy.reports import plots
-from hierarchy.reports.markdown import interval, markdown, percent
+from hierarchy.reports.markdown import interval, markdown, percent, recipe_of
 from hierarchy.routing import Predictions
 from hierarchy.runs import write_atomic, write_json
-from hierarchy.taxonomy import FLAT
+from hierarchy.taxonomy import FLAT, NODES
 
 SCORES: Final = "scores.json"
 REPORT: Final = "REPORT.md"
@@ -53,12 +53,14 @@ def write(
         "split": Split(int(faces.split[0])).name,
         "view": view,
         "n": scores["n"],
-        "recipe": card["recipe"]["name"],
+        "recipe": recipe_of(card),
         "seeds": sorted({net["seed"] for net in card["nets"].values()}),
+        "drawn": faces.drawn,
+        "tree": set(NODES) <= card["nets"].keys(),  # if not, all scores are of sums of the flat net
     }
     whole = about | dict(scores)
     write_atomic(folder / PREDICTIONS, _archive(predictions, faces, flat))
-    pictures = plots.files(whole, history)
+    pictures = plots.files(whole, history, sketched=sketched(card))
     for name, data in pictures.items():
         write_atomic(folder / name, data)
     write_atomic(folder / REPORT, markdown(whole, card, pictures).encode())
@@ -66,12 +68,18 @@ def write(
     return whole
 
 
+def sketched(card: Mapping[str, Any]) -> bool:
+    """Whether a run was trained on drawn faces: the rule of `Faces.drawn` for the source on its card."""
+    return str(card.get("data", {}).get("source", "")).split(".")[0] == SKETCH
+
+
 def headline(scores: Mapping[str, Any]) -> str:
     """The score on one line, with what it is of."""
     soft = scores["six_class"]["soft"]
+    alone = "" if plots.has_tree(scores) else f", {plots.answering(scores)} alone"
     return (
         f"{plots.subject(scores)}: {percent(soft['accuracy'])} % right ({interval(soft)}), "
-        f"{plots.CLASSES}, n = {soft['n']:,}"
+        f"{plots.CLASSES}, n = {soft['n']:,}{alone}"
     )
 
 

@@ -1,5 +1,7 @@
 """Faces keep their columns together, and a row's roles and targets follow from its own label."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -65,6 +67,32 @@ def test_counts_count_every_labelled_row_once(label):
     counts = faces_of(label).counts()
     assert sum(sum(split.values()) for split in counts.values()) == sum(code != UNLABELLED for code in label)
     assert all(list(split) == list(FER7) for split in counts.values())
+
+
+@given(LABELS, some.integers(0, 30))
+def test_joined_parts_are_the_whole(label, cut):
+    faces = faces_of(label)
+    rows = np.arange(len(label))
+    whole = Faces.joined([faces.take(rows[:cut]), faces.take(rows[cut:])], "whole")
+    assert whole.source == "whole" and whole.paths == faces.paths
+    for column in ("pixels", "label", "split", "row", "votes"):
+        assert np.array_equal(getattr(whole, column), getattr(faces, column))
+        assert getattr(whole, column).dtype == getattr(faces, column).dtype
+
+
+def test_votes_and_paths_are_joined_only_where_all_have_them():
+    faces = faces_of([0, 1])
+    joined = Faces.joined([faces, replace(faces, votes=None), replace(faces, paths=None)], "three")
+    assert len(joined) == 6 and joined.votes is None and joined.paths is None
+
+
+@pytest.mark.parametrize(
+    ("source", "drawn"),
+    [("sketch", True), ("sketch.csv", True), ("sketch.parquet", True)]
+    + [(name, False) for name in ("", "sketch/", "fer2013.csv", "sketches.csv", "my sketch.csv")],
+)
+def test_drawn(source, drawn):
+    assert replace(faces_of([0]), source=source).drawn is drawn
 
 
 def test_a_mask_takes_what_it_marks():

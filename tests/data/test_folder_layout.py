@@ -34,7 +34,7 @@ def test_split_and_expression_by_name(tmp_path):
     assert (faces.pixels[order] == np.stack([first, second, third])).all()
     assert [FER7[label] for label in faces.label[order]] == ["angry", "happy", "sad"]
     assert faces.split[order].tolist() == [Split.PrivateTest, Split.Training, Split.PublicTest]
-    assert faces.source == tmp_path.name
+    assert faces.source == f"{tmp_path.name}/"
 
 
 def test_any_size_and_jpeg(tmp_path):

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from hierarchy.data import folder_layout, layouts
-from hierarchy.data.faces import Faces, Split
+from hierarchy.data.faces import SKETCH, UNLABELLED, Faces, Split
 from hierarchy.errors import InputError
 
-READABLE = ("csv", "icml", "parquet", "folders")
+READABLE = ("csv", "icml", "parquet", "folders")  # whole: a round trip keeps all columns
 VOTES = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
 
 
@@ -63,7 +63,7 @@ def test_the_order_of_preference(tmp_path, random_faces):
         "icml": "icml_face_data.csv",
         "train": "train.csv",
         "parquet": "faces.parquet",
-        "folders": tmp_path.name,
+        "folders": f"{tmp_path.name}/",
     }
     for layout in ("csv", "icml", "parquet", "folders"):
         layouts.export(with_every_split(random_faces(4)), tmp_path / "one" / layout, layout)
@@ -72,7 +72,8 @@ def test_the_order_of_preference(tmp_path, random_faces):
     (tmp_path / "train.csv").write_text("emotion,pixels\n0," + "7 " * 2304)
     for name in names.values():
         assert layouts.read(tmp_path).source == name
-        (tmp_path / name).unlink(missing_ok=True) if name != tmp_path.name else None
+        if not name.endswith("/"):
+            (tmp_path / name).unlink()
 
 
 def test_train_and_test_files_are_one_set(tmp_path):
@@ -84,6 +85,54 @@ def test_train_and_test_files_are_one_set(tmp_path):
     assert faces.label.tolist() == [3] * 9 + [-1] * 2
     assert faces.row.tolist() == list(range(11))
     assert faces.source == "train.csv and test.csv"
+
+
+@pytest.mark.parametrize("layout", READABLE)
+def test_the_challenge_keeps_what_it_says(tmp_path, random_faces, layout):
+    whole = with_every_split(random_faces(30))
+    faces = layouts.read(layouts.export(whole, tmp_path / "whole", layout))
+    again = layouts.read(layouts.export(faces, tmp_path / "challenge", "challenge"))
+    held_out = faces.split == Split.PrivateTest
+    kept = np.concatenate([np.flatnonzero(~held_out), np.flatnonzero(held_out)])
+    assert np.array_equal(again.pixels, faces.pixels[kept])
+    assert np.array_equal(again.split == Split.PrivateTest, held_out[kept])
+    assert np.array_equal(again.label, np.where(held_out, UNLABELLED, faces.label)[kept])
+    assert again.row.tolist() == list(range(30))
+
+
+def test_the_challenge_takes_unlabelled_test_rows_only(tmp_path, random_faces):
+    faces = with_every_split(random_faces(4))
+    hidden = replace(faces, label=np.where(faces.split == Split.PrivateTest, UNLABELLED, faces.label))
+    target = layouts.export(hidden, tmp_path / "out", "challenge")
+    assert (target / "test.csv").read_text().startswith("pixels\n")
+    assert (target / "train.csv").read_text().startswith("emotion,pixels\n")
+    with pytest.raises(InputError, match="has no label; layout parquet needs one"):
+        layouts.export(hidden, tmp_path / "no", "parquet")
+    with pytest.raises(InputError, match="row 0 has no label; layout challenge needs one"):
+        layouts.export(replace(faces, label=np.full(4, UNLABELLED)), tmp_path / "no", "challenge")
+
+
+@pytest.mark.parametrize("split", [Split.Training, Split.PrivateTest])
+def test_a_challenge_of_one_part_is_one_file(tmp_path, random_faces, split):
+    faces = replace(random_faces(3), split=np.full(3, split, np.int8))
+    target = layouts.export(faces, tmp_path / "out", "challenge")
+    assert os.listdir(target) == ["test.csv" if split == Split.PrivateTest else "train.csv"]
+    assert len(layouts.read(target)) == 3
+
+
+def test_drawn_faces_stay_known_for_drawn(tmp_path, random_faces):
+    faces = replace(with_every_split(random_faces(3)), source=SKETCH)
+    once = layouts.read(layouts.export(faces, tmp_path / "csv", "csv"))
+    twice = layouts.read(layouts.export(once, tmp_path / "parquet", "parquet"))
+    assert (once.source, twice.source) == ("sketch.csv", "sketch.parquet")
+    assert once.drawn and twice.drawn and same(faces, once) and same(faces, twice)
+    assert layouts.read(tmp_path / "csv" / "sketch.csv").drawn
+
+
+@pytest.mark.parametrize("layout", READABLE)
+def test_photographs_in_a_folder_called_sketch_are_not_drawn(tmp_path, random_faces, layout):
+    faces = layouts.export(with_every_split(random_faces(3)), tmp_path / SKETCH, layout)
+    assert not layouts.read(faces).drawn
 
 
 def test_votes_beside_the_csv_are_attached(tmp_path, random_faces):
@@ -134,7 +183,7 @@ def test_export_refuses_faces_without_labels_and_unknown_layouts(tmp_path, rando
     with pytest.raises(InputError, match="row 1 has no label"):
         layouts.export(faces, tmp_path / "out", "csv")
     with pytest.raises(
-        InputError, match="unknown layout 'zip': allowed are csv, icml, parquet, folders, ferplus"
+        InputError, match="unknown layout 'zip': allowed are csv, icml, challenge, parquet, folders, ferplus"
     ):
         layouts.export(faces, tmp_path / "out", "zip")
     assert not (tmp_path / "out").exists()

@@ -88,3 +88,9 @@ def test_a_damaged_file_is_one_line(tmp_path, data):
     with pytest.raises(InputError, match="x.parquet: not a readable Parquet file") as refusal:
         parquet_layout.read([tmp_path / "x.parquet"])
     assert "\n" not in str(refusal.value)
+
+
+def test_the_source_is_the_file_or_the_folder(tmp_path):
+    for name in ("test-0", "train-0"):
+        assert read(tmp_path / f"{name}.parquet", image=BYTES, label=[0, 1]).source == f"{name}.parquet"
+    assert parquet_layout.read(parquet_layout.sources(tmp_path)).source == f"{tmp_path.name}/"

@@ -33,7 +33,8 @@ def test_every_name_has_its_own_colour():
 
 
 def test_files_are_small_pngs_of_a_readable_size(whole, scored):
-    for name, data in plots.files(whole, scored.history).items():
+    alone = plots.files(whole | {"tree": False}, scored.history[:3], sketched=True)
+    for name, data in (*plots.files(whole, scored.history).items(), *alone.items()):
         assert len(data) < 200_000, name
         picture = Image.open(io.BytesIO(data))
         assert picture.format == "PNG"
@@ -56,7 +57,27 @@ def test_the_same_scores_give_the_same_bytes(whole):
 
 
 def test_pictures_of_sketches_say_so(whole):
-    assert "SKETCH" in title(plots.per_class(whole | {"dataset": "sketch"}))
+    assert "SKETCH" in title(plots.per_class(whole | {"drawn": True}))
+    assert "SKETCH" not in title(plots.per_class(whole | {"dataset": "sketch"}))  # the key says it, no name
+
+
+def test_curves_of_a_run_trained_on_sketches_say_so(whole, scored):
+    assert "SKETCH" in title(plots.curves(scored.history, sketched=True))
+    assert "SKETCH" not in title(plots.curves(scored.history))
+    drawings, photos = (
+        plots.files(whole, scored.history, sketched=sketched)["curves.png"] for sketched in (True, False)
+    )
+    assert drawings != photos
+
+
+def test_pictures_of_a_flat_net_alone_show_no_tree(whole, scored):
+    alone = whole | {"tree": False}
+    assert "router.png" in plots.files(whole, ())
+    assert plots.files(alone, ()).keys() == {"confusion.png", "per_class.png", "reliability.png"}
+    for figure in (plots.confusion(alone, plots.SOFT, LEAVES), plots.per_class(alone)):
+        assert "flat net" in title(figure) and "tree" not in title(figure)
+    assert all(len(axes.containers) == 1 for axes in plots.per_class(alone).axes)
+    assert [axes.get_title().split(",")[0] for axes in plots.reliability(alone).axes] == ["flat net", ""]
 
 
 def test_confusion_is_in_the_order_of_the_tree_and_parts_the_branches(whole):

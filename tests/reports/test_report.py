@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hierarchy import metrics
+from hierarchy import metrics, routing
+from hierarchy.data import sources
 from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
 from hierarchy.reports import report
@@ -57,7 +58,8 @@ def table(text: str, title: str) -> list[list[str]]:
 def test_every_file_is_written_and_scores_json_has_its_keys(folder, whole):
     assert {path.name for path in folder.iterdir()} == FILES | PICTURES
     about = {"dataset": "faces.csv", "split": "PrivateTest", "view": "flip", "recipe": "short", "seeds": [0]}
-    assert list(whole)[:6] == ["dataset", "split", "view", "n", "recipe", "seeds"]
+    about |= {"drawn": False, "tree": True}
+    assert list(whole)[:8] == [*("dataset", "split", "view", "n", "recipe", "seeds"), "drawn", "tree"]
     assert {key: whole[key] for key in about} == about
     for rule in ("soft", "hard", "lazy"):
         assert {"accuracy", "ci95", "macro_f1", "hierarchical_f1", "ece"} <= whole["six_class"][rule].keys()
@@ -121,7 +123,7 @@ def test_every_row_of_every_table_is_complete(text, scored):
 
 
 def test_drawn_faces_are_called_sketches_in_title_and_table(whole, scored):
-    text = markdown(whole | {"dataset": "sketch"}, scored.card)
+    text = markdown(whole | {"drawn": True}, scored.card)
     assert "SKETCH" in text.splitlines()[0]
     assert table(text, "Six of seven classes")[0][0] == "SKETCH"
 
@@ -132,13 +134,88 @@ def test_a_run_without_flat_net_votes_copies_and_history_has_a_shorter_report(tm
     whole = report.write(tmp_path, scores, scored.predictions, faces, card=scored.card, view="single")
     assert not {"flat", "soft_against_flat", "ferplus", "leak_free"} & whole.keys()
     text = (tmp_path / report.REPORT).read_text()
-    assert not any(word in text for word in ("flat net", "McNemar", "FER+", "copies", "curves.png", "None"))
+    assert not any(word in text for word in ("flat net", "McNemar", "FER+", "twin", "curves.png", "None"))
+    assert "Copies of these faces among the run's Training faces were not looked for." in text
     assert not (tmp_path / "curves.png").exists()
 
 
-def test_a_flat_net_alone_is_not_called_a_tree(whole, scored):
-    assert "no tree yet" not in markdown(whole, scored.card)
-    assert "no tree yet" in markdown(whole, scored.card | {"nets": {FLAT: scored.card["nets"][FLAT]}})
+@pytest.mark.parametrize("nets", [(FLAT,), (FLAT, *NODES[:-1])])
+def test_a_flat_net_alone_is_not_called_a_tree(tmp_path, scored, nets):
+    card = scored.card | {"nets": {node: scored.card["nets"][node] for node in nets}}
+    predictions = routing.from_flat(scored.flat)
+    leaks = metrics.Leaks(np.arange(len(scored.faces)) % 3 == 0, np.arange(len(scored.faces)) % 4 == 0)
+    scores = metrics.score(predictions, scored.faces, flat=scored.flat, leaks=leaks, min_confidence=0.5)
+    whole = report.write(
+        tmp_path, scores, predictions, scored.faces, card=card, view="single", flat=scored.flat
+    )
+    text = (tmp_path / report.REPORT).read_text()
+    assert whole["tree"] is False
+    missing = [node for node in NODES if node not in nets]
+    assert f"no tree yet (no net for {', '.join(missing)})" in text
+    assert "scores.json keeps of soft, hard and lazy" in text
+    assert [row[0] for row in table(text, "Six of seven classes")[2:]] == ["flat net"]
+    assert table(text, "Without copies")[0] == ["faces", "n", "flat net"]
+    assert "## Classes (flat net)" in text and "## Counted otherwise (flat net)" in text
+    for word in ("tree, ", "nets a face", "## Nodes", "## Tree or flat net", "McNemar", "router.png"):
+        assert word not in text
+    assert not (tmp_path / "router.png").exists()
+    assert report.headline(whole).endswith(", flat net alone")
+
+
+def test_a_whole_tree_is_called_one(whole, text):
+    assert "no tree yet" not in text
+    assert {"Nodes", "Tree or flat net"} <= set(re.findall(r"^## (.*)$", text, flags=re.MULTILINE))
+
+
+def test_nets_that_were_stopped_are_named_before_any_score(whole, scored, text):
+    net = scored.card["nets"][FLAT]
+    nets = {node: net | {"finished": node != NODES[0]} for node in scored.card["nets"]}
+    opening = markdown(whole, scored.card | {"nets": nets}).split("\n## ")[0]
+    assert f"Not trained to the end: {NODES[0]} (3 epochs)" in opening
+    assert "Not trained to the end" not in text
+
+
+def test_a_recipe_is_named_with_the_values_that_were_set(tmp_path, scored):
+    card = scored.card | {"settings": ["fit.epochs=24", "fit.ema=0.9"]}
+    whole = report.write(
+        tmp_path, scored.scores, scored.predictions, scored.faces, card=card, view="single", flat=scored.flat
+    )
+    assert whole["recipe"] == "short with fit.epochs=24, fit.ema=0.9"
+    assert f"Recipe: {whole['recipe']} (" in (tmp_path / report.REPORT).read_text()
+    assert "Recipe: short (" in markdown(whole, scored.card | {"settings": []})
+
+
+def test_only_the_backends_that_trained_are_named(whole, scored, text):
+    assert "on the jax backend" in text
+    versions = {"tensorflow-cpu": "2", "jax": "1", "torch": "3"}
+    assert not any(
+        name in markdown(whole, scored.card | {"versions": versions}) for name in ("torch", "tensorflow")
+    )
+
+
+@pytest.mark.parametrize("source", ["sketch", "sketch.csv", "sketch/", "faces.csv", "sketches.csv"])
+def test_a_run_was_trained_on_drawings_if_its_faces_were_drawn(scored, source):
+    faces = replace(scored.faces, source=source)
+    assert report.sketched({"data": sources.describe(faces)}) == faces.drawn
+    assert not report.sketched({})
+
+
+def test_drawn_faces_are_drawn_in_scores_json_and_pictures(tmp_path, scored, folder):
+    faces = replace(scored.faces, source="sketch")
+    card = scored.card | {"data": {"source": "sketch"}}
+    whole = report.write(
+        tmp_path,
+        scored.scores,
+        scored.predictions,
+        faces,
+        card=card,
+        view="flip",
+        history=scored.history,
+        flat=scored.flat,
+    )
+    assert whole["drawn"] is True
+    for name in PICTURES:
+        assert (tmp_path / name).read_bytes() != (folder / name).read_bytes(), name
 
 
 def test_the_split_that_chose_the_epochs_is_not_to_be_quoted(whole, scored):
