@@ -93,9 +93,7 @@ def _train(
 
 
 def plan_of(target: runs.Run) -> dict[str, Any]:
-    """What a run was begun with; empty before its first whole epoch."""
-    if not target.trained and not any(target.log.glob("*/state.json")):
-        return {}
+    """What a run was begun with, by its card and its log; empty where there is neither."""
     plan = target.log / runs.CARD
     return (target.card() if target.trained else {}) | (runs.read_json(plan) if plan.is_file() else {})
 
@@ -114,12 +112,13 @@ def begin(target: runs.Run, identity: dict[str, Any], resume: bool, asked: dict[
             written.
     """
     before, now = _dotted(plan_of(target)), _dotted(identity)
-    if before and not resume:
+    begun = target.trained or any(target.log.glob("*/state.json"))  # a whole epoch is there to be lost
+    if begun and not resume:
         raise InputError(
             f"run {target.name!r} is there already: --resume goes on with it, --run NAME starts another"
         )
     for key in now:
-        if before and before.get(key, now[key]) != now[key]:
+        if begun and before.get(key, now[key]) != now[key]:
             raise InputError(
                 f"run {target.name!r} was begun with {key} {before[key]}, not {now[key]}: "
                 "give the same options, or another name (--run NAME, make train RUN=NAME)"

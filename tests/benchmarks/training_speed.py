@@ -4,7 +4,7 @@
     .venv/bin/python tests/benchmarks/training_speed.py
 
 Each row is a process of its own, so that one library's threads do not slow another's; rows take turns, and
-the median of three rounds counts. Keras rows augment as they train, PyTorch's faces lie ready. Only the ratios
+the median of three rounds counts. Keras rows augment as they train, PyTorch's faces lie ready. Only ratios
 travel between machines. Five minutes on two cores; results/benchmarks.json is written.
 """
 

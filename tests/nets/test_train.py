@@ -18,7 +18,7 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import layouts
 from hierarchy.data.faces import Split
 from hierarchy.data.sketch import sketch_faces
-from hierarchy.nets import train, vgg
+from hierarchy.nets import session, train, vgg
 from hierarchy.nets.batches import Batches
 from hierarchy.taxonomy import FLAT, LEAVES, NODES
 
@@ -104,6 +104,15 @@ def test_resume_needs_no_options_but_the_name(place, whole):
     arguments = [sys.executable, str(DOOR), "train", "--run", "whole", "--resume"]
     subprocess.run(arguments, env=environment, check=True)
     assert leftovers(place, "whole") == whole
+
+
+def test_a_run_stopped_in_its_first_epoch_is_resumed_by_its_own_plan(own_home):
+    run = runs.run("early")
+    plan = {"recipe": recipes.half().as_dict(), "seed": 4}
+    session.begin(run, plan, resume=False, asked={"data": "sketch", "node": "flat"})
+    assert session.plan_of(run)["recipe"]["name"] == "half"
+    session.begin(run, plan | {"seed": 5}, resume=False, asked={})  # nothing is lost by starting anew
+    assert session.plan_of(run)["seed"] == 5
 
 
 def test_a_run_that_is_there_is_not_trained_over(place, whole):
