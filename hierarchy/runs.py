@@ -16,7 +16,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from hierarchy import __version__
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import TREE, check_tree, tree_hash
 
@@ -24,7 +23,7 @@ SHIPPED: Final = "first"  # the run that predict and evaluate use when none is n
 CARD: Final = "recipe.json"
 TOLD: Final = ("tree", "nets", "recipe")  # what every card tells, each as an object
 HISTORY: Final = "history.csv"
-LIBRARIES: Final = ("keras", "numpy", "imbalanced-learn", "scikit-learn")
+LIBRARIES: Final = ("hierarchy", "keras", "numpy", "imbalanced-learn", "scikit-learn")
 BACKENDS: Final = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax",), "torch": ("torch",)}
 
 
@@ -82,7 +81,7 @@ def sha256(data: bytes) -> str:
 
 def versions(backend: str) -> dict[str, str]:
     """Versions of this package and of the libraries that a net trained on a backend depends on."""
-    found = {"hierarchy": __version__}
+    found = {}
     for name in (*LIBRARIES, *BACKENDS[backend]):
         try:
             found[name] = metadata.version(name)

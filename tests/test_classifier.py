@@ -353,3 +353,11 @@ def test_names_that_do_not_fit_the_faces_are_refused(pixels, y, complaint):
 
 def test_names_given_with_faces_count(faces):
     assert {FER7[code] for code in _with_roles(faces, ["sad"] * N, None).label} == {"sad"}
+
+
+def test_the_package_gives_the_classifier_by_name():
+    import hierarchy
+
+    assert hierarchy.HierarchicalClassifier is HierarchicalClassifier
+    with pytest.raises(AttributeError, match="no attribute 'Classifier'"):
+        hierarchy.Classifier  # noqa: B018
