@@ -56,11 +56,11 @@ def train(
 ) -> None:
     """Train the nets of a run into results/ (checkpoints: logs/)."""
     from hierarchy import recipes
-    from hierarchy.nets import session
+    from hierarchy.nets import plan
 
     if recipe == "list":
         return print(recipes.listing())
-    done = session.run(
+    done = plan.run(
         data=data,
         recipe=recipe,
         settings=settings or [],

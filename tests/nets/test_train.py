@@ -18,7 +18,7 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import layouts
 from hierarchy.data.faces import Split
 from hierarchy.data.sketch import sketch_faces
-from hierarchy.nets import session, train, vgg
+from hierarchy.nets import plan, train, vgg
 from hierarchy.nets.batches import Batches
 from hierarchy.taxonomy import FLAT, LEAVES, NODES
 
@@ -108,11 +108,11 @@ def test_resume_needs_no_options_but_the_name(place, whole):
 
 def test_a_run_stopped_in_its_first_epoch_is_resumed_by_its_own_plan(own_home):
     run = runs.run("early")
-    plan = {"recipe": recipes.half().as_dict(), "seed": 4}
-    session.begin(run, plan, resume=False, asked={"data": "sketch", "node": "flat"})
-    assert session.plan_of(run)["recipe"]["name"] == "half"
-    session.begin(run, plan | {"seed": 5}, resume=False, asked={})  # nothing is lost by starting anew
-    assert session.plan_of(run)["seed"] == 5
+    begun = {"recipe": recipes.half().as_dict(), "seed": 4}
+    plan.begin(run, begun, resume=False, asked={"data": "sketch", "node": "flat"})
+    assert plan.plan_of(run)["recipe"]["name"] == "half"
+    plan.begin(run, begun | {"seed": 5}, resume=False, asked={})  # nothing is lost by starting anew
+    assert plan.plan_of(run)["seed"] == 5
 
 
 def test_a_run_that_is_there_is_not_trained_over(place, whole):
