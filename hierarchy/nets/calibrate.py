@@ -23,13 +23,11 @@ def calibrate(run: Run, faces: Faces) -> None:
         run: a trained run.
         faces: Training rows give the frequencies, PublicTest rows the temperature.
     """
-    card = run.card()
+    choosing = faces.of(Split.PublicTest)
     found = {}
-    for node, about in card["nets"].items():
-        offset = (
-            _offset(faces.of(Split.Training), node) if about["balanced"] else np.zeros(len(classes_of(node)))
-        )
-        valid = faces.of(Split.PublicTest).for_node(node)
+    for node, about in run.card()["nets"].items():
+        offset = _offset(faces, node) if about["balanced"] else np.zeros(len(classes_of(node)))
+        valid = choosing.for_node(node)
         logits = store.Lazy(run.net(node))(valid.pixels) + offset
         found[node] = {"offset": offset.tolist(), "temperature": temperature(logits, valid.target(node))}
     run.amend({"calibration": found})
@@ -46,7 +44,10 @@ def temperature(logits: np.ndarray, target: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=tuple(np.log(RANGE)), method="bounded").x))
 
 
-def _offset(train: Faces, node: str) -> np.ndarray:
-    """Log frequencies of a node's classes among the faces it trains on."""
-    counts = np.bincount(train.for_node(node).target(node), minlength=len(classes_of(node)))
+def _offset(faces: Faces, node: str) -> np.ndarray:
+    """Log frequencies of a node's classes among the Training faces."""
+    target = faces.target(node)
+    counts = np.bincount(
+        target[(faces.split == Split.Training) & (target >= 0)], minlength=len(classes_of(node))
+    )
     return np.log(np.maximum(counts, 1) / counts.sum())

@@ -31,11 +31,15 @@ BEST: Final = "best.weights.h5"
 
 @dataclass
 class Position:
-    """Where a node's training stands: whole epochs done, their weights and their history."""
+    """Where a node's training stands: the weights after its whole epochs, and a row of history for each."""
 
-    epoch: int = 0
     weights: Path | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def epoch(self) -> int:
+        """Whole epochs done."""
+        return len(self.rows)
 
 
 def position(run: Run, node: str) -> Position:
@@ -44,7 +48,7 @@ def position(run: Run, node: str) -> Position:
     if not path.is_file():
         return Position()
     state = read_json(path)
-    return Position(len(state["rows"]), path.with_name(state["weights"]), state["rows"])
+    return Position(path.with_name(state["weights"]), state["rows"])
 
 
 def best_of(run: Run, node: str) -> Path | None:

@@ -45,7 +45,8 @@ def run(
     """
     before = plan_of(runs.run(name or recipe or "short")) if resume else {}
     asked = before.get("asked", {})
-    nodes = nodes_named(node or asked.get("node", "all"))
+    node = node or asked.get("node", "all")
+    nodes = nodes_named(node)
     chosen = recipes.with_settings(recipes.named(recipe), settings) if recipe else None
     faces = sources.training_faces(data or asked.get("data"), say)
     if chosen is None and before and not settings:
@@ -61,7 +62,7 @@ def run(
         "data": sources.describe(faces),
     }
     found = SKETCH if faces.source == SKETCH else data or asked.get("data")
-    begin(target, identity, resume, {"data": found, "node": node or asked.get("node", "all")})
+    begin(target, identity, resume, {"data": found, "node": node})
     _train(target, faces, chosen, nodes, identity, say)
     return target
 
