@@ -23,7 +23,7 @@ def preprocess(pixels: "keras.KerasTensor", crop: int) -> "keras.KerasTensor":
     """uint8[N,48,48] -> float32[N,crop,crop,1] in [-1, 1]: the centre, grey 0 to -1 and 255 to 1."""
     from keras import layers
 
-    image = layers.Reshape((SIDE, SIDE, 1))(pixels)
+    image = layers.Reshape((SIDE, SIDE, 1), name="picture")(pixels)
     margin = SIDE - crop
     image = layers.Cropping2D(((margin // 2, margin - margin // 2),) * 2, name="centre")(image)
     return layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)

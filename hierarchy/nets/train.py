@@ -5,7 +5,8 @@ dropout follow from (seed, epoch), every epoch leaves a checkpoint, and so `--re
 goes on as if there had been none: bit for bit under `deterministic`, closely without.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +89,8 @@ def fit_node(
         int(np.random.default_rng([task.seed, ORDER.index(task.node)]).integers(2**31))
     )
     batches = Batches(train, task.node, task.fit, task.recipe.augment, task.seed)
-    net = vgg.build(task.node, task.recipe.net, task.fit.l2)
+    with _precision(task.fit.precision):
+        net = vgg.build(task.node, task.recipe.net, task.fit.l2, _kit())
     if flat is not None:
         vgg.warm_start(net, flat)
     trainee = _compiled(net, task, len(batches))
@@ -112,9 +114,29 @@ def fit_node(
             )
     except KeyboardInterrupt:
         interrupted = True
-    _store(task, net, journal, not interrupted, identity)
+    _store(task, journal, not interrupted, identity)
     if interrupted:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def _precision(name: str) -> Iterator[None]:
+    """Layers made inside compute in this precision; their weights stay float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if name == "bfloat16" else name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _kit() -> Any:
+    """Where the layers of a net in training come from."""
+    if keras.backend.backend() != "torch":
+        return keras.layers
+    from hierarchy.nets import fused
+
+    return fused
 
 
 def _check_roles(node: str, train: Faces, valid: Faces) -> None:
@@ -198,11 +220,12 @@ def tensorboard_works() -> bool:
     return keras.backend.backend() == "tensorflow"
 
 
-def _store(task: Task, net: keras.Model, journal: Journal, finished: bool, identity: dict[str, Any]) -> None:
-    """Put the best epoch's net into the run, with what it took."""
+def _store(task: Task, journal: Journal, finished: bool, identity: dict[str, Any]) -> None:
+    """Put the best epoch's net, in Keras' own layers, into the run, with what it took."""
     best = best_of(task.run, task.node)
     if best is None:  # interrupted before the first epoch was whole
         return
+    net = vgg.build(task.node, task.recipe.net, task.fit.l2)
     net.load_weights(best)
     rows = journal.rows
     about = {

@@ -4,6 +4,8 @@ Built from stock Keras layers only, so that a saved net opens in plain Keras on 
 style: Simonyan and Zisserman, "Very deep convolutional networks" (2015), with batch normalisation.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers
@@ -17,13 +19,14 @@ from hierarchy.taxonomy import LEAVES, ROUTER, branch_of, classes_of
 HEAD = "logits"  # the last layer
 
 
-def build(node: str, net: Net, l2: float = 0.0) -> keras.Model:
+def build(node: str, net: Net, l2: float = 0.0, kit: Any = layers) -> keras.Model:
     """A net of random weights, uint8[N,48,48] -> logits float32[N, classes of the node].
 
     Args:
         node: which of the tree's nodes it serves; gives the number of logits.
         net: stages and head.
         l2: penalty on every kernel.
+        kit: where Conv2D, BatchNormalization and MaxPooling2D come from: Keras, or `nets.fused`.
 
     Raises:
         InputError: such a net cannot be built.
@@ -32,15 +35,14 @@ def build(node: str, net: Net, l2: float = 0.0) -> keras.Model:
     penalty = keras.regularizers.L2(l2) if l2 else None
     pixels = keras.Input((SIDE, SIDE), dtype="uint8", name="pixels")
     x = preprocess(pixels, net.crop)
-    for stage in net.stages:
-        for width in stage:
-            x = _convolution(x, width, net, penalty)
-        x = layers.MaxPooling2D()(x)
-        if net.spatial_dropout and stage is not net.stages[-1]:
-            x = layers.SpatialDropout2D(net.spatial_dropout)(x)
-    logits = layers.Dense(len(classes_of(node)), kernel_regularizer=penalty, name=HEAD)(
-        _head(x, net, penalty)
-    )
+    for number, stage in enumerate(net.stages, 1):
+        for index, width in enumerate(stage, 1):
+            x = _convolution(x, width, f"block{number}_conv{index}", net, penalty, kit)
+        x = kit.MaxPooling2D(name=f"block{number}_pool")(x)
+        if net.spatial_dropout and number < len(net.stages):
+            x = layers.SpatialDropout2D(net.spatial_dropout, name=f"block{number}_drop")(x)
+    x = _head(x, net, penalty, kit)
+    logits = layers.Dense(len(classes_of(node)), kernel_regularizer=penalty, dtype="float32", name=HEAD)(x)
     return keras.Model(pixels, logits, name=node)
 
 
@@ -70,28 +72,36 @@ def _check(net: Net) -> None:
         raise InputError(f"net.crop={net.crop}: at most {SIDE}, and enough for the halvings of {net.stages}")
 
 
-def _convolution(x: keras.KerasTensor, width: int, net: Net, penalty: object) -> keras.KerasTensor:
-    x = layers.Conv2D(
+def _convolution(
+    x: keras.KerasTensor, width: int, name: str, net: Net, penalty: object, kit: Any
+) -> keras.KerasTensor:
+    x = kit.Conv2D(
         width,
         3,
         padding=net.padding,
         use_bias=not net.batch_norm,
         kernel_initializer="he_normal",
         kernel_regularizer=penalty,
+        name=name,
     )(x)
     if net.batch_norm:
-        x = layers.BatchNormalization(momentum=0.9)(x)
-    return layers.ReLU()(x)
+        x = kit.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _head(x: keras.KerasTensor, net: Net, penalty: object) -> keras.KerasTensor:
-    x = layers.GlobalAveragePooling2D()(x) if net.head == "pool" else layers.Flatten()(x)
-    for width in net.dense:
-        x = layers.Dropout(net.dropout)(x)
+def _head(x: keras.KerasTensor, net: Net, penalty: object, kit: Any) -> keras.KerasTensor:
+    pool = net.head == "pool"
+    x = layers.GlobalAveragePooling2D(name="average")(x) if pool else layers.Flatten(name="flatten")(x)
+    for number, width in enumerate(net.dense, 1):
+        x = layers.Dropout(net.dropout, name=f"dense{number}_drop")(x)
         x = layers.Dense(
-            width, use_bias=not net.batch_norm, kernel_initializer="he_normal", kernel_regularizer=penalty
+            width,
+            use_bias=not net.batch_norm,
+            kernel_initializer="he_normal",
+            kernel_regularizer=penalty,
+            name=f"dense{number}",
         )(x)
         if net.batch_norm:
-            x = layers.BatchNormalization(momentum=0.9)(x)
-        x = layers.ReLU()(x)
-    return layers.Dropout(net.dropout)(x)
+            x = kit.BatchNormalization(momentum=0.9, name=f"dense{number}_norm")(x)
+        x = layers.ReLU(name=f"dense{number}_relu")(x)
+    return layers.Dropout(net.dropout, name="drop")(x)

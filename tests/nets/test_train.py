@@ -154,6 +154,14 @@ def compiled(**changes):
     return train._compiled(vgg.build(FLAT, recipes.Net(stages=((4,),)), fit.l2), task, steps=100)
 
 
+def test_half_precision_is_of_the_arithmetic_alone():
+    with train._precision("bfloat16"):
+        net = vgg.build(FLAT, recipes.Net(stages=((4,),)))
+    assert net.get_layer("block1_conv1").compute_dtype == "bfloat16"
+    assert {str(weight.dtype) for weight in net.weights} == {"float32"}
+    assert net(sketch_faces(7).pixels).dtype == vgg.build(FLAT, recipes.Net(stages=((4,),))).output.dtype
+
+
 def rates(trainee, steps):
     schedule = trainee.optimizer._learning_rate
     return [float(schedule(step)) for step in steps]

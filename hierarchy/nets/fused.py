@@ -1,0 +1,57 @@
+"""Keras' convolution, normalisation and pooling on PyTorch's own kernels: what training on PyTorch runs.
+
+Keras 3 writes normalisation as a dozen elementwise passes, and on PyTorch copies each picture to
+channels-first and back around every convolution and pool. A picture with its channels last is a view away
+from what PyTorch's kernels take, so these layers copy nothing. Same names, same weights, same numbers: nets
+are stored with Keras' own layers.
+"""
+
+from typing import Any
+
+import torch
+from keras import layers, ops
+from torch.nn import functional
+
+
+class Conv2D(layers.Conv2D):
+    """A convolution of stride one: [N,H,W,C] -> [N,H,W,filters]."""
+
+    def convolution_op(self, inputs: torch.Tensor, kernel: Any) -> torch.Tensor:
+        """The layer's product, before its bias."""
+        weight = ops.convert_to_tensor(kernel).permute(3, 2, 0, 1)
+        return _last(functional.conv2d(_first(inputs), weight, padding=self.padding))
+
+
+class BatchNormalization(layers.BatchNormalization):
+    """Normalisation over all but the channels; half-precision input keeps float32 statistics."""
+
+    def call(self, inputs: torch.Tensor, training: bool | None = None, mask: None = None) -> torch.Tensor:
+        """[N,H,W,C] or [N,C], the same out."""
+        flat = inputs.ndim == 2
+        out = functional.batch_norm(
+            inputs if flat else _first(inputs),
+            self.moving_mean.value,
+            self.moving_variance.value,
+            self.gamma.value,
+            self.beta.value,
+            training=bool(training),
+            momentum=1 - self.momentum,
+            eps=self.epsilon,
+        )
+        return out if flat else _last(out)
+
+
+class MaxPooling2D(layers.MaxPooling2D):
+    """The greatest of each square: [N,H,W,C] -> [N,H/2,W/2,C]."""
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Pictures in, smaller pictures out."""
+        return _last(functional.max_pool2d(_first(inputs), self.pool_size))
+
+
+def _first(picture: torch.Tensor) -> Any:
+    return picture.permute(0, 3, 1, 2)
+
+
+def _last(picture: torch.Tensor) -> Any:
+    return picture.permute(0, 2, 3, 1)
