@@ -152,10 +152,10 @@ class HierarchicalClassifier:
             return routing.from_logits({node: self.logits(node, X) for node in NODES})
         return routing.from_flat(routing.softmax(self.logits(FLAT, X)))
 
-    def flat(self, X: Any) -> np.ndarray | None:
-        """The flat net's probabilities, float64[N, leaves], or None where the run has no flat net."""
+    def outputs(self, X: Any) -> dict[str, np.ndarray]:
+        """Logits of every net as it gives them, float32[N, its classes], for faces uint8[N,48,48]."""
         self._check()
-        return routing.softmax(self.logits(FLAT, X)) if FLAT in self.nets_ else None
+        return {node: self._output(node, X) for node in self.nets_}
 
     def lazy(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """The soft labels with fewer nets: index into `classes_`, and nets run a face, both int64[N]."""
@@ -172,9 +172,10 @@ class HierarchicalClassifier:
 
     def logits(self, node: str, X: Any) -> np.ndarray:
         """Calibrated logits of one node, float64[N, its classes], for faces uint8[N,48,48]."""
-        pixels = as_pixels(X)
-        offset, temperature = self.calibration_.get(node, (0.0, 1.0))
-        return (averaged(self.nets_[node], self.view)(pixels).astype(np.float64) + offset) / temperature
+        return routing.calibrated(self._output(node, X), *self.calibration_.get(node, ()))
+
+    def _output(self, node: str, X: Any) -> np.ndarray:
+        return averaged(self.nets_[node], self.view)(as_pixels(X))
 
     def _opened(self, run: runs.Run) -> Self:
         from hierarchy.nets import backend

@@ -51,6 +51,11 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return exponential / exponential.sum(axis=1, keepdims=True)
 
 
+def calibrated(logits: np.ndarray, offset: np.ndarray | float = 0.0, temperature: float = 1.0) -> np.ndarray:
+    """A node's logits float[N, K] with its classes' offsets added, divided by its temperature: float64."""
+    return (logits.astype(np.float64) + offset) / temperature
+
+
 def joint(branch: np.ndarray, leaf: np.ndarray) -> np.ndarray:
     """P(leaf) = P(branch) * P(leaf | branch), float64[N, leaves]."""
     out = np.array(leaf, dtype=np.float64)

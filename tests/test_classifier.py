@@ -68,7 +68,7 @@ def test_scikit_learn_clones_the_parameters_and_not_the_nets():
         copy.predict(np.zeros((1, 48, 48), np.uint8))
 
 
-@pytest.mark.parametrize("method", ["predict", "predict_proba", "predictions", "lazy", "flat"])
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predictions", "lazy", "outputs"])
 @pytest.mark.parametrize("kind", [NotFittedError, InputError, ValueError, AttributeError])
 def test_without_nets_there_is_no_answer(method, kind, pixels):
     with pytest.raises(kind, match="has no nets yet: call fit, or load a run"):
@@ -201,10 +201,17 @@ def test_a_flat_net_alone_answers_for_the_tree(pixels):
     classifier = opened(FLAT)
     expected = routing.softmax(net(FLAT)(pixels))
     np.testing.assert_allclose(classifier.predict_proba(pixels), expected, atol=1e-12)
-    assert np.array_equal(classifier.flat(pixels), expected)
     labels, nets = classifier.lazy(pixels)
     assert np.array_equal(labels, expected.argmax(axis=1)) and (nets == 1).all()
-    assert opened(*NODES).flat(pixels) is None
+
+
+def test_outputs_are_what_every_net_gives_before_calibration(pixels):
+    classifier = opened(FLAT, ROUTER)
+    classifier.calibration_ = {FLAT: (np.ones(len(LEAVES)), 2.0)}
+    outputs = classifier.outputs(pixels)
+    assert outputs.keys() == {FLAT, ROUTER} and outputs[FLAT].dtype == np.float32
+    assert np.array_equal(outputs[FLAT], net(FLAT)(pixels))
+    np.testing.assert_allclose(classifier.logits(FLAT, pixels), (outputs[FLAT] + 1.0) / 2.0)
 
 
 @pytest.mark.parametrize("half_way", [(FLAT, ROUTER), (FLAT, *NODES[:2]), (FLAT, NODES[1])])

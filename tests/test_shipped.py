@@ -11,8 +11,7 @@ from hierarchy import metrics, runs
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import audit
 from hierarchy.data.faces import Split
-from hierarchy.reports import evaluation
-from hierarchy.routing import Predictions
+from hierarchy.reports import evaluation, predictions
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "results" / runs.SHIPPED
@@ -57,16 +56,17 @@ def test_the_readme_quotes_the_report():
 
 
 @pytest.mark.real_data
-def test_the_committed_predictions_give_the_committed_scores(fer2013):
+def test_the_committed_predictions_give_the_committed_scores(shipped, fer2013):
     test = fer2013.of(Split.PrivateTest)
     recorded = json.loads((FOLDER / "scores.json").read_text())
-    with np.load(FOLDER / "predictions.npz") as kept:
-        np.testing.assert_array_equal(kept["row"], test.row)
-        rows = fer2013.split == Split.PrivateTest
-        leaks = metrics.Leaks(audit.twins(fer2013)[rows], audit.near_twins(fer2013)[rows])
-        floor = recorded["abstain"]["min_confidence"]
-        predictions = Predictions(kept["branch"], kept["leaf"])
-        scores = metrics.score(predictions, test, flat=kept["flat"], leaks=leaks, min_confidence=floor)
+    kept = predictions.read(FOLDER / predictions.FILE)
+    np.testing.assert_array_equal(kept.row, test.row)
+    np.testing.assert_array_equal(kept.label, test.label)
+    rows = fer2013.split == Split.PrivateTest
+    leaks = metrics.Leaks(audit.twins(fer2013)[rows], audit.near_twins(fer2013)[rows])
+    tree, flat = predictions.judged(kept.logits, runs.run(runs.SHIPPED).card()["calibration"])
+    floor = recorded["abstain"]["min_confidence"]
+    scores = metrics.score(tree, test, flat=flat, leaks=leaks, min_confidence=floor)
     assert (scores["n"], scores["leak_free"]["n"]) == (3534, 3262)
     differ(scores, {key: recorded[key] for key in scores}, 1e-9)
 

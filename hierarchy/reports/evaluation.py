@@ -9,6 +9,7 @@ from hierarchy.data.faces import SKETCH, Faces, Split
 from hierarchy.data.splits import part
 from hierarchy.errors import InputError
 from hierarchy.reports import report
+from hierarchy.reports.predictions import Kept, judged
 
 ROLES = (Split.PublicTest, Split.PrivateTest)
 
@@ -43,12 +44,11 @@ def evaluate(
     folder = _given(out, scored, own) if out else _folder(scored, faces, own, split, view)
     here = part(faces, Split[split])
     classifier = HierarchicalClassifier.load(run, view=view)
-    predictions, flat = classifier.predictions(here), classifier.flat(here)
     leaks = _leaks(faces, Split[split]) if own else None
+    kept = Kept(here.row, here.split, here.label, classifier.outputs(here), leaks)
+    predictions, flat = judged(kept.logits, card.get("calibration", {}))
     scores = metrics.score(predictions, here, flat=flat, leaks=leaks, min_confidence=floor)
-    whole = report.write(
-        folder, scores, predictions, here, card=card, view=view, history=scored.history(), flat=flat
-    )
+    whole = report.write(folder, scores, kept, here, card=card, view=view, history=scored.history())
     return f"{report.headline(whole)}\n{folder / report.REPORT}"
 
 

@@ -1,46 +1,40 @@
 """A run's scores as files: scores.json, REPORT.md with its pictures, and predictions.npz to check them by."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from hierarchy.data.faces import SKETCH, Faces, Split
-from hierarchy.reports import plots
+from hierarchy.reports import plots, predictions
 from hierarchy.reports.markdown import interval, markdown, percent, recipe_of
-from hierarchy.routing import Predictions
+from hierarchy.reports.predictions import Kept
 from hierarchy.runs import write_atomic, write_json
-from hierarchy.taxonomy import FLAT, NODES
+from hierarchy.taxonomy import NODES
 
 SCORES: Final = "scores.json"
 REPORT: Final = "REPORT.md"
-PREDICTIONS: Final = "predictions.npz"
 
 
 def write(
     folder: Path,
     scores: Mapping[str, Any],
-    predictions: Predictions,
+    kept: Kept,
     faces: Faces,
     *,
     card: Mapping[str, Any],
     view: str,
     history: Sequence[Mapping[str, Any]] = (),
-    flat: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Write predictions.npz, the pictures, REPORT.md and scores.json, each whole or not at all.
 
     Args:
         folder: where they go: the run's own, or another one for a foreign data set.
         scores: of `metrics.score`.
-        predictions: of all rows of `faces`.
+        kept: what the nets said of all rows of `faces`.
         faces: one split.
         card: the run's recipe.json.
         view: what each net was shown of a face.
         history: rows of the run's history.csv.
-        flat: float64[N, leaves], the flat net's probabilities where the run has one.
 
     Returns:
         What scores.json holds: first what was scored, then the scores.
@@ -59,7 +53,7 @@ def write(
         "tree": set(NODES) <= card["nets"].keys(),  # if not, all scores are of sums of the flat net
     }
     whole = about | dict(scores)
-    write_atomic(folder / PREDICTIONS, _archive(predictions, faces, flat))
+    write_atomic(folder / predictions.FILE, kept.to_bytes())
     pictures = plots.files(whole, history, sketched=sketched(card))
     for name, data in pictures.items():
         write_atomic(folder / name, data)
@@ -81,12 +75,3 @@ def headline(scores: Mapping[str, Any]) -> str:
         f"{plots.subject(scores)}: {percent(soft['accuracy'])} % right ({interval(soft)}), "
         f"{plots.CLASSES}, n = {soft['n']:,}{alone}"
     )
-
-
-def _archive(predictions: Predictions, faces: Faces, flat: np.ndarray | None) -> bytes:
-    """predictions.npz: each row's number, split and probabilities, unrounded, so that scores repeat."""
-    columns = {"row": faces.row, "split": faces.split, "branch": predictions.branch, "leaf": predictions.leaf}
-    columns |= {} if flat is None else {FLAT: flat}
-    out = io.BytesIO()
-    np.savez_compressed(out, allow_pickle=False, **columns)
-    return out.getvalue()

@@ -5,27 +5,29 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from hierarchy import metrics, routing
+from hierarchy import metrics
 from hierarchy.data import ferplus
 from hierarchy.data.faces import SIDE, Faces, Split
+from hierarchy.reports.predictions import Kept, judged
 from hierarchy.routing import Predictions
-from hierarchy.taxonomy import FER7, FLAT, LEAVES, NODES, TREE, tree_hash
+from hierarchy.taxonomy import FER7, FLAT, NODES, TREE, classes_of, tree_hash
 
 ROWS = 400
 
 
 class Scored(NamedTuple):
     faces: Faces
+    kept: Kept
     predictions: Predictions
-    flat: np.ndarray
+    flat: np.ndarray | None
     scores: dict[str, Any]
     card: dict[str, Any]
     history: list[dict[str, str]]
 
 
-def _probabilities(faces: Faces, seed: int) -> np.ndarray:
-    own = faces.target(FLAT)[:, None] == np.arange(len(LEAVES))
-    return routing.softmax(np.random.default_rng(seed).normal(size=own.shape) + 2 * own)
+def _logits(faces: Faces, node: str, seed: int) -> np.ndarray:
+    own = faces.target(node)[:, None] == np.arange(len(classes_of(node)))
+    return (np.random.default_rng(seed).normal(size=own.shape) + 2 * own).astype(np.float32)
 
 
 def _card() -> dict[str, Any]:
@@ -45,7 +47,7 @@ def _card() -> dict[str, Any]:
         "tree_hash": tree_hash(),
         "recipe": {"name": "short"},
         "data": {"source": "faces.csv"},
-        "calibration": {node: {"offset": [], "temperature": 1.25} for node in NODES},
+        "calibration": {node: {"offset": 0.0, "temperature": 1.25} for node in NODES},
         "nets": {node: net for node in (FLAT, *NODES)},
     }
 
@@ -79,7 +81,9 @@ def scored() -> Scored:
         votes=votes.astype(np.float32),
         source="faces.csv",
     )
-    predictions, flat = routing.from_flat(_probabilities(faces, 1)), _probabilities(faces, 2)
     leaks = metrics.Leaks(np.arange(ROWS) % 10 == 0, np.arange(ROWS) % 9 == 0)
+    logits = {node: _logits(faces, node, seed) for seed, node in enumerate((FLAT, *NODES))}
+    kept = Kept(faces.row, faces.split, faces.label, logits, leaks)
+    predictions, flat = judged(logits, _card()["calibration"])
     scores = metrics.score(predictions, faces, flat=flat, leaks=leaks, min_confidence=0.5)
-    return Scored(faces, predictions, flat, scores, _card(), _history())
+    return Scored(faces, kept, predictions, flat, scores, _card(), _history())

@@ -13,9 +13,8 @@ from hierarchy import metrics, routing
 from hierarchy.data import sources
 from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
-from hierarchy.reports import report
+from hierarchy.reports import predictions, report
 from hierarchy.reports.markdown import markdown
-from hierarchy.routing import Predictions
 from hierarchy.taxonomy import FER7, FLAT, LEAVES, NODES, tree_hash
 
 FILES = {"scores.json", "REPORT.md", "predictions.npz"}
@@ -29,12 +28,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory, scored: Any) -> Path:
     report.write(
         place,
         scored.scores,
-        scored.predictions,
+        scored.kept,
         scored.faces,
         card=scored.card,
         view="flip",
         history=scored.history,
-        flat=scored.flat,
     )
     return place
 
@@ -78,14 +76,26 @@ def test_scores_json_holds_the_scores_unrounded(whole, scored):
 
 
 def test_scores_come_out_of_predictions_npz_again(folder, scored):
-    with np.load(folder / report.PREDICTIONS, allow_pickle=False) as kept:
-        assert set(kept) == {"row", "split", "branch", "leaf", FLAT}  # and so no pixels
-        assert kept["row"].tolist() == scored.faces.row.tolist()
-        assert set(kept["split"]) == {Split.PrivateTest}
-        again = metrics.score(
-            Predictions(kept["branch"], kept["leaf"]), scored.faces, flat=kept[FLAT], min_confidence=0.5
-        )
+    kept = predictions.read(folder / predictions.FILE)
+    assert kept.row.tolist() == scored.faces.row.tolist()
+    assert set(kept.split) == {Split.PrivateTest}
+    assert kept.target.tolist() == scored.faces.target(FLAT).tolist()
+    tree, flat = predictions.judged(kept.logits, scored.card["calibration"])
+    again = metrics.score(tree, scored.faces, flat=flat, leaks=kept.leaks, min_confidence=0.5)
     assert again == {key: scored.scores[key] for key in again}
+
+
+def test_predictions_hold_no_pixels(folder):
+    with np.load(folder / predictions.FILE, allow_pickle=False) as kept:
+        assert set(kept) == {*predictions.COLUMNS, FLAT, *NODES}
+
+
+@pytest.mark.parametrize("data", [b"", b"no archive", b"PK\x03\x04 cut"])
+def test_a_file_that_holds_no_predictions_is_named(tmp_path, data):
+    (tmp_path / "x.npz").write_bytes(data)
+    for path in (tmp_path / "x.npz", tmp_path / "none.npz"):
+        with pytest.raises(InputError, match="cannot be read as predictions; evaluate writes them"):
+            predictions.read(path)
 
 
 def test_the_report_says_what_a_score_must_say(whole, text):
@@ -131,7 +141,7 @@ def test_drawn_faces_are_called_sketches_in_title_and_table(whole, scored):
 def test_a_run_without_flat_net_votes_copies_and_history_has_a_shorter_report(tmp_path, scored):
     faces = replace(scored.faces, votes=None)
     scores = metrics.score(scored.predictions, faces, min_confidence=0.5)
-    whole = report.write(tmp_path, scores, scored.predictions, faces, card=scored.card, view="single")
+    whole = report.write(tmp_path, scores, scored.kept, faces, card=scored.card, view="single")
     assert not {"flat", "soft_against_flat", "ferplus", "leak_free"} & whole.keys()
     text = (tmp_path / report.REPORT).read_text()
     assert not any(word in text for word in ("flat net", "McNemar", "FER+", "twin", "curves.png", "None"))
@@ -142,12 +152,10 @@ def test_a_run_without_flat_net_votes_copies_and_history_has_a_shorter_report(tm
 @pytest.mark.parametrize("nets", [(FLAT,), (FLAT, *NODES[:-1])])
 def test_a_flat_net_alone_is_not_called_a_tree(tmp_path, scored, nets):
     card = scored.card | {"nets": {node: scored.card["nets"][node] for node in nets}}
-    predictions = routing.from_flat(scored.flat)
+    tree = routing.from_flat(scored.flat)
     leaks = metrics.Leaks(np.arange(len(scored.faces)) % 3 == 0, np.arange(len(scored.faces)) % 4 == 0)
-    scores = metrics.score(predictions, scored.faces, flat=scored.flat, leaks=leaks, min_confidence=0.5)
-    whole = report.write(
-        tmp_path, scores, predictions, scored.faces, card=card, view="single", flat=scored.flat
-    )
+    scores = metrics.score(tree, scored.faces, flat=scored.flat, leaks=leaks, min_confidence=0.5)
+    whole = report.write(tmp_path, scores, scored.kept, scored.faces, card=card, view="single")
     text = (tmp_path / report.REPORT).read_text()
     assert whole["tree"] is False
     missing = [node for node in NODES if node not in nets]
@@ -177,9 +185,7 @@ def test_nets_that_were_stopped_are_named_before_any_score(whole, scored, text):
 
 def test_a_recipe_is_named_with_the_values_that_were_set(tmp_path, scored):
     card = scored.card | {"settings": ["fit.epochs=24", "fit.ema=0.9"]}
-    whole = report.write(
-        tmp_path, scored.scores, scored.predictions, scored.faces, card=card, view="single", flat=scored.flat
-    )
+    whole = report.write(tmp_path, scored.scores, scored.kept, scored.faces, card=card, view="single")
     assert whole["recipe"] == "short with fit.epochs=24, fit.ema=0.9"
     assert f"Recipe: {whole['recipe']} (" in (tmp_path / report.REPORT).read_text()
     assert "Recipe: short (" in markdown(whole, scored.card | {"settings": []})
@@ -204,14 +210,7 @@ def test_drawn_faces_are_drawn_in_scores_json_and_pictures(tmp_path, scored, fol
     faces = replace(scored.faces, source="sketch")
     card = scored.card | {"data": {"source": "sketch"}}
     whole = report.write(
-        tmp_path,
-        scored.scores,
-        scored.predictions,
-        faces,
-        card=card,
-        view="flip",
-        history=scored.history,
-        flat=scored.flat,
+        tmp_path, scored.scores, scored.kept, faces, card=card, view="flip", history=scored.history
     )
     assert whole["drawn"] is True
     for name in PICTURES:
@@ -253,7 +252,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path, scored):
         report.write(
             tmp_path / "file",
             scored.scores,
-            scored.predictions,
+            scored.kept,
             scored.faces,
             card=scored.card,
             view="single",
