@@ -98,6 +98,14 @@ def evaluate(
 
 
 @app.command()
+def compare() -> None:
+    """Hold tree against flat net over all runs in results/."""
+    from hierarchy.reports import compare
+
+    print(compare.compare())
+
+
+@app.command()
 def predict(
     paths: Annotated[
         list[str], typer.Argument(help="Pictures, folders, globs, data files.", show_default=False)

@@ -17,6 +17,7 @@ from hierarchy.routing import Predictions
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, LEFT_OUT, NODES, ROUTER, branch_of, leaf_slice
 
 BINS: Final = 15  # of the calibration error, equally wide
+DRAWS: Final = 2000  # of the bootstrap
 
 # Which names, of leaves and branches, each leaf stands for: itself and its branch. bool[leaves, names].
 FAMILY: Final = np.array([[x in (leaf, branch_of(leaf)) for x in (*LEAVES, *BRANCHES)] for leaf in LEAVES])
@@ -134,6 +135,47 @@ def share(right: np.ndarray) -> dict[str, Any]:
         return {"n": 0, "accuracy": None, "ci95": None}
     interval = binomtest(hits, n).proportion_ci(confidence_level=0.95, method="wilson")
     return {"n": n, "accuracy": hits / n, "ci95": [float(interval.low), float(interval.high)]}
+
+
+def several(right: np.ndarray) -> dict[str, Any]:
+    """The mean share of right answers of several systems on the same faces.
+
+    Args:
+        right: bool[S, N], whether system s is right on face n.
+
+    Returns:
+        systems and n; accuracy, the mean share; spread, its standard deviation over systems, None for one
+        alone; ci95, the 95 % interval [low, high] from drawing the faces anew.
+    """
+    systems, n = right.shape
+    spread = float(right.mean(axis=1).std(ddof=1)) if systems > 1 and n else None
+    mean = right.mean(axis=0)
+    return {"systems": systems, "n": n, "accuracy": float(mean.mean()) if n else None, "spread": spread} | (
+        {"ci95": _bootstrapped(mean)}
+    )
+
+
+def apart(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
+    """How much more often bool[S, N] are right than bool[T, N], in the mean over systems.
+
+    Returns:
+        difference, with its 95 % interval ci95 from drawing the faces anew; and mcnemar_p, exact, of the
+        first system of each side.
+    """
+    gap = ours.mean(axis=0) - theirs.mean(axis=0)
+    p = mcnemar(ours[0], theirs[0])
+    return {"difference": float(gap.mean()), "ci95": _bootstrapped(gap), "mcnemar_p": p}
+
+
+def _bootstrapped(values: np.ndarray) -> list[float] | None:
+    """95 % interval of the mean of float[N] over faces drawn with replacement; None where there is none."""
+    from scipy.stats import bootstrap
+
+    if len(values) < 2 or (values == values[0]).all():  # nothing that another draw could change
+        return None
+    options: dict[str, Any] = {"n_resamples": DRAWS, "batch": 100, "method": "percentile"}
+    interval = bootstrap((values,), np.mean, rng=np.random.default_rng(0), **options).confidence_interval
+    return [float(interval.low), float(interval.high)]
 
 
 def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> float:

@@ -232,6 +232,7 @@ def _store(task: Task, journal: Journal, finished: bool, identity: dict[str, Any
         "finished": finished,
         "classes": list(classes_of(task.node)),
         "parameters": net.count_params(),
+        "macs": vgg.macs(net),
         "seed": task.seed,
         "backend": keras.backend.backend(),
         "epochs": len(rows),

@@ -64,6 +64,12 @@ def warm_start(net: keras.Model, flat: keras.Model) -> None:
     net.get_layer(HEAD).set_weights([columns, np.array([bias[group].mean() for group in groups])])
 
 
+def macs(net: keras.Model) -> int:
+    """Multiplications that a net needs for one face, those of convolutions and dense layers."""
+    kernels = [layer for layer in net.layers if isinstance(layer, layers.Conv2D | layers.Dense)]
+    return sum(int(np.prod(each.kernel.shape) * np.prod(each.output.shape[1:-1])) for each in kernels)
+
+
 def _check(net: Net) -> None:
     side = net.crop
     for stage in net.stages:

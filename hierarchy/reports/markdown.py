@@ -82,7 +82,7 @@ def _answers(scores: Mapping[str, Any]) -> Iterator[str]:
         for name, row in _systems(scores, plots.has_tree(scores)).items()
     ]
     yield f"## {plots.CLASSES.capitalize()}"
-    yield _table(header, rows)
+    yield table(header, rows)
     if plots.has_tree(scores):
         yield (
             "Soft takes the likeliest leaf, hard the likeliest leaf of the likelier branch. Lazy gives "
@@ -98,7 +98,7 @@ def _nodes(scores: Mapping[str, Any]) -> Iterator[str]:
         for node in NODES
     ]
     yield "## Nodes"
-    yield _table(("node", "classes", "n", "accuracy", "interval", "ECE"), rows)
+    yield table(("node", "classes", "n", "accuracy", "interval", "ECE"), rows)
     yield "A specialist is judged on the faces that are truly of its branch."
 
 
@@ -108,7 +108,7 @@ def _per_class(scores: Mapping[str, Any]) -> Iterator[str]:
         for leaf, row in scores["per_class"].items()
     ]
     yield f"## Classes ({plots.answering(scores)})"
-    yield _table(("class", "branch", "n", *plots.PER_CLASS.values()), rows)
+    yield table(("class", "branch", "n", *plots.PER_CLASS.values()), rows)
 
 
 def _without_copies(scores: Mapping[str, Any]) -> Iterator[str]:
@@ -125,7 +125,7 @@ def _without_copies(scores: Mapping[str, Any]) -> Iterator[str]:
         rows.append((label, f"{part['n']:,}", *answers))
     yield "## Without copies"
     yield "Some of these faces are in Training too, as the same pixels or as another crop of the same photo."
-    yield _table(("faces", "n", *_systems(scores, tree)), rows)
+    yield table(("faces", "n", *_systems(scores, tree)), rows)
 
 
 def _counted_otherwise(scores: Mapping[str, Any]) -> Iterator[str]:
@@ -134,7 +134,7 @@ def _counted_otherwise(scores: Mapping[str, Any]) -> Iterator[str]:
     rows |= {"against the majority of FER+ taggers": scores["ferplus"]} if "ferplus" in scores else {}
     rows |= {f"confidence of {stop['min_confidence']:.2f} or more": stop}
     yield f"## Counted otherwise ({plots.answering(scores)})"
-    yield _table(("faces", "n", "accuracy", "interval"), [(name, *_share(row)) for name, row in rows.items()])
+    yield table(("faces", "n", "accuracy", "interval"), [(name, *_share(row)) for name, row in rows.items()])
     yield (
         f"Below a confidence of {stop['min_confidence']:.2f} an answer stops at its branch; "
         f"{percent(stop['coverage'])} % of the faces are answered with a leaf."
@@ -178,7 +178,7 @@ def _making(card: Mapping[str, Any]) -> Iterator[str]:
         f"Training took {minutes:.0f} minutes on the {backends} backend. "
         f"Tree {card['tree_hash']}: {describe(card['tree'])}."
     )
-    yield _table(("net", *NETS), rows)
+    yield table(("net", *NETS), rows)
 
 
 def _systems(scores: Mapping[str, Any], tree: bool) -> dict[str, Mapping[str, Any]]:
@@ -215,7 +215,7 @@ def _share(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return f"{row['n']:,}", percent(row["accuracy"]), interval(row)
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = (header, ["---"] * len(header), *rows)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,80 @@
+"""The ways to use the nets of one or several runs of a recipe: flat, tree, averaged, multiplied.
+
+Each way says what it costs, since a tree of three nets is rightly held against three flat ones.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from hierarchy import routing
+from hierarchy.reports import plots
+from hierarchy.routing import Predictions
+from hierarchy.taxonomy import BRANCHES, FLAT, NODES
+
+FAIR: Final = len(NODES)  # as many flat nets as the tree has
+MOST: Final = 5  # nets a node
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run's answers in one view."""
+
+    plain: Predictions  # the tree, without temperatures
+    tree: Predictions
+    flat: np.ndarray
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to use the nets of some runs.
+
+    Attributes:
+        name: of its line.
+        nodes: the nets it uses of every run.
+        runs: how many runs it takes together; each choice of so many is a system of its own.
+        joined: their answers as one.
+        chosen: how a leaf is chosen.
+        idle: nets of each run that a face does not need.
+    """
+
+    name: str
+    nodes: tuple[str, ...]
+    runs: int
+    joined: Callable[[Sequence[Member]], Predictions]
+    chosen: Callable[[Predictions], np.ndarray] = routing.soft
+    idle: int = 0
+
+
+def ways(members: int) -> Iterator[Way]:
+    """Every way to use so many runs, the fair opponent of a tree before the trees."""
+    yield Way("flat net", (FLAT,), 1, lambda each: routing.from_flat(each[0].flat))
+    for count in sorted({FAIR, min(MOST, members)}):
+        if 1 < count <= members:
+            yield Way(f"{plots.SPELLED[count]} flat nets averaged", (FLAT,), count, _flat_together)
+    yield Way("tree, hard", NODES, 1, lambda each: each[0].tree, routing.hard, idle=len(BRANCHES) - 1)
+    yield Way("tree, soft, without temperatures", NODES, 1, lambda each: each[0].plain)
+    yield Way("tree, soft", NODES, 1, lambda each: each[0].tree)
+    yield Way("tree times flat net", (*NODES, FLAT), 1, _product)
+    count = min(MOST, members)
+    if count > 1:
+        many = plots.SPELLED[count]
+        yield Way(f"tree, {many} nets a node", NODES, count, _tree_together)
+        yield Way(f"tree, {many} nets a node, times {many} flat nets", (*NODES, FLAT), count, _product)
+
+
+def _flat_together(members: Sequence[Member]) -> Predictions:
+    return routing.from_flat(np.mean([each.flat for each in members], axis=0))
+
+
+def _tree_together(members: Sequence[Member]) -> Predictions:
+    branch = np.mean([each.tree.branch for each in members], axis=0)
+    return Predictions(branch, np.mean([each.tree.leaf for each in members], axis=0))
+
+
+def _product(members: Sequence[Member]) -> Predictions:
+    """A product of experts, as a geometric mean: of tree and flat net, each the mean of its members."""
+    product = np.sqrt(_tree_together(members).joint * _flat_together(members).joint)
+    return routing.from_flat(product / product.sum(axis=1, keepdims=True))
