@@ -34,7 +34,7 @@ def say(line: str) -> None:
 def train(
     data: Annotated[str | None, DATA] = None,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", help="Name of a recipe; `list` shows them.")
+        str | None, typer.Option("--recipe", help="Name of a recipe, or several: a,b; `list` shows them.")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -46,7 +46,9 @@ def train(
         str | None, typer.Option("--node", help=f"One of {', '.join((*NODES, FLAT))}. Default: all.")
     ] = None,
     run: Annotated[str | None, typer.Option("--run", help="Name of the run. Default: the recipe's.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Default: 0.")] = None,
+    seed: Annotated[
+        str | None, typer.Option("--seed", help="A whole number, or several: 0,1,2. Default: 0.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run of this name, as it was begun.")
     ] = False,
@@ -54,13 +56,13 @@ def train(
         bool, typer.Option("--deterministic", help="Same bits for the same seed.")
     ] = False,
 ) -> None:
-    """Train the nets of a run into results/ (checkpoints: logs/)."""
+    """Train the nets of a run, or of several back to back, into results/ (checkpoints: logs/)."""
     from hierarchy import recipes
     from hierarchy.nets import plan
 
     if recipe == "list":
         return print(recipes.listing())
-    done = plan.run(
+    for done in plan.campaign(
         data=data,
         recipe=recipe,
         settings=settings or [],
@@ -70,8 +72,8 @@ def train(
         resume=resume,
         deterministic=deterministic,
         say=say,
-    )
-    print(f"trained: {done.folder}; next: python tf_model.py evaluate --run {done.name}")
+    ):
+        print(f"trained: {done.folder}; next: python tf_model.py evaluate --run {done.name}")
 
 
 @app.command()

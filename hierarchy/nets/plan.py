@@ -1,6 +1,7 @@
-"""One command from data to a calibrated run: what `train` does around the training itself."""
+"""One command from data to calibrated runs: what `train` does around the training itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Any
 
 from hierarchy import recipes, runs
@@ -10,6 +11,56 @@ from hierarchy.errors import InputError
 from hierarchy.taxonomy import nodes_named
 
 Say = Callable[[str], None]
+Asked = tuple[str | None, int | None, str | None]  # recipe, seed and name of a run, where they are given
+
+
+def campaign(
+    *, recipe: str | None, seed: str | None, name: str | None, resume: bool, **same: Any
+) -> Iterator[runs.Run]:
+    """Train every recipe with every seed, back to back, and give each run as it finishes.
+
+    Args:
+        recipe: names of recipes, parted by commas; None: as `run` chooses.
+        seed: whole numbers, parted by commas; None: as `run` chooses.
+        name: of the run; of several, what their names begin with. None: the recipe's. Several runs are told
+            apart by their seeds, and by their recipes where a name is given.
+        resume: go on with what was begun, leave what is finished, begin the others.
+        same: the other arguments of `run`.
+
+    Raises:
+        InputError: as `run`; without `resume`, before anything is trained, if any of the runs is there.
+    """
+    asked = _asked(recipe, seed, name)
+    for one, _, called in asked:
+        if one:
+            recipes.named(one)
+        if called and len(asked) > 1 and not resume:
+            refuse_begun(runs.run(called))
+    for one, number, called in asked:
+        yield run(recipe=one, seed=number, name=called, resume=resume, **same)
+
+
+def _asked(recipe: str | None, seed: str | None, name: str | None) -> list[Asked]:
+    """Every run of a campaign."""
+    chosen = recipe.split(",") if recipe else [None]
+    seeds = _seeds(seed) if seed else [None]
+    if len(chosen) * len(seeds) == 1:
+        return [(chosen[0], seeds[0], name)]
+    if not (recipe or name):
+        raise InputError("several seeds: give --recipe or --run, so that each run has a name")
+    out: list[Asked] = []
+    for one, number in product(chosen, seeds):
+        own = one if len(chosen) > 1 or not name else None
+        parts = (name, own, None if number is None else str(number))
+        out.append((one, number, "-".join(part for part in parts if part)))
+    return out
+
+
+def _seeds(text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise InputError(f"--seed {text!r}: allowed are whole numbers from 0, as in 0 or 0,1,2")
+    return [int(part) for part in parts]
 
 
 def run(
@@ -75,6 +126,9 @@ def _train(
     identity: dict[str, Any],
     say: Say,
 ) -> None:
+    card = target.card() if target.trained else {"nets": {}}
+    if "calibration" in card and all(card["nets"].get(node, {}).get("finished") for node in nodes):
+        return say(f"run {target.name!r} is finished")
     from hierarchy.nets import backend
 
     backend.start()
@@ -113,19 +167,33 @@ def begin(target: runs.Run, identity: dict[str, Any], resume: bool, asked: dict[
             written.
     """
     before, now = _dotted(plan_of(target)), _dotted(identity)
-    begun = target.trained or any(target.log.glob("*/state.json"))  # a whole epoch is there to be lost
-    if begun and not resume:
-        raise InputError(
-            f"run {target.name!r} is there already: --resume goes on with it, --run NAME starts another"
-        )
+    if not resume:
+        refuse_begun(target)
     for key in now:
-        if begun and before.get(key, now[key]) != now[key]:
+        if begun(target) and before.get(key, now[key]) != now[key]:
             raise InputError(
                 f"run {target.name!r} was begun with {key} {before[key]}, not {now[key]}: "
                 "give the same options, or another name (--run NAME, make train RUN=NAME)"
             )
     target.check_writable()
     runs.write_json(target.log / runs.CARD, identity | {"asked": asked})
+
+
+def begun(target: runs.Run) -> bool:
+    """Whether a net, or a whole epoch of one, is there to be lost."""
+    return target.trained or any(target.log.glob("*/state.json"))
+
+
+def refuse_begun(target: runs.Run) -> None:
+    """Keep a run from being trained over.
+
+    Raises:
+        InputError: the run is there.
+    """
+    if begun(target):
+        raise InputError(
+            f"run {target.name!r} is there already: --resume goes on with it, --run NAME starts another"
+        )
 
 
 def _dotted(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
