@@ -18,6 +18,7 @@ from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, LEFT_OUT, NODES, RO
 
 BINS: Final = 15  # of the calibration error, equally wide
 DRAWS: Final = 2000  # of the bootstrap
+SUREST: Final = 0.8  # share of faces whose branches are judged alone
 
 # Which names, of leaves and branches, each leaf stands for: itself and its branch. bool[leaves, names].
 FAMILY: Final = np.array([[x in (leaf, branch_of(leaf)) for x in (*LEAVES, *BRANCHES)] for leaf in LEAVES])
@@ -115,6 +116,7 @@ def _scores(
         **{node: _node(*_at(node, predictions, faces)) for node in NODES},
         "per_class": _per_class(truth, labels["soft"]),
         "abstain": _abstaining(truth, ours, min_confidence),
+        "surest": _surest(truth, ours),
         "nets_per_face": {"lazy": float(nets.mean())},
     }
     if flat is not None:
@@ -235,8 +237,11 @@ def _node(truth: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
     return share(right) | {"ece": reliability(probability.max(axis=1), right).ece}
 
 
-def _per_class(truth: np.ndarray, label: np.ndarray) -> dict[str, dict[str, float | int]]:
-    """Precision, recall, F1 and number of true faces of each leaf; 0 where it is never named or true."""
+def _per_class(truth: np.ndarray, label: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Precision, recall, F1, number of true faces of each leaf, and the recall's 95 % interval.
+
+    0 where a leaf is never named or true.
+    """
     from sklearn.metrics import precision_recall_fscore_support
 
     classes = list(range(len(LEAVES)))
@@ -244,6 +249,7 @@ def _per_class(truth: np.ndarray, label: np.ndarray) -> dict[str, dict[str, floa
     names = ("precision", "recall", "f1", "support")
     return {
         leaf: {name: column[code].item() for name, column in zip(names, columns, strict=True)}
+        | {"ci95": share((label == truth)[truth == code])["ci95"]}
         for code, leaf in enumerate(LEAVES)
     }
 
@@ -260,6 +266,14 @@ def _abstaining(truth: np.ndarray, predictions: Predictions, min_confidence: flo
     answered = label != routing.STOPPED
     about = {"min_confidence": min_confidence, "coverage": float(answered.mean())}
     return about | share((label == truth)[answered])
+
+
+def _surest(truth: np.ndarray, predictions: Predictions) -> dict[str, Any]:
+    """How often the branch is right where it is surest; n and accuracy are of these faces."""
+    branch = predictions.branch
+    kept = np.argsort(-branch.max(axis=1), kind="stable")[: round(SUREST * len(truth))]
+    right = branch.argmax(axis=1) == routing.OWNER[truth]
+    return {"coverage": SUREST} | share(right[kept])
 
 
 def _against_taggers(predictions: Predictions, faces: Faces, votes: np.ndarray) -> dict[str, Any]:

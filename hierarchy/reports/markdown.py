@@ -133,6 +133,8 @@ def _counted_otherwise(scores: Mapping[str, Any]) -> Iterator[str]:
     rows = {f"{out} too, always wrong": scores["seven_class"]["soft"]}
     rows |= {"against the majority of FER+ taggers": scores["ferplus"]} if "ferplus" in scores else {}
     rows |= {f"confidence of {stop['min_confidence']:.2f} or more": stop}
+    if plots.has_tree(scores):
+        rows |= {f"branch alone, the surest {100 * scores['surest']['coverage']:.0f} %": scores["surest"]}
     yield f"## Counted otherwise ({plots.answering(scores)})"
     yield table(("faces", "n", "accuracy", "interval"), [(name, *_share(row)) for name, row in rows.items()])
     yield (
