@@ -8,7 +8,7 @@ from hierarchy.data import audit, sources
 from hierarchy.data.faces import SKETCH, Faces, Split
 from hierarchy.data.splits import part
 from hierarchy.errors import InputError
-from hierarchy.reports import report
+from hierarchy.reports import model_card, report
 from hierarchy.reports.predictions import Kept, judged
 
 ROLES = (Split.PublicTest, Split.PrivateTest)
@@ -17,7 +17,7 @@ ROLES = (Split.PublicTest, Split.PrivateTest)
 def evaluate(
     run: str, data: str | None, *, split: str, view: str, floor: float, out: Path | None = None
 ) -> str:
-    """Score a run on one split of labelled faces and write its report.
+    """Score a run on one split of labelled faces and write its report; in its own folder, its model card too.
 
     Args:
         run: name of the run.
@@ -49,6 +49,8 @@ def evaluate(
     predictions, flat = judged(kept.logits, card.get("calibration", {}))
     scores = metrics.score(predictions, here, flat=flat, leaks=leaks, min_confidence=floor)
     whole = report.write(folder, scores, kept, here, card=card, view=view, history=scored.history())
+    if folder == scored.folder:
+        runs.write_atomic(folder / model_card.FILE, model_card.markdown(whole, card).encode())
     return f"{report.headline(whole)}\n{folder / report.REPORT}"
 
 

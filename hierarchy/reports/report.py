@@ -1,11 +1,11 @@
-"""A run's scores as files: scores.json, REPORT.md, MODEL_CARD.md, pictures, predictions.npz to check them."""
+"""A run's scores as files: scores.json, REPORT.md with its pictures, and predictions.npz to check them by."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from hierarchy.data.faces import SKETCH, Faces, Split
-from hierarchy.reports import model_card, plots, predictions
+from hierarchy.reports import plots, predictions
 from hierarchy.reports.markdown import interval, markdown, percent, recipe_of
 from hierarchy.reports.predictions import Kept
 from hierarchy.runs import write_atomic, write_json
@@ -26,8 +26,6 @@ def write(
     history: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Write predictions.npz, the pictures, REPORT.md and scores.json, each whole or not at all.
-
-    On PrivateTest the run's MODEL_CARD.md is written as well.
 
     Args:
         folder: where they go: the run's own, or another one for a foreign data set.
@@ -60,8 +58,6 @@ def write(
     for name, data in pictures.items():
         write_atomic(folder / name, data)
     write_atomic(folder / REPORT, markdown(whole, card, pictures).encode())
-    if whole["split"] == Split.PrivateTest.name:
-        write_atomic(folder / model_card.FILE, model_card.markdown(whole, card).encode())
     write_json(folder / SCORES, whole)
     return whole
 

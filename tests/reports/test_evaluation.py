@@ -11,7 +11,7 @@ from hierarchy.data import layouts
 from hierarchy.data.faces import Split
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.errors import InputError
-from hierarchy.reports import report
+from hierarchy.reports import model_card, report
 from hierarchy.reports.evaluation import evaluate
 from hierarchy.taxonomy import FLAT, NODES
 
@@ -69,6 +69,14 @@ def test_a_run_keeps_reports_on_its_own_faces_where_it_likes_but_not_in_another(
     assert (tiny_run.folder / "again" / report.SCORES).is_file()
     with pytest.raises(InputError, match="belongs to run 'other'"):
         scored(out=runs.run("other").folder)
+
+
+def test_a_model_card_is_of_the_run_on_its_own_test_split_alone(tiny_run, foreign, tmp_path):
+    scored(split="PublicTest")
+    scored(foreign, tmp_path / "out")
+    assert not list(tmp_path.rglob(model_card.FILE)) + list(tiny_run.folder.rglob(model_card.FILE))
+    scored()
+    assert "# Model card: tiny" in (tiny_run.folder / model_card.FILE).read_text()
 
 
 def test_foreign_faces_may_go_beside_the_runs(tiny_run, foreign):

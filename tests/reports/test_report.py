@@ -17,7 +17,7 @@ from hierarchy.reports import predictions, report
 from hierarchy.reports.markdown import markdown
 from hierarchy.taxonomy import FER7, FLAT, LEAVES, NODES, tree_hash
 
-FILES = {"scores.json", "REPORT.md", "MODEL_CARD.md", "predictions.npz"}
+FILES = {"scores.json", "REPORT.md", "predictions.npz"}
 PICTURES = {"confusion.png", "router.png", "per_class.png", "reliability.png", "curves.png"}
 
 
