@@ -5,6 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 RUN ?= mine
 EXTRA ?=  # more requirements files, as in EXTRA=requirements-backends.txt
+BARE ?=  # packages to be installed without what they ask for, as in BARE=imagecorruptions-imaug==1.1.5
 
 .PHONY: train test
 
@@ -15,6 +16,7 @@ train: $(VENV)/train
 
 test: $(VENV)/test
 	$(if $(strip $(EXTRA)),$(PY) -m pip install --quiet $(addprefix -r ,$(EXTRA)))
+	$(if $(strip $(BARE)),$(PY) -m pip install --quiet --no-deps $(BARE))
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy

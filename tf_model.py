@@ -87,6 +87,9 @@ def evaluate(
         Path | None,
         typer.Option("--out", help="Folder for the report. Default: the run's, or SPLIT-VIEW/ in it."),
     ] = None,
+    corrupted: Annotated[
+        bool, typer.Option("--corrupted", help="Also measure what fifteen corruptions of the picture cost.")
+    ] = False,
 ) -> None:
     """Score a run on a split: scores, report and pictures."""
     from hierarchy import runs
@@ -94,9 +97,16 @@ def evaluate(
 
     if run == "list":
         return print("\n".join(runs.names()))
-    print(
-        evaluation.evaluate(run or runs.SHIPPED, data, split=split, view=view, floor=min_confidence, out=out)
+    said = evaluation.evaluate(
+        run or runs.SHIPPED,
+        data,
+        split=split,
+        view=view,
+        floor=min_confidence,
+        out=out,
+        corrupted=corrupted,
     )
+    print(said)
 
 
 @app.command()

@@ -8,14 +8,21 @@ from hierarchy.data import audit, sources
 from hierarchy.data.faces import SKETCH, Faces, Split
 from hierarchy.data.splits import part
 from hierarchy.errors import InputError
-from hierarchy.reports import model_card, report
+from hierarchy.reports import model_card, report, robustness
 from hierarchy.reports.predictions import Kept, judged
 
 ROLES = (Split.PublicTest, Split.PrivateTest)
 
 
 def evaluate(
-    run: str, data: str | None, *, split: str, view: str, floor: float, out: Path | None = None
+    run: str,
+    data: str | None,
+    *,
+    split: str,
+    view: str,
+    floor: float,
+    out: Path | None = None,
+    corrupted: bool = False,
 ) -> str:
     """Score a run on one split of labelled faces and write its report; in its own folder, its model card too.
 
@@ -27,6 +34,7 @@ def evaluate(
         view: what each net is shown of a face.
         floor: probability below which an answer stops at its branch.
         out: folder of the report; None: the run's own, for the single view of PrivateTest the run's top.
+        corrupted: measure what corruptions cost too; what was measured before is shown in any case.
 
     Returns:
         What to tell the user: the headline and where the report is.
@@ -48,9 +56,15 @@ def evaluate(
     kept = Kept(here.row, here.split, here.label, classifier.outputs(here), leaks)
     predictions, flat = judged(kept.logits, card.get("calibration", {}))
     scores = metrics.score(predictions, here, flat=flat, leaks=leaks, min_confidence=floor)
-    whole = report.write(folder, scores, kept, here, card=card, view=view, history=scored.history())
+    if corrupted:
+        runs.write_json(folder / robustness.FILE, robustness.measure(classifier, here, card))
+    bad = robustness.known(folder, card)
+    worse = robustness.markdown(bad) if bad else None
+    whole = report.write(
+        folder, scores, kept, here, card=card, view=view, history=scored.history(), robustness=worse
+    )
     if folder == scored.folder:
-        runs.write_atomic(folder / model_card.FILE, model_card.markdown(whole, card).encode())
+        runs.write_atomic(folder / model_card.FILE, model_card.markdown(whole, card, worse).encode())
     return f"{report.headline(whole)}\n{folder / report.REPORT}"
 
 

@@ -32,7 +32,12 @@ PARTS: Final = {
 }
 
 
-def markdown(scores: Mapping[str, Any], card: Mapping[str, Any], pictures: Iterable[str] = ()) -> str:
+def markdown(
+    scores: Mapping[str, Any],
+    card: Mapping[str, Any],
+    pictures: Iterable[str] = (),
+    robustness: str | None = None,
+) -> str:
     """REPORT.md: scores.json and recipe.json for a reader, and links to the pictures."""
     parts = [
         *_opening(scores, card),
@@ -43,6 +48,7 @@ def markdown(scores: Mapping[str, Any], card: Mapping[str, Any], pictures: Itera
         *_counted_otherwise(scores),
         *_calibration(scores, card),
         *_against_flat(scores),
+        *(["## Under corruptions", robustness] if robustness else []),
         "## Pictures",
         *(f"![{CAPTIONS[name]}]({name})" for name in pictures),
         *_making(card),

@@ -24,6 +24,7 @@ def write(
     card: Mapping[str, Any],
     view: str,
     history: Sequence[Mapping[str, Any]] = (),
+    robustness: str | None = None,
 ) -> dict[str, Any]:
     """Write predictions.npz, the pictures, REPORT.md and scores.json, each whole or not at all.
 
@@ -35,6 +36,7 @@ def write(
         card: the run's recipe.json.
         view: what each net was shown of a face.
         history: rows of the run's history.csv.
+        robustness: what corruptions cost, as Markdown, where it was measured.
 
     Returns:
         What scores.json holds: first what was scored, then the scores.
@@ -57,7 +59,7 @@ def write(
     pictures = plots.files(whole, history, sketched=sketched(card))
     for name, data in pictures.items():
         write_atomic(folder / name, data)
-    write_atomic(folder / REPORT, markdown(whole, card, pictures).encode())
+    write_atomic(folder / REPORT, markdown(whole, card, pictures, robustness).encode())
     write_json(folder / SCORES, whole)
     return whole
 

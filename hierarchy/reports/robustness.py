@@ -1,0 +1,92 @@
+"""What bad pictures cost: the error of tree and flat net under every corruption of FER-2013-C."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from hierarchy import metrics, routing
+from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.data import corrupt
+from hierarchy.data.faces import Faces
+from hierarchy.reports.markdown import percent, table
+from hierarchy.reports.predictions import judged
+from hierarchy.runs import read_json
+from hierarchy.taxonomy import FLAT
+
+FILE: Final = "robustness.json"
+FACES: Final = 1000
+SEED: Final = 0
+
+
+def measure(classifier: HierarchicalClassifier, faces: Faces, card: Mapping[str, Any]) -> dict[str, Any]:
+    """Errors on at most FACES seeded faces, clean and under every corruption and strength.
+
+    Args:
+        classifier: of the run.
+        faces: one split; those of expressions outside the tree are left aside.
+        card: of the run.
+
+    Returns:
+        n, seed, checksums of the nets, errors of the clean faces, and for each corruption errors by strength;
+        errors are of the tree (soft), and of the flat net where there is one.
+
+    Raises:
+        InputError: the package that draws corruptions is not installed.
+    """
+    corrupt.library()
+    own = np.flatnonzero(faces.target(FLAT) >= 0)
+    rows = np.sort(np.random.default_rng(SEED).permutation(own)[:FACES])
+    truth, pixels = faces.target(FLAT)[rows], faces.pixels[rows]
+
+    def errors(shown: np.ndarray) -> dict[str, float]:
+        tree, flat = judged(classifier.outputs(shown), card.get("calibration", {}))
+        labels = {"tree": routing.soft(tree)} | ({} if flat is None else {FLAT: flat.argmax(axis=1)})
+        return {name: 1 - metrics.share(label == truth)["accuracy"] for name, label in labels.items()}
+
+    found = {
+        name: [errors(corrupt.corrupted(pixels, name, strength, SEED)) for strength in corrupt.STRENGTHS]
+        for name in corrupt.CORRUPTIONS
+    }
+    about = {"n": len(rows), "seed": SEED, "nets": _checksums(card), "clean": errors(pixels)}
+    return about | {"corruptions": found}
+
+
+def known(folder: Path, card: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What was measured of these very nets before, or None."""
+    if not (folder / FILE).is_file():
+        return None
+    found = read_json(folder / FILE)
+    return found if found.get("nets") == _checksums(card) else None
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """Errors by corruption, the mean over strengths and the strongest, and the means over all corruptions."""
+    systems = list(found["clean"])
+    rows = [("none", *(percent(found["clean"][name]) for name in systems), *["-"] * len(systems))]
+    means: dict[str, list[float]] = {name: [] for name in systems}
+    for corruption, errors in found["corruptions"].items():
+        for name in systems:
+            means[name].append(float(np.mean([each[name] for each in errors])))
+        strongest = [percent(errors[-1][name]) for name in systems]
+        rows.append(
+            (corruption.replace("_", " "), *(percent(means[name][-1]) for name in systems), *strongest)
+        )
+    over_all = {name: float(np.mean(means[name])) for name in systems}
+    rows.append(("mean corruption error", *map(percent, over_all.values()), *["-"] * len(systems)))
+    said = " and ".join(f"{name} {percent(error)} %" for name, error in over_all.items())
+    strength = f"strength {corrupt.STRENGTHS[-1]}"
+    header = (
+        "corruption",
+        *(f"{name}, mean" for name in systems),
+        *(f"{name}, {strength}" for name in systems),
+    )
+    return (
+        f"{table(header, rows)}\n\nErrors in percent on {found['n']:,} seeded faces under the fifteen common "
+        f"corruptions, the mean of five strengths and the strongest. Mean corruption error: {said}."
+    )
+
+
+def _checksums(card: Mapping[str, Any]) -> dict[str, str]:
+    return {node: net["sha256"] for node, net in card["nets"].items()}

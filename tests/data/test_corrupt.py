@@ -1,0 +1,42 @@
+"""Corruptions are each face's own, repeatable, and worse with their strength."""
+
+import numpy as np
+import pytest
+
+from hierarchy.data import corrupt
+from hierarchy.errors import InputError
+
+pytest.importorskip("imagecorruptions", reason=corrupt.INSTALL)
+
+
+@pytest.fixture(scope="module")
+def pixels(few_sketches):
+    return few_sketches.pixels[:3]
+
+
+@pytest.mark.parametrize("name", corrupt.CORRUPTIONS)
+def test_every_corruption_changes_a_face_more_as_it_grows(name, pixels):
+    weak, strong = (corrupt.corrupted(pixels, name, strength, seed=0) for strength in (1, 5))
+    assert weak.shape == pixels.shape and weak.dtype == np.uint8
+    changed = [np.abs(faces.astype(float) - pixels).mean() for faces in (weak, strong)]
+    assert 0 < changed[0] < changed[1]
+
+
+def test_the_list_is_the_librarys_own():
+    assert list(corrupt.CORRUPTIONS) == list(corrupt.library().get_corruption_names("common"))
+
+
+def test_a_draw_follows_from_seed_and_place_and_disturbs_nobody(pixels):
+    np.random.seed(5)
+    expected = np.random.random(3)
+    np.random.seed(5)
+    first = corrupt.corrupted(pixels, "gaussian_noise", 3, seed=1)
+    np.testing.assert_array_equal(np.random.random(3), expected)
+    np.testing.assert_array_equal(corrupt.corrupted(pixels[:1], "gaussian_noise", 3, seed=1), first[:1])
+    assert (corrupt.corrupted(pixels, "gaussian_noise", 3, seed=2) != first).any()
+
+
+@pytest.mark.parametrize(("name", "strength"), [("rain", 1), ("fog", 0), ("fog", 6)])
+def test_unknown_corruptions_and_strengths_are_refused(name, strength, pixels):
+    with pytest.raises(InputError, match="allowed are gaussian_noise, .* at 1 to 5"):
+        corrupt.corrupted(pixels, name, strength, seed=0)

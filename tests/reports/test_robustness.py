@@ -1,0 +1,58 @@
+"""The cost of corruptions: measured once for a run's nets, shown wherever they are scored."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from hierarchy import runs
+from hierarchy.data import corrupt
+from hierarchy.errors import InputError
+from hierarchy.reports import model_card, report, robustness
+from hierarchy.reports.evaluation import evaluate
+
+
+def scored(corrupted: bool) -> None:
+    evaluate("tiny", None, split="PrivateTest", view="single", floor=0.5, corrupted=corrupted)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Corruptions that cost nothing: the strength's share of the face is painted black."""
+
+    def corrupted(pixels, name, strength, seed):
+        assert name in corrupt.CORRUPTIONS
+        return np.where(np.arange(48) < 8 * strength, 0, pixels).astype(np.uint8)
+
+    monkeypatch.setattr(corrupt, "corrupted", corrupted)
+    monkeypatch.setattr(corrupt, "library", lambda: None)
+
+
+def test_errors_are_measured_kept_and_shown(tiny_run, drawn):
+    scored(corrupted=True)
+    found = runs.read_json(tiny_run.folder / robustness.FILE)
+    assert list(found["corruptions"]) == list(corrupt.CORRUPTIONS)
+    assert all(len(errors) == 5 for errors in found["corruptions"].values())
+    clean = runs.read_json(tiny_run.folder / report.SCORES)["six_class"]["soft"]
+    assert found["n"] == clean["n"]  # so few faces that all are taken
+    assert found["clean"]["tree"] == pytest.approx(1 - clean["accuracy"])
+    (tiny_run.folder / report.REPORT).unlink()
+    scored(corrupted=False)
+    for name in (report.REPORT, model_card.FILE):
+        text = (tiny_run.folder / name).read_text()
+        assert "mean corruption error" in text and "jpeg compression" in text
+
+
+def test_what_was_measured_of_other_nets_is_not_shown(tiny_run, drawn):
+    scored(corrupted=True)
+    found = runs.read_json(tiny_run.folder / robustness.FILE)
+    runs.write_json(tiny_run.folder / robustness.FILE, found | {"nets": {}})
+    scored(corrupted=False)
+    assert "corruption" not in (tiny_run.folder / report.REPORT).read_text()
+
+
+def test_without_the_package_its_install_line_is_told(tiny_run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagecorruptions", None)
+    with pytest.raises(InputError, match="pip install --no-deps imagecorruptions-imaug"):
+        scored(corrupted=True)
+    assert not (tiny_run.folder / report.REPORT).exists()
