@@ -47,6 +47,14 @@ def start() -> None:
         raise InputError(f"{error.name} is not installed: pip install -r {INSTALL[name]}") from None
 
 
+def seed(value: int) -> None:
+    """Seed everything random; Keras imports TensorFlow for it, wherever that is installed."""
+    with _quiet():
+        import keras
+
+        keras.utils.set_random_seed(value)
+
+
 def make_deterministic() -> None:
     """Let every operation give the same bits again, at some cost in speed."""
     import keras

@@ -15,7 +15,7 @@ import numpy as np
 
 from hierarchy.data.faces import Faces, Split
 from hierarchy.errors import InputError
-from hierarchy.nets import store, vgg
+from hierarchy.nets import backend, store, vgg
 from hierarchy.nets.augment import Augment
 from hierarchy.nets.batches import Batches, one_hot
 from hierarchy.nets.journal import Journal, Progress, RawWeights, Restart, best_of, position, write_history
@@ -85,9 +85,7 @@ def fit_node(
         identity: what the run's card says besides its nets.
     """
     _check_roles(task.node, train, valid)
-    keras.utils.set_random_seed(
-        int(np.random.default_rng([task.seed, ORDER.index(task.node)]).integers(2**31))
-    )
+    backend.seed(int(np.random.default_rng([task.seed, ORDER.index(task.node)]).integers(2**31)))
     batches = Batches(train, task.node, task.fit, task.recipe.augment, task.seed)
     with _precision(task.fit.precision):
         net = vgg.build(task.node, task.recipe.net, task.fit.l2, _kit())
