@@ -55,6 +55,10 @@ def train(
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Same bits for the same seed.")
     ] = False,
+    teacher: Annotated[
+        str | None,
+        typer.Option("--teacher", help="Runs that teach, as in a,b; for recipes with fit.teacher."),
+    ] = None,
 ) -> None:
     """Train the nets of a run, or of several back to back, into results/ (checkpoints: logs/)."""
     from hierarchy import recipes
@@ -71,6 +75,7 @@ def train(
         seed=seed,
         resume=resume,
         deterministic=deterministic,
+        teacher=teacher,
         say=say,
     ):
         print(f"trained: {done.folder}; next: python tf_model.py evaluate --run {done.name}")

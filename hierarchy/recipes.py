@@ -27,6 +27,8 @@ RANGES: Final[dict[str, tuple[float, float]]] = {  # from, and below; every othe
     "momentum": (0, 1),
     "label_smoothing": (0, 1),
     "ema": (0, 1),
+    "votes": (0, 1),
+    "teacher": (0, 1),
 }
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "padding": ("same", "valid"),
@@ -88,6 +90,9 @@ class Fit:
     oversample: bool = True  # draw every class equally often; an epoch keeps its length
     precision: str = "float32"  # float32 | bfloat16, of the arithmetic; weights are float32 either way
     class_weights: bool = False  # weigh the loss by inverse frequency; oversampling is then off
+    outsiders: float = 0.0  # faces of other branches shown to a specialist, a face of its own
+    votes: float = 0.0  # share of FER+'s votes in the target
+    teacher: float = 0.0  # share of other runs' answers in the target
 
     @property
     def oversampled(self) -> bool:

@@ -73,6 +73,7 @@ def run(
     seed: int | None,
     resume: bool,
     deterministic: bool,
+    teacher: str | None = None,
     say: Say,
 ) -> runs.Run:
     """Train what is asked for and calibrate it.
@@ -88,6 +89,7 @@ def run(
         seed: of everything random; None: 0.
         resume: go on where the run of that name stopped.
         deterministic: the same bits again for the same seed.
+        teacher: names of the runs that teach, parted by commas, for recipes with fit.teacher.
         say: takes lines for the user.
 
     Raises:
@@ -112,6 +114,8 @@ def run(
         "deterministic": deterministic or before.get("deterministic", False),
         "data": sources.describe(faces),
     }
+    if teachers := teacher or before.get("teacher"):
+        identity["teacher"] = teachers
     found = SKETCH if faces.source == SKETCH else data or asked.get("data")
     begin(target, identity, resume, {"data": found, "node": node})
     _train(target, faces, chosen, nodes, identity, say)
@@ -133,14 +137,18 @@ def _train(
 
     backend.start()
     from hierarchy.nets import calibrate, train
+    from hierarchy.nets.teacher import Teacher
 
+    teacher = Teacher(identity["teacher"].split(",")) if "teacher" in identity else None
     if not train.tensorboard_works():
         say("TensorBoard needs the TensorFlow backend and is left out; history.csv holds the same figures")
     if identity["deterministic"]:
         backend.make_deterministic()
     say(f"training {', '.join(train.order(nodes, recipe))} with recipe {recipe.name} on {faces.source}")
     try:
-        train.train(target, faces, recipe, nodes=nodes, seed=identity["seed"], identity=identity)
+        train.train(
+            target, faces, recipe, nodes=nodes, seed=identity["seed"], identity=identity, teacher=teacher
+        )
     except KeyboardInterrupt:
         say(f"stopped; go on with: python tf_model.py train --run {target.name} --resume")
         raise

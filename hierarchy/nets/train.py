@@ -17,8 +17,10 @@ from hierarchy.data.faces import Faces, Split
 from hierarchy.errors import InputError
 from hierarchy.nets import backend, store, vgg
 from hierarchy.nets.augment import Augment
-from hierarchy.nets.batches import Batches, one_hot
+from hierarchy.nets.batches import Batches
 from hierarchy.nets.journal import Journal, Progress, RawWeights, Restart, best_of, position, write_history
+from hierarchy.nets.lessons import lessons
+from hierarchy.nets.teacher import Teacher
 from hierarchy.recipes import Fit, Recipe
 from hierarchy.runs import Run
 from hierarchy.taxonomy import FLAT, NODES, classes_of
@@ -39,7 +41,14 @@ class Task:
 
 
 def train(
-    run: Run, faces: Faces, recipe: Recipe, *, nodes: Sequence[str], seed: int = 0, identity: dict[str, Any]
+    run: Run,
+    faces: Faces,
+    recipe: Recipe,
+    *,
+    nodes: Sequence[str],
+    seed: int = 0,
+    identity: dict[str, Any],
+    teacher: Teacher | None = None,
 ) -> None:
     """Train the nets of a run that are not finished yet, storing each as it finishes.
 
@@ -50,12 +59,14 @@ def train(
         nodes: what to train; the flat net is trained first where the recipe starts the others from it.
         seed: of weights, order, augmentation and dropout.
         identity: what the run's card says besides its nets.
+        teacher: what other nets say, where the recipe asks for it.
 
     Raises:
-        InputError: a split is empty for a node.
+        InputError: a split is empty for a node; votes or a teacher are asked for and not there.
         KeyboardInterrupt: after the best weights so far have been stored.
     """
     training, choosing = faces.of(Split.Training), faces.of(Split.PublicTest)
+    taught = teacher(training.pixels) if teacher else None
     for node in order(nodes, recipe):
         done = run.card()["nets"].get(node, {}) if run.trained else {}
         if done.get("finished"):
@@ -63,7 +74,7 @@ def train(
         warm = recipe.warm if node != FLAT else None
         task = Task(node, recipe, warm or recipe.fit, seed, run)
         flat = store.load(run.net(FLAT)) if warm else None
-        fit_node(task, training.for_node(node), choosing.for_node(node), flat, identity)
+        fit_node(task, training, choosing.for_node(node), flat, identity, taught)
 
 
 def order(nodes: Sequence[str], recipe: Recipe) -> list[str]:
@@ -73,20 +84,26 @@ def order(nodes: Sequence[str], recipe: Recipe) -> list[str]:
 
 
 def fit_node(
-    task: Task, train: Faces, valid: Faces, flat: keras.Model | None, identity: dict[str, Any]
+    task: Task,
+    train: Faces,
+    valid: Faces,
+    flat: keras.Model | None,
+    identity: dict[str, Any],
+    taught: np.ndarray | None = None,
 ) -> None:
     """Fit one net on `train`, choose its best epoch on `valid`, and store it in the run.
 
     Args:
         task: node, recipe, seed, run.
-        train: Training faces of the node's own classes; others are refused.
+        train: Training faces; others are refused.
         valid: PublicTest faces of the node's own classes; others are refused.
         flat: the net to start from, or None.
         identity: what the run's card says besides its nets.
+        taught: float[N, leaves], what other nets say of `train`, where the recipe asks for it.
     """
     _check_roles(task.node, train, valid)
     backend.seed(int(np.random.default_rng([task.seed, ORDER.index(task.node)]).integers(2**31)))
-    batches = Batches(train, task.node, task.fit, task.recipe.augment, task.seed)
+    batches = Batches(lessons(train, task.node, task.fit, taught), task.fit, task.recipe.augment, task.seed)
     with _precision(task.fit.precision):
         net = vgg.build(task.node, task.recipe.net, task.fit.l2, _kit())
     if flat is not None:
@@ -104,7 +121,7 @@ def fit_node(
                 shuffle=False,  # the batches are in the order that the seed gives
                 epochs=task.fit.epochs,
                 initial_epoch=here.epoch,
-                validation_data=(valid.pixels, one_hot(valid.target(task.node), task.node)),
+                validation_data=(valid.pixels, np.eye(len(classes_of(task.node)))[valid.target(task.node)]),
                 validation_batch_size=VALIDATION_BATCH,
                 class_weight=_class_weights(batches) if task.fit.class_weights else None,
                 callbacks=_callbacks(task, batches, journal),
@@ -139,7 +156,7 @@ def _kit() -> Any:
 
 def _check_roles(node: str, train: Faces, valid: Faces) -> None:
     for faces, role in ((train, Split.Training), (valid, Split.PublicTest)):
-        if not len(faces):
+        if not (faces.target(node) >= 0).any():
             raise InputError(
                 f"{faces.source}: no {role.name} faces for the {node} net ({', '.join(classes_of(node))})"
             )
@@ -200,8 +217,9 @@ def _schedule(fit: Fit, steps: int) -> Any:
 
 def _class_weights(batches: Batches) -> dict[int, float]:
     """Inverse frequency, scaled to a mean of one over the faces."""
-    counts = np.bincount(batches.target)
-    return {code: len(batches.target) / (len(counts) * count) for code, count in enumerate(counts) if count}
+    label = batches.lessons.label
+    counts = np.bincount(label)
+    return {code: len(label) / (len(counts) * count) for code, count in enumerate(counts) if count}
 
 
 def _callbacks(task: Task, batches: Batches, journal: Journal) -> list[keras.callbacks.Callback]:

@@ -37,10 +37,12 @@ def keras_rate() -> float:
     from hierarchy.data.sketch import sketch_faces
     from hierarchy.nets import train, vgg
     from hierarchy.nets.batches import Batches
+    from hierarchy.nets.lessons import lessons
 
     recipe = recipes.short()
     faces = sketch_faces(BATCH * BATCHES * 2).of(Split.Training).for_node("flat")
-    batches = Batches(faces.take(np.arange(BATCH * BATCHES)), "flat", recipe.fit, recipe.augment, seed=0)
+    told = lessons(faces.take(np.arange(BATCH * BATCHES)), "flat", recipe.fit)
+    batches = Batches(told, recipe.fit, recipe.augment, seed=0)
     task = train.Task("flat", recipe, recipe.fit, 0, runs.run("none"))
     trainee = train._compiled(vgg.build("flat", recipe.net), task, len(batches))
     trainee.fit(batches, verbose=0)

@@ -20,6 +20,7 @@ from hierarchy.data.faces import Split
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.nets import plan, train, vgg
 from hierarchy.nets.batches import Batches
+from hierarchy.nets.lessons import lessons
 from hierarchy.taxonomy import FLAT, LEAVES, NODES
 
 DOOR = Path(__file__).parents[2] / "tf_model.py"
@@ -191,10 +192,13 @@ def test_weight_decay_shrinks_kernels_and_nothing_else():
 def test_every_option_gives_a_step_that_changes_the_weights(changes):
     trainee = compiled(oversample=False, **changes)
     faces = sketch_faces(80).for_node(FLAT)
-    batches = Batches(faces, FLAT, recipes.Fit(batch_size=32), recipes.Augment(), seed=0)
+    fit = recipes.Fit(batch_size=32)
+    batches = Batches(lessons(faces, FLAT, fit), fit, recipes.Augment(), seed=0)
     weights = train._class_weights(batches) if changes.get("class_weights") else None
     if weights is not None:
-        assert np.average(list(weights.values()), weights=np.bincount(batches.target)) == pytest.approx(1)
+        assert np.average(
+            list(weights.values()), weights=np.bincount(batches.lessons.label)
+        ) == pytest.approx(1)
     before = trainee.get_weights()
     losses = trainee.fit(batches, verbose=0, class_weight=weights).history["loss"]
     assert np.isfinite(losses).all()

@@ -1,0 +1,86 @@
+"""What a node is shown and told while it is trained: faces, and the distribution over its classes to learn.
+
+The label alone, or mixed with what ten people said of the face (FER+), or with what other nets say of it
+(Hinton et al., "Distilling the knowledge in a neural network", 2015). A specialist may be shown faces of the
+other branches too, about which it learns to be undecided.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hierarchy.data import ferplus
+from hierarchy.data.faces import Faces
+from hierarchy.errors import InputError
+from hierarchy.recipes import Fit
+from hierarchy.taxonomy import FLAT, LEAVES, classes_of, node_target
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Training faces of one node, its own first.
+
+    Attributes:
+        pixels: uint8[N,48,48].
+        label: int64[own], class index of the node's own faces; those of other branches come after them.
+        target: float32[N, its classes], rows sum to one.
+    """
+
+    pixels: np.ndarray
+    label: np.ndarray
+    target: np.ndarray
+
+    def __len__(self) -> int:
+        """How many are the node's own."""
+        return len(self.label)
+
+
+def lessons(training: Faces, node: str, fit: Fit, taught: np.ndarray | None = None) -> Lessons:
+    """Lessons of one node.
+
+    Args:
+        training: Training faces; unlabelled ones are left aside.
+        node: whose lessons.
+        fit: how much votes, teacher and outsiders count.
+        taught: float[N, leaves], what other nets say of every face, for `fit.teacher`.
+
+    Raises:
+        InputError: votes or a teacher are asked for and not there.
+    """
+    mine = training.target(node) >= 0
+    own, target = training.take(mine), training.target(node)[mine]
+    told = np.eye(len(classes_of(node)), dtype=np.float32)[target]
+    if fit.votes:
+        if own.votes is None:
+            raise InputError(f"{own.source}: no FER+ votes for fit.votes; lay {ferplus.FILE} beside it")
+        told = _mixed(told, _at(node, _of_taggers(own.votes)), fit.votes)
+    if fit.teacher:
+        if taught is None:
+            raise InputError("fit.teacher: name the runs that teach, as in --teacher a,b")
+        told = _mixed(told, _at(node, taught[mine]), fit.teacher)
+    if not fit.outsiders:
+        return Lessons(own.pixels, target, told)
+    others = training.take((training.target(FLAT) >= 0) & ~mine).pixels
+    undecided = np.full((len(others), told.shape[1]), 1 / told.shape[1], np.float32)
+    return Lessons(np.concatenate([own.pixels, others]), target, np.concatenate([told, undecided]))
+
+
+def _of_taggers(votes: np.ndarray) -> np.ndarray:
+    """Share of the taggers' votes for each leaf, float[N, leaves]; zero rows where no vote is for a leaf."""
+    columns = np.stack([votes[:, ferplus.CHOICES.index(leaf)] for leaf in LEAVES], axis=1)
+    return columns / np.maximum(columns.sum(axis=1, keepdims=True), 1)
+
+
+def _at(node: str, leaves: np.ndarray) -> np.ndarray:
+    """A distribution over leaves as one over a node's classes; zero rows where none of it is the node's."""
+    codes = np.array([node_target(node, leaf) for leaf in LEAVES])
+    inside = np.eye(len(classes_of(node)))[codes] * (codes >= 0)[:, None]
+    mass = leaves @ inside
+    total = mass.sum(axis=1, keepdims=True)
+    return np.divide(mass, total, out=np.zeros_like(mass), where=total > 0)
+
+
+def _mixed(told: np.ndarray, other: np.ndarray, weight: float) -> np.ndarray:
+    """`told` with a share of `other`, where the other has something to say."""
+    share = weight * other.sum(axis=1, keepdims=True)
+    return ((1 - share) * told + weight * other).astype(np.float32)

@@ -1,0 +1,92 @@
+"""What a node is told: its labels, and in which share what taggers, other nets or nobody says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hierarchy import routing, runs
+from hierarchy.data import ferplus
+from hierarchy.data.sketch import sketch_faces
+from hierarchy.errors import InputError
+from hierarchy.nets.lessons import lessons
+from hierarchy.nets.teacher import Teacher
+from hierarchy.recipes import Fit
+from hierarchy.reports.predictions import judged
+from hierarchy.taxonomy import FLAT, LEAVES, NODES, classes_of, node_target
+
+
+@pytest.fixture(scope="module")
+def faces():
+    """Drawn faces; ten taggers are evenly parted between happy and sad, but call the first one contempt."""
+    drawn = sketch_faces(60)
+    votes = np.zeros((len(drawn), len(ferplus.CHOICES)), np.float32)
+    votes[:, [ferplus.CHOICES.index("happy"), ferplus.CHOICES.index("sad")]] = 5
+    votes[0] = 10 * (np.array(ferplus.CHOICES) == "contempt")
+    return replace(drawn, votes=votes)
+
+
+def plain(faces, node):
+    return np.eye(len(classes_of(node)))[faces.for_node(node).target(node)]
+
+
+@pytest.mark.parametrize("node", [FLAT, *NODES])
+def test_labels_alone_unless_more_is_asked_for(node, faces):
+    told = lessons(faces, node, Fit())
+    np.testing.assert_array_equal(told.target, plain(faces, node))
+    np.testing.assert_array_equal(told.pixels, faces.for_node(node).pixels)
+    assert len(told) == len(told.pixels)
+
+
+@pytest.mark.parametrize("node", [FLAT, *NODES])
+def test_votes_count_for_their_share_where_there_are_some_for_the_node(node, faces):
+    told = lessons(faces, node, Fit(votes=0.4)).target
+    np.testing.assert_allclose(told.sum(axis=1), 1, rtol=1e-6)
+    voted = {name: node_target(node, name) for name in ("happy", "sad")}
+    say = np.zeros(len(classes_of(node)))
+    for code in voted.values():
+        say[code] += code >= 0
+    mine = faces.target(node) >= 0
+    expected = 0.6 * plain(faces, node) + 0.4 * say / say.sum()
+    silent = np.flatnonzero(mine)[0] == 0  # the first face, of which the taggers say contempt
+    expected[: int(silent)] = plain(faces, node)[: int(silent)]
+    np.testing.assert_allclose(told, expected, atol=1e-6)
+
+
+def test_a_teacher_counts_for_its_share_at_each_node(faces):
+    taught = np.tile(np.arange(1.0, 7.0) / 21, (len(faces), 1))
+    for node in (FLAT, *NODES):
+        codes = [node_target(node, leaf) for leaf in LEAVES]
+        say = np.array([sum(taught[0, np.array(codes) == code]) for code in range(len(classes_of(node)))])
+        told = lessons(faces, node, Fit(teacher=0.7), taught).target
+        np.testing.assert_allclose(told, 0.3 * plain(faces, node) + 0.7 * say / say.sum(), atol=1e-6)
+
+
+def test_specialists_learn_to_be_undecided_about_outsiders(faces):
+    told = lessons(faces, "negative", Fit(outsiders=1.0))
+    own, positive = faces.for_node("negative"), faces.for_node("positive")
+    assert len(told) == len(own)
+    np.testing.assert_array_equal(told.pixels[len(own) :], positive.pixels)
+    np.testing.assert_allclose(told.target[len(own) :], 1 / 3)
+    assert len(lessons(faces, "router", Fit(outsiders=1.0)).pixels) == len(faces.for_node("router"))
+
+
+def test_what_is_asked_for_and_not_there_is_told(faces):
+    with pytest.raises(InputError, match="no FER\\+ votes for fit.votes; lay fer2013new.csv beside it"):
+        lessons(replace(faces, votes=None), FLAT, Fit(votes=0.1))
+    with pytest.raises(InputError, match="name the runs that teach, as in --teacher a,b"):
+        lessons(faces, FLAT, Fit(teacher=0.1))
+
+
+def test_a_teacher_is_the_mean_of_its_runs_trees_and_flat_nets(tiny_run, few_sketches):
+    from hierarchy.classifier import HierarchicalClassifier
+
+    pixels = few_sketches.pixels[:5]
+    outputs = HierarchicalClassifier.load("tiny", view="flip").outputs(pixels)
+    tree, flat = judged(outputs, tiny_run.card()["calibration"])
+    runs.copy(tiny_run, runs.run("flat-alone"))
+    nets = tiny_run.card()["nets"]
+    runs.run("flat-alone").amend({"nets": {FLAT: nets[FLAT]}})
+    said = Teacher(["tiny", "flat-alone"])(pixels)
+    np.testing.assert_allclose(said, (tree.joint + 2 * flat) / 3, atol=1e-6)
+    np.testing.assert_allclose(Teacher(["flat-alone"])(pixels), routing.softmax(outputs[FLAT]), atol=1e-6)
