@@ -104,8 +104,7 @@ def fit_node(
     _check_roles(task.node, train, valid)
     backend.seed(int(np.random.default_rng([task.seed, ORDER.index(task.node)]).integers(2**31)))
     batches = Batches(lessons(train, task.node, task.fit, taught), task.fit, task.recipe.augment, task.seed)
-    with _precision(task.fit.precision):
-        net = vgg.build(task.node, task.recipe.net, task.fit.l2, _kit())
+    net = trainable(task)
     if flat is not None:
         vgg.warm_start(net, flat)
     trainee = _compiled(net, task, len(batches))
@@ -134,6 +133,15 @@ def fit_node(
         raise KeyboardInterrupt
 
 
+def trainable(task: Task) -> keras.Model:
+    """A task's net of random weights, in the precision and with the layers that it is fitted in."""
+    kit: Any = keras.layers
+    if keras.backend.backend() == "torch":
+        from hierarchy.nets import fused as kit
+    with _precision(task.fit.precision):
+        return vgg.build(task.node, task.recipe.net, task.fit.l2, kit)
+
+
 @contextmanager
 def _precision(name: str) -> Iterator[None]:
     """Layers made inside compute in this precision; their weights stay float32."""
@@ -143,15 +151,6 @@ def _precision(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def _kit() -> Any:
-    """Where the layers of a net in training come from."""
-    if keras.backend.backend() != "torch":
-        return keras.layers
-    from hierarchy.nets import fused
-
-    return fused
 
 
 def _check_roles(node: str, train: Faces, valid: Faces) -> None:

@@ -5,7 +5,7 @@
 
 Each row is a process of its own, so that one library's threads do not slow another's; rows take turns, and
 the median of three rounds counts. Keras rows augment as they train, PyTorch's faces lie ready. Only ratios
-travel between machines. Five minutes on two cores; results/benchmarks.json is written.
+travel between machines. Ten minutes on two cores; results/benchmarks.json is written.
 """
 
 import json
@@ -16,16 +16,16 @@ import sys
 import time
 
 BATCHES, WARM_UP, BATCH, ROUNDS = 24, 4, 64, 3
-ROWS = {
-    "Keras on TensorFlow, XLA": {"KERAS_BACKEND": "tensorflow"},
-    "Keras on JAX": {"KERAS_BACKEND": "jax"},
-    "Keras on PyTorch": {"KERAS_BACKEND": "torch"},
-    "PyTorch, channels last": {},
-}
+PRECISIONS = ("float32", "bfloat16")
+BACKENDS = {"Keras on TensorFlow": "tensorflow", "Keras on JAX": "jax", "Keras on PyTorch": "torch"}
 PEER = "PyTorch, channels last"
+ROWS = {
+    **{f"{name}, {kind}": (backend, kind) for kind in PRECISIONS for name, backend in BACKENDS.items()},
+    **{f"{PEER}, {kind}": ("", kind) for kind in PRECISIONS},
+}
 
 
-def keras_rate() -> float:
+def keras_rate(precision: str) -> float:
     """Faces a second of `fit` with the recipe `short`, augmentation included."""
     from hierarchy.nets import backend
 
@@ -35,23 +35,23 @@ def keras_rate() -> float:
     from hierarchy import recipes, runs
     from hierarchy.data.faces import Split
     from hierarchy.data.sketch import sketch_faces
-    from hierarchy.nets import train, vgg
+    from hierarchy.nets import train
     from hierarchy.nets.batches import Batches
     from hierarchy.nets.lessons import lessons
 
-    recipe = recipes.short()
+    recipe = recipes.with_settings(recipes.short(), [f"fit.precision={precision}"])
     faces = sketch_faces(BATCH * BATCHES * 2).of(Split.Training).for_node("flat")
     told = lessons(faces.take(np.arange(BATCH * BATCHES)), "flat", recipe.fit)
     batches = Batches(told, recipe.fit, recipe.augment, seed=0)
     task = train.Task("flat", recipe, recipe.fit, 0, runs.run("none"))
-    trainee = train._compiled(vgg.build("flat", recipe.net), task, len(batches))
+    trainee = train._compiled(train.trainable(task), task, len(batches))
     trainee.fit(batches, verbose=0)
     started = time.perf_counter()
     trainee.fit(batches, verbose=0)
     return BATCH * BATCHES / (time.perf_counter() - started)
 
 
-def torch_rate() -> float:
+def torch_rate(precision: str) -> float:
     """Faces a second of the same net, loss and optimizer, on faces that lie ready."""
     import torch
     from torch import nn
@@ -74,7 +74,9 @@ def torch_rate() -> float:
         if step == WARM_UP:
             started = time.perf_counter()
         optimizer.zero_grad()
-        nn.functional.cross_entropy(net(faces), target, label_smoothing=0.1).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            logits = net(faces)
+        nn.functional.cross_entropy(logits.float(), target, label_smoothing=0.1).backward()
         optimizer.step()
     return BATCH * BATCHES / (time.perf_counter() - started)
 
@@ -83,20 +85,23 @@ def main() -> None:
     """Measure every row in turn, print the table and write it."""
     from hierarchy import runs
 
-    rounds = [{name: measured(setting) for name, setting in ROWS.items()} for _ in range(ROUNDS)]
+    rounds = [{name: measured(*setting) for name, setting in ROWS.items()} for _ in range(ROUNDS)]
     rates = {name: statistics.median(row[name] for row in rounds) for name in ROWS}
     table = {
-        name: {"faces_per_second": rate, "of_pytorch": rate / rates[PEER]} for name, rate in rates.items()
+        name: {"faces_per_second": rate, "of_pytorch": rate / rates[f"{PEER}, float32"]}
+        for name, rate in rates.items()
     }
     for name, row in table.items():
-        print(f"{name:<26} {row['faces_per_second']:7.0f} faces/s   {row['of_pytorch']:.2f} of PyTorch")
+        print(
+            f"{name:<34} {row['faces_per_second']:7.0f} faces/s   {row['of_pytorch']:.2f} of PyTorch, float32"
+        )
     runs.write_json(runs.home() / "results" / "benchmarks.json", {"training_speed": table, "rounds": rounds})
 
 
-def measured(setting: dict[str, str]) -> float:
+def measured(backend: str, precision: str) -> float:
     """Faces a second of one row, in a process of its own."""
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **setting}
-    command = [sys.executable, __file__, "keras" if setting else "torch"]
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "KERAS_BACKEND": backend}
+    command = [sys.executable, __file__, "keras" if backend else "torch", precision]
     out = subprocess.run(command, env=environment, capture_output=True, text=True)
     if out.returncode:
         sys.exit(out.stderr)
@@ -105,6 +110,6 @@ def measured(setting: dict[str, str]) -> float:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        print(json.dumps(keras_rate() if sys.argv[1] == "keras" else torch_rate()))
+        print(json.dumps({"keras": keras_rate, "torch": torch_rate}[sys.argv[1]](sys.argv[2])))
     else:
         main()

@@ -156,11 +156,12 @@ def compiled(**changes):
 
 
 def test_half_precision_is_of_the_arithmetic_alone():
-    with train._precision("bfloat16"):
-        net = vgg.build(FLAT, recipes.Net(stages=((4,),)))
+    recipe = recipes.Recipe("half", net=recipes.Net(stages=((4,),)))
+    fit = recipes.Fit(precision="bfloat16")
+    net = train.trainable(train.Task(FLAT, recipe, fit, 0, runs.run("none")))
     assert net.get_layer("block1_conv1").compute_dtype == "bfloat16"
     assert {str(weight.dtype) for weight in net.weights} == {"float32"}
-    assert net(sketch_faces(7).pixels).dtype == vgg.build(FLAT, recipes.Net(stages=((4,),))).output.dtype
+    assert net(sketch_faces(7).pixels).dtype == vgg.build(FLAT, recipe.net).output.dtype
 
 
 def rates(trainee, steps):
