@@ -62,11 +62,11 @@ def train(
 ) -> None:
     """Train the nets of a run, or of several back to back, into results/ (checkpoints: logs/)."""
     from hierarchy import recipes
-    from hierarchy.nets import plan
+    from hierarchy.nets import campaign
 
     if recipe == "list":
         return print(recipes.listing())
-    for done in plan.campaign(
+    for done in campaign.campaign(
         data=data,
         recipe=recipe,
         settings=settings or [],

@@ -20,6 +20,7 @@ from hierarchy.data import sources
 from hierarchy.data.faces import SIDE, UNLABELLED, Faces, Split
 from hierarchy.data.splits import carve
 from hierarchy.errors import InputError, NotFittedError
+from hierarchy.nets.framework import KERAS, Framework
 from hierarchy.nets.preprocess import VIEWS, averaged
 from hierarchy.routing import Logits, Predictions
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, expression
@@ -85,11 +86,8 @@ class HierarchicalClassifier:
             InputError: PrivateTest rows, missing or unknown names, wrong shapes.
         """
         self._check_choices()
-        from hierarchy.nets import backend
-
-        backend.start()
-        from hierarchy.nets import calibrate
-        from hierarchy.nets import train as training
+        KERAS.start(lambda line: None)
+        from hierarchy.nets import plan
 
         faces = _with_roles(X, y, validation)
         recipe = recipes.with_settings(recipes.named(self.recipe), self.settings)
@@ -102,18 +100,17 @@ class HierarchicalClassifier:
             "seed": self.seed,
             "data": sources.describe(faces),
         }
-        training.train(run, faces, recipe, nodes=NODES, seed=self.seed, identity=identity)
-        calibrate.calibrate(run, faces)
+        plan.train(run, faces, recipe, nodes=NODES, seed=self.seed, identity=identity)
         return self._opened(run)
 
     @classmethod
-    def load(cls, run: str = runs.SHIPPED, **params: Any) -> Self:
-        """The classifier of a run under results/; `params` as for the constructor.
+    def load(cls, run: str = runs.SHIPPED, framework: Framework = KERAS, **params: Any) -> Self:
+        """The classifier of a run under results/, opened by `framework`; `params` as in the constructor.
 
         Raises:
             InputError: no such run, another tree, damaged weights.
         """
-        return cls(**params)._opened(runs.run(run))
+        return cls(**params)._opened(runs.run(run), framework)
 
     def save(self, run: str) -> None:
         """Store the fitted nets as a run under results/.
@@ -177,12 +174,7 @@ class HierarchicalClassifier:
     def _output(self, node: str, X: Any) -> np.ndarray:
         return averaged(self.nets_[node], self.view)(as_pixels(X))
 
-    def _opened(self, run: runs.Run) -> Self:
-        from hierarchy.nets import backend
-
-        backend.start()
-        from hierarchy.nets import store
-
+    def _opened(self, run: runs.Run, framework: Framework = KERAS) -> Self:
         card = run.card()
         if not set(NODES) <= set(card["nets"]) and FLAT not in card["nets"]:
             missing = ", ".join(sorted(set(NODES) - set(card["nets"])))
@@ -190,7 +182,7 @@ class HierarchicalClassifier:
                 f"run {run.name!r} is not complete: no net for {missing}; go on with train --resume"
             )
         self.classes_ = np.array(LEAVES)
-        self.nets_: Mapping[str, Logits] = {node: store.Lazy(run.net(node)) for node in card["nets"]}
+        self.nets_: Mapping[str, Logits] = {node: framework.open(run.net(node)) for node in card["nets"]}
         self.calibration_ = {
             node: (np.array(value["offset"]), float(value["temperature"]))
             for node, value in card.get("calibration", {}).items()

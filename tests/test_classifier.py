@@ -236,7 +236,7 @@ def test_a_tree_without_all_its_nets_is_refused(tiny_run):
 
 
 def test_an_unknown_run_is_refused(own_home):
-    with pytest.raises(InputError, match="run 'first' has not been trained: there are no runs yet"):
+    with pytest.raises(InputError, match=f"run '{runs.SHIPPED}' has not been trained: there are no runs yet"):
         HierarchicalClassifier.load()
 
 
@@ -252,7 +252,7 @@ def test_a_stored_run_answers_the_same_alone_and_in_a_batch(tiny_run, pixels):
 @pytest.fixture
 def trained_as(monkeypatch, stored_run) -> list[Faces]:
     """`fit` without training: the nets are those of the stored run; the list holds the faces given."""
-    from hierarchy.nets import calibrate, train
+    from hierarchy.nets import plan
 
     given = []
 
@@ -260,9 +260,9 @@ def trained_as(monkeypatch, stored_run) -> list[Faces]:
         given.append(faces)
         for node in nodes:
             run.add_net(node, stored_run.net(node).read_bytes(), {"seed": seed, "backend": "jax"}, identity)
+        run.amend({"calibration": {}})
 
-    monkeypatch.setattr(train, "train", fake)
-    monkeypatch.setattr(calibrate, "calibrate", lambda run, faces: run.amend({"calibration": {}}))
+    monkeypatch.setattr(plan, "train", fake)
     return given
 
 

@@ -9,26 +9,27 @@ import numpy as np
 
 from hierarchy import routing
 from hierarchy.data.faces import Faces, Split
-from hierarchy.nets import store
+from hierarchy.nets.framework import KERAS, Framework
 from hierarchy.runs import Run
 from hierarchy.taxonomy import classes_of
 
 RANGE = (0.2, 5.0)  # of temperatures searched
 
 
-def calibrate(run: Run, faces: Faces) -> None:
+def calibrate(run: Run, faces: Faces, framework: Framework = KERAS) -> None:
     """Find offset and temperature of every net of a run and write them on its card.
 
     Args:
         run: a trained run.
         faces: Training rows give the frequencies, PublicTest rows the temperature.
+        framework: what opens the nets.
     """
     choosing = faces.of(Split.PublicTest)
     found = {}
     for node, about in run.card()["nets"].items():
         offset = _offset(faces, node) if about["balanced"] else np.zeros(len(classes_of(node)))
         valid = choosing.for_node(node)
-        logits = store.Lazy(run.net(node))(valid.pixels) + offset
+        logits = framework.open(run.net(node))(valid.pixels) + offset
         found[node] = {"offset": offset.tolist(), "temperature": temperature(logits, valid.target(node))}
     run.amend({"calibration": found})
 

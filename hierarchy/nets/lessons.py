@@ -35,6 +35,11 @@ class Lessons:
         return len(self.label)
 
 
+def one_hot(target: np.ndarray, node: str) -> np.ndarray:
+    """Class indices int[N] -> float32[N, classes of the node]."""
+    return np.eye(len(classes_of(node)), dtype=np.float32)[target]
+
+
 def lessons(training: Faces, node: str, fit: Fit, taught: np.ndarray | None = None) -> Lessons:
     """Lessons of one node.
 
@@ -49,7 +54,7 @@ def lessons(training: Faces, node: str, fit: Fit, taught: np.ndarray | None = No
     """
     mine = training.target(node) >= 0
     own, target = training.take(mine), training.target(node)[mine]
-    told = np.eye(len(classes_of(node)), dtype=np.float32)[target]
+    told = one_hot(target, node)
     if fit.votes:
         if own.votes is None:
             raise InputError(f"{own.source}: no FER+ votes for fit.votes; lay {ferplus.FILE} beside it")

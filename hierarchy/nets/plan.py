@@ -1,66 +1,18 @@
-"""One command from data to calibrated runs: what `train` does around the training itself."""
+"""One command from data to a calibrated run: what `train` does around the training itself."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hierarchy import recipes, runs
 from hierarchy.data import sources
-from hierarchy.data.faces import SKETCH, Faces
+from hierarchy.data.faces import SKETCH, Faces, Split
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import nodes_named
+from hierarchy.nets.calibrate import calibrate
+from hierarchy.nets.framework import KERAS, ORDER, Framework, Task
+from hierarchy.nets.teacher import Teacher
+from hierarchy.taxonomy import FLAT, nodes_named
 
 Say = Callable[[str], None]
-Asked = tuple[str | None, int | None, str | None]  # recipe, seed and name of a run, where they are given
-
-
-def campaign(
-    *, recipe: str | None, seed: str | None, name: str | None, resume: bool, **same: Any
-) -> Iterator[runs.Run]:
-    """Train every recipe with every seed, back to back, and give each run as it finishes.
-
-    Args:
-        recipe: names of recipes, parted by commas; None: as `run` chooses.
-        seed: whole numbers, parted by commas; None: as `run` chooses.
-        name: of the run; of several, what their names begin with. None: the recipe's. Several runs are told
-            apart by their seeds, and by their recipes where a name is given.
-        resume: go on with what was begun, leave what is finished, begin the others.
-        same: the other arguments of `run`.
-
-    Raises:
-        InputError: as `run`; without `resume`, before anything is trained, if any of the runs is there.
-    """
-    asked = _asked(recipe, seed, name)
-    for one, _, called in asked:
-        if one:
-            recipes.named(one)
-        if called and len(asked) > 1 and not resume:
-            refuse_begun(runs.run(called))
-    for one, number, called in asked:
-        yield run(recipe=one, seed=number, name=called, resume=resume, **same)
-
-
-def _asked(recipe: str | None, seed: str | None, name: str | None) -> list[Asked]:
-    """Every run of a campaign."""
-    chosen = recipe.split(",") if recipe else [None]
-    seeds = _seeds(seed) if seed else [None]
-    if len(chosen) * len(seeds) == 1:
-        return [(chosen[0], seeds[0], name)]
-    if not (recipe or name):
-        raise InputError("several seeds: give --recipe or --run, so that each run has a name")
-    out: list[Asked] = []
-    for one, number in product(chosen, seeds):
-        own = one if len(chosen) > 1 or not name else None
-        parts = (name, own, None if number is None else str(number))
-        out.append((one, number, "-".join(part for part in parts if part)))
-    return out
-
-
-def _seeds(text: str) -> list[int]:
-    parts = text.split(",")
-    if not all(part.isascii() and part.isdigit() for part in parts):
-        raise InputError(f"--seed {text!r}: allowed are whole numbers from 0, as in 0 or 0,1,2")
-    return [int(part) for part in parts]
 
 
 def run(
@@ -74,6 +26,7 @@ def run(
     resume: bool,
     deterministic: bool,
     teacher: str | None = None,
+    framework: Framework = KERAS,
     say: Say,
 ) -> runs.Run:
     """Train what is asked for and calibrate it.
@@ -90,6 +43,7 @@ def run(
         resume: go on where the run of that name stopped.
         deterministic: the same bits again for the same seed.
         teacher: names of the runs that teach, parted by commas, for recipes with fit.teacher.
+        framework: what fits the nets.
         say: takes lines for the user.
 
     Raises:
@@ -107,52 +61,87 @@ def run(
     if chosen is None:
         chosen = recipes.with_settings(recipes.named("sketch" if faces.drawn else "short"), settings)
     target = runs.run(name or chosen.name)
-    identity = {
+    seed = before.get("seed", 0) if seed is None else seed
+    deterministic = deterministic or before.get("deterministic", False)
+    identity: dict[str, Any] = {
         "recipe": chosen.as_dict(),
         "settings": list(settings) or before.get("settings", []),
-        "seed": before.get("seed", 0) if seed is None else seed,
-        "deterministic": deterministic or before.get("deterministic", False),
+        "seed": seed,
+        "deterministic": deterministic,
         "data": sources.describe(faces),
     }
     if teachers := teacher or before.get("teacher"):
         identity["teacher"] = teachers
     found = SKETCH if faces.source == SKETCH else data or asked.get("data")
     begin(target, identity, resume, {"data": found, "node": node})
-    _train(target, faces, chosen, nodes, identity, say)
+    if target.trained and "calibration" in target.card() and all(_finished(target, each) for each in nodes):
+        say(f"run {target.name!r} is finished")
+        return target
+    framework.start(say, deterministic=deterministic)
+    told = Teacher(teachers.split(","), framework) if teachers else None
+    say(f"training {', '.join(order(nodes, chosen))} with recipe {chosen.name} on {faces.source}")
+    try:
+        train(
+            target,
+            faces,
+            chosen,
+            nodes=nodes,
+            seed=seed or 0,
+            identity=identity,
+            framework=framework,
+            teacher=told,
+        )
+    except KeyboardInterrupt:
+        say(f"stopped; go on with: {framework.command} train --run {target.name} --resume")
+        raise
     return target
 
 
-def _train(
-    target: runs.Run,
+def train(
+    run: runs.Run,
     faces: Faces,
     recipe: recipes.Recipe,
+    *,
     nodes: Sequence[str],
+    seed: int = 0,
     identity: dict[str, Any],
-    say: Say,
+    framework: Framework = KERAS,
+    teacher: Teacher | None = None,
 ) -> None:
-    card = target.card() if target.trained else {"nets": {}}
-    if "calibration" in card and all(card["nets"].get(node, {}).get("finished") for node in nodes):
-        return say(f"run {target.name!r} is finished")
-    from hierarchy.nets import backend
+    """Train the nets of a run that are not finished yet, storing each as it finishes, and calibrate them.
 
-    backend.start()
-    from hierarchy.nets import calibrate, train
-    from hierarchy.nets.teacher import Teacher
+    Args:
+        run: where nets, recipe, history and checkpoints go.
+        faces: Training and PublicTest rows are used; others are not looked at.
+        recipe: every hyper-parameter.
+        nodes: what to train; the flat net is trained first where the recipe starts the others from it.
+        seed: of weights, order, augmentation and dropout.
+        identity: what the run's card says besides its nets.
+        framework: what fits the nets, started.
+        teacher: what other nets say, where the recipe asks for it.
 
-    teacher = Teacher(identity["teacher"].split(",")) if "teacher" in identity else None
-    if not train.tensorboard_works():
-        say("TensorBoard needs the TensorFlow backend and is left out; history.csv holds the same figures")
-    if identity["deterministic"]:
-        backend.make_deterministic()
-    say(f"training {', '.join(train.order(nodes, recipe))} with recipe {recipe.name} on {faces.source}")
-    try:
-        train.train(
-            target, faces, recipe, nodes=nodes, seed=identity["seed"], identity=identity, teacher=teacher
-        )
-    except KeyboardInterrupt:
-        say(f"stopped; go on with: python tf_model.py train --run {target.name} --resume")
-        raise
-    calibrate.calibrate(target, faces)
+    Raises:
+        InputError: a split is empty for a node; votes or a teacher are asked for and not there.
+        KeyboardInterrupt: after the best weights so far have been stored.
+    """
+    training, choosing = faces.of(Split.Training), faces.of(Split.PublicTest)
+    taught = teacher(training.pixels) if teacher else None
+    for node in order(nodes, recipe):
+        if _finished(run, node):
+            continue
+        fit = (recipe.warm if node != FLAT else None) or recipe.fit
+        framework.fit(Task(node, recipe, fit, seed, run, training, choosing.for_node(node), identity, taught))
+    calibrate(run, faces, framework)
+
+
+def order(nodes: Sequence[str], recipe: recipes.Recipe) -> list[str]:
+    """The nodes in the order of training."""
+    wanted = set(nodes) | ({FLAT} if recipe.warm else set())
+    return [node for node in ORDER if node in wanted]
+
+
+def _finished(run: runs.Run, node: str) -> bool:
+    return run.trained and bool(run.card()["nets"].get(node, {}).get("finished"))
 
 
 def plan_of(target: runs.Run) -> dict[str, Any]:

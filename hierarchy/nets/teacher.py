@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from hierarchy import routing, runs
-from hierarchy.nets import store
+from hierarchy.nets.framework import KERAS, Framework
 from hierarchy.nets.preprocess import averaged
 from hierarchy.taxonomy import FLAT, NODES
 
@@ -17,15 +17,16 @@ class Teacher:
 
     Args:
         names: of the runs.
+        framework: what opens their nets.
 
     Raises:
         InputError: no such run, or one whose nets are damaged.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], framework: Framework = KERAS) -> None:
         self.cards = {name: runs.run(name).card() for name in names}
         self.nets = {
-            name: {node: averaged(store.Lazy(runs.run(name).net(node)), VIEW) for node in card["nets"]}
+            name: {node: averaged(framework.open(runs.run(name).net(node)), VIEW) for node in card["nets"]}
             for name, card in self.cards.items()
         }
 

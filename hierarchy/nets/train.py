@@ -1,112 +1,45 @@
-"""Training: one node at a time, the flat net first where the others start from it.
+"""Fitting one net in Keras.
 
 What this achieves and what it costs stands in results/*/REPORT.md. The order of faces, augmentation and
 dropout follow from (seed, epoch), every epoch leaves a checkpoint, and so `--resume` after any interruption
 goes on as if there had been none: bit for bit under `deterministic`, closely without.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from hierarchy.data.faces import Faces, Split
+from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
 from hierarchy.nets import backend, store, vgg
 from hierarchy.nets.augment import Augment
 from hierarchy.nets.batches import Batches
+from hierarchy.nets.framework import Task
 from hierarchy.nets.journal import Journal, Progress, RawWeights, Restart, best_of, position, write_history
-from hierarchy.nets.lessons import lessons
-from hierarchy.nets.teacher import Teacher
-from hierarchy.recipes import Fit, Recipe
-from hierarchy.runs import Run
-from hierarchy.taxonomy import FLAT, NODES, classes_of
+from hierarchy.nets.lessons import lessons, one_hot
+from hierarchy.recipes import Fit
+from hierarchy.taxonomy import FLAT, classes_of
 
-ORDER = (FLAT, *NODES)  # of training: the others may start from the flat net
 VALIDATION_BATCH = 256
 
 
-@dataclass(frozen=True)
-class Task:
-    """One net to be trained: everything `fit_node` needs but the faces."""
-
-    node: str
-    recipe: Recipe
-    fit: Fit
-    seed: int
-    run: Run
-
-
-def train(
-    run: Run,
-    faces: Faces,
-    recipe: Recipe,
-    *,
-    nodes: Sequence[str],
-    seed: int = 0,
-    identity: dict[str, Any],
-    teacher: Teacher | None = None,
-) -> None:
-    """Train the nets of a run that are not finished yet, storing each as it finishes.
-
-    Args:
-        run: where nets, recipe, history and checkpoints go.
-        faces: Training and PublicTest rows are used; others are not looked at.
-        recipe: every hyper-parameter.
-        nodes: what to train; the flat net is trained first where the recipe starts the others from it.
-        seed: of weights, order, augmentation and dropout.
-        identity: what the run's card says besides its nets.
-        teacher: what other nets say, where the recipe asks for it.
+def fit_node(task: Task) -> None:
+    """Fit one net on its Training faces, choose its best epoch on PublicTest, and store it in the run.
 
     Raises:
-        InputError: a split is empty for a node; votes or a teacher are asked for and not there.
+        InputError: a split is empty for the node; votes or a teacher are asked for and not there.
         KeyboardInterrupt: after the best weights so far have been stored.
     """
-    training, choosing = faces.of(Split.Training), faces.of(Split.PublicTest)
-    taught = teacher(training.pixels) if teacher else None
-    for node in order(nodes, recipe):
-        done = run.card()["nets"].get(node, {}) if run.trained else {}
-        if done.get("finished"):
-            continue
-        warm = recipe.warm if node != FLAT else None
-        task = Task(node, recipe, warm or recipe.fit, seed, run)
-        flat = store.load(run.net(FLAT)) if warm else None
-        fit_node(task, training, choosing.for_node(node), flat, identity, taught)
-
-
-def order(nodes: Sequence[str], recipe: Recipe) -> list[str]:
-    """The nodes in the order of training."""
-    wanted = set(nodes) | ({FLAT} if recipe.warm else set())
-    return [node for node in ORDER if node in wanted]
-
-
-def fit_node(
-    task: Task,
-    train: Faces,
-    valid: Faces,
-    flat: keras.Model | None,
-    identity: dict[str, Any],
-    taught: np.ndarray | None = None,
-) -> None:
-    """Fit one net on `train`, choose its best epoch on `valid`, and store it in the run.
-
-    Args:
-        task: node, recipe, seed, run.
-        train: Training faces; others are refused.
-        valid: PublicTest faces of the node's own classes; others are refused.
-        flat: the net to start from, or None.
-        identity: what the run's card says besides its nets.
-        taught: float[N, leaves], what other nets say of `train`, where the recipe asks for it.
-    """
-    _check_roles(task.node, train, valid)
-    backend.seed(int(np.random.default_rng([task.seed, ORDER.index(task.node)]).integers(2**31)))
-    batches = Batches(lessons(train, task.node, task.fit, taught), task.fit, task.recipe.augment, task.seed)
+    _check_roles(task)
+    backend.seed(task.draw)
+    told = lessons(task.train, task.node, task.fit, task.taught)
+    batches = Batches(told, task.fit, task.recipe.augment, task.seed)
     net = trainable(task)
-    if flat is not None:
-        vgg.warm_start(net, flat)
+    if task.warm:
+        vgg.warm_start(net, store.load(task.run.net(FLAT)))
     trainee = _compiled(net, task, len(batches))
     here = position(task.run, task.node)
     if here.weights is not None:
@@ -120,7 +53,7 @@ def fit_node(
                 shuffle=False,  # the batches are in the order that the seed gives
                 epochs=task.fit.epochs,
                 initial_epoch=here.epoch,
-                validation_data=(valid.pixels, np.eye(len(classes_of(task.node)))[valid.target(task.node)]),
+                validation_data=(task.valid.pixels, one_hot(task.valid.target(task.node), task.node)),
                 validation_batch_size=VALIDATION_BATCH,
                 class_weight=_class_weights(batches) if task.fit.class_weights else None,
                 callbacks=_callbacks(task, batches, journal),
@@ -128,7 +61,7 @@ def fit_node(
             )
     except KeyboardInterrupt:
         interrupted = True
-    _store(task, journal, not interrupted, identity)
+    _store(task, journal, not interrupted)
     if interrupted:
         raise KeyboardInterrupt
 
@@ -153,14 +86,13 @@ def _precision(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _check_roles(node: str, train: Faces, valid: Faces) -> None:
-    for faces, role in ((train, Split.Training), (valid, Split.PublicTest)):
-        if not (faces.target(node) >= 0).any():
-            raise InputError(
-                f"{faces.source}: no {role.name} faces for the {node} net ({', '.join(classes_of(node))})"
-            )
+def _check_roles(task: Task) -> None:
+    for faces, role in ((task.train, Split.Training), (task.valid, Split.PublicTest)):
+        if not (faces.target(task.node) >= 0).any():
+            classes = ", ".join(classes_of(task.node))
+            raise InputError(f"{faces.source}: no {role.name} faces for the {task.node} net ({classes})")
         if (faces.split != role).any():
-            raise ValueError(f"{node}: faces of another split than {role.name}")
+            raise ValueError(f"{task.node}: faces of another split than {role.name}")
 
 
 def _compiled(net: keras.Model, task: Task, steps: int) -> keras.Model:
@@ -235,7 +167,7 @@ def tensorboard_works() -> bool:
     return keras.backend.backend() == "tensorflow"
 
 
-def _store(task: Task, journal: Journal, finished: bool, identity: dict[str, Any]) -> None:
+def _store(task: Task, journal: Journal, finished: bool) -> None:
     """Put the best epoch's net, in Keras' own layers, into the run, with what it took."""
     best = best_of(task.run, task.node)
     if best is None:  # interrupted before the first epoch was whole
@@ -255,8 +187,8 @@ def _store(task: Task, journal: Journal, finished: bool, identity: dict[str, Any
         "public_test_accuracy": journal.best["val_accuracy"],
         "minutes": sum(row["seconds"] for row in rows) / 60,
         "images_per_second": float(np.median([row["images_per_second"] for row in rows])),
-        "warm_start": task.fit is task.recipe.warm,
+        "warm_start": task.warm,
         "balanced": task.fit.balanced,
     }
-    task.run.add_net(task.node, store.to_bytes(net), about, identity)
+    task.run.add_net(task.node, store.to_bytes(net), about, task.identity)
     write_history(task.run, task.run.folder)

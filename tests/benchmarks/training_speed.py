@@ -37,13 +37,14 @@ def keras_rate(precision: str) -> float:
     from hierarchy.data.sketch import sketch_faces
     from hierarchy.nets import train
     from hierarchy.nets.batches import Batches
+    from hierarchy.nets.framework import Task
     from hierarchy.nets.lessons import lessons
 
     recipe = recipes.with_settings(recipes.short(), [f"fit.precision={precision}"])
     faces = sketch_faces(BATCH * BATCHES * 2).of(Split.Training).for_node("flat")
     told = lessons(faces.take(np.arange(BATCH * BATCHES)), "flat", recipe.fit)
     batches = Batches(told, recipe.fit, recipe.augment, seed=0)
-    task = train.Task("flat", recipe, recipe.fit, 0, runs.run("none"))
+    task = Task("flat", recipe, recipe.fit, 0, runs.run("none"), faces, faces, {})
     trainee = train._compiled(train.trainable(task), task, len(batches))
     trainee.fit(batches, verbose=0)
     started = time.perf_counter()

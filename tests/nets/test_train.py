@@ -20,6 +20,7 @@ from hierarchy.data.faces import Split
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.nets import plan, train, vgg
 from hierarchy.nets.batches import Batches
+from hierarchy.nets.framework import Task
 from hierarchy.nets.lessons import lessons
 from hierarchy.taxonomy import FLAT, LEAVES, NODES
 
@@ -128,13 +129,18 @@ def test_resuming_with_another_recipe_is_refused(place, whole):
     assert process.returncode == 2 and "fit.learning_rate 0.1, not 0.5" in complaint
 
 
+def task(fit, recipe, train=None, valid=None):
+    return Task(FLAT, recipe, fit, 0, runs.run("none"), train, valid, {})
+
+
 def test_faces_of_another_role_cannot_be_handed_in():
     faces = sketch_faces(200)
     valid, test = faces.of(Split.PublicTest), faces.of(Split.PrivateTest)
-    task = train.Task(FLAT, recipes.sketch(), recipes.sketch().fit, 0, runs.run("none"))
     for pair in ((test, valid), (faces.of(Split.Training), test)):
         with pytest.raises(ValueError, match="another split"):
-            train.fit_node(task, *(part.for_node(FLAT) for part in pair), None, {})
+            train.fit_node(
+                task(recipes.sketch().fit, recipes.sketch(), *(part.for_node(FLAT) for part in pair))
+            )
 
 
 def test_a_small_hierarchy_learns_the_sketches():
@@ -151,14 +157,14 @@ def test_a_small_hierarchy_learns_the_sketches():
 def compiled(**changes):
     recipe = recipes.sketch()
     fit = replace(recipe.fit, **changes)
-    task = train.Task(FLAT, recipe, fit, 0, runs.run("none"))
-    return train._compiled(vgg.build(FLAT, recipes.Net(stages=((4,),)), fit.l2), task, steps=100)
+    net = vgg.build(FLAT, recipes.Net(stages=((4,),)), fit.l2)
+    return train._compiled(net, task(fit, recipe), steps=100)
 
 
 def test_half_precision_is_of_the_arithmetic_alone():
     recipe = recipes.Recipe("half", net=recipes.Net(stages=((4,),)))
     fit = recipes.Fit(precision="bfloat16")
-    net = train.trainable(train.Task(FLAT, recipe, fit, 0, runs.run("none")))
+    net = train.trainable(task(fit, recipe))
     assert net.get_layer("block1_conv1").compute_dtype == "bfloat16"
     assert {str(weight.dtype) for weight in net.weights} == {"float32"}
     assert net(sketch_faces(7).pixels).dtype == vgg.build(FLAT, recipe.net).output.dtype
@@ -207,5 +213,5 @@ def test_every_option_gives_a_step_that_changes_the_weights(changes):
 
 
 def test_the_flat_net_is_trained_first_where_the_others_start_from_it():
-    assert train.order(NODES, recipes.sketch()) == [FLAT, *NODES]
-    assert train.order(("positive",), recipes.earlier()) == ["positive"]
+    assert plan.order(NODES, recipes.sketch()) == [FLAT, *NODES]
+    assert plan.order(("positive",), recipes.earlier()) == ["positive"]

@@ -4,13 +4,13 @@ import pytest
 
 from hierarchy import runs
 from hierarchy.errors import InputError
-from hierarchy.nets import plan
+from hierarchy.nets import campaign
 
 QUICK = ("net.stages=[[4],[8]]", "fit.epochs=1", "warm.epochs=1")
 
 
-def campaign(recipe="sketch", seed=None, name=None, resume=False, settings=QUICK, said=None):
-    return plan.campaign(
+def asked(recipe="sketch", seed=None, name=None, resume=False, settings=QUICK, said=None):
+    return campaign.campaign(
         recipe=recipe,
         seed=seed,
         name=name,
@@ -36,20 +36,20 @@ def campaign(recipe="sketch", seed=None, name=None, resume=False, settings=QUICK
     ],
 )
 def test_runs_are_named_by_what_tells_them_apart(recipe, seed, name, called):
-    assert [one[2] for one in plan._asked(recipe, seed, name)] == called
+    assert [one[2] for one in campaign._asked(recipe, seed, name)] == called
 
 
 def test_each_run_is_there_when_it_is_given_and_is_not_trained_again(few_sketches, monkeypatch):
     from hierarchy.data import sources
 
     monkeypatch.setattr(sources, "SKETCHES", len(few_sketches))
-    begun = campaign(seed="0,1")
+    begun = asked(seed="0,1")
     assert next(begun).card()["seed"] == 0
     assert runs.names() == ["sketch-0"]  # the second has not begun
     with pytest.raises(InputError, match="run 'sketch-0' is there already"):
-        next(campaign(seed="1,0"))
+        next(asked(seed="1,0"))
     said: list[str] = []
-    seeds = [run.card()["seed"] for run in campaign(seed="0,1", resume=True, said=said)]
+    seeds = [run.card()["seed"] for run in asked(seed="0,1", resume=True, said=said)]
     assert seeds == [0, 1]
     assert "run 'sketch-0' is finished" in said and "run 'sketch-1' is finished" not in said
 
@@ -65,5 +65,5 @@ def test_each_run_is_there_when_it_is_given_and_is_not_trained_again(few_sketche
 )
 def test_a_mistake_is_told_before_anything_is_trained(wrong, complaint):
     with pytest.raises(InputError, match=complaint):
-        next(campaign(**wrong))
+        next(asked(**wrong))
     assert runs.names() == []

@@ -1,0 +1,118 @@
+"""What fits a net and opens it: Keras here. Another framework hands itself in and shares all the rest."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from hierarchy.data.faces import Faces
+from hierarchy.recipes import Fit, Recipe
+from hierarchy.routing import Logits
+from hierarchy.runs import Run
+from hierarchy.taxonomy import FLAT, NODES
+
+ORDER = (FLAT, *NODES)  # of training: the others may start from the flat net
+
+
+@dataclass(frozen=True)
+class Task:
+    """One net to be fitted.
+
+    Attributes:
+        node: which one.
+        recipe: of the run.
+        fit: the part of the recipe that is this net's.
+        seed: of weights, order, augmentation and dropout.
+        run: where net, history and checkpoints go.
+        train: Training faces.
+        valid: PublicTest faces of the node's own classes, which choose the best epoch.
+        identity: what the run's card says besides its nets.
+        taught: float[N, leaves], what other nets say of `train`, where the recipe asks for it.
+    """
+
+    node: str
+    recipe: Recipe
+    fit: Fit
+    seed: int
+    run: Run
+    train: Faces
+    valid: Faces
+    identity: dict[str, Any]
+    taught: np.ndarray | None = None
+
+    @property
+    def warm(self) -> bool:
+        """Whether the net starts from the run's flat net."""
+        return self.fit is self.recipe.warm
+
+    @property
+    def draw(self) -> int:
+        """A seed of this net's own."""
+        return int(np.random.default_rng([self.seed, ORDER.index(self.node)]).integers(2**31))
+
+
+class Framework(Protocol):
+    """Fits and opens nets.
+
+    Attributes:
+        command: how the user calls it.
+    """
+
+    command: str
+
+    def start(self, say: Callable[[str], None], *, deterministic: bool = False) -> None:
+        """Import what is needed, and tell the user what will be missing.
+
+        Raises:
+            InputError: it is not installed.
+        """
+
+    def fit(self, task: Task) -> None:
+        """Fit one net and store it in its run, going on from the last whole epoch.
+
+        Raises:
+            KeyboardInterrupt: after the best weights so far have been stored.
+        """
+
+    def open(self, path: Path) -> Logits:
+        """A stored net as a function uint8[N,48,48] -> logits float32[N, its classes]."""
+
+
+class Keras:
+    """Keras 3 on the backend that KERAS_BACKEND names."""
+
+    command = "python tf_model.py"
+
+    def start(self, say: Callable[[str], None], *, deterministic: bool = False) -> None:
+        """Import keras, quietly."""
+        from hierarchy.nets import backend
+
+        backend.start()
+        from hierarchy.nets import train
+
+        if not train.tensorboard_works():
+            say(
+                "TensorBoard needs the TensorFlow backend and is left out; history.csv holds the same figures"
+            )
+        if deterministic:
+            backend.make_deterministic()
+
+    def fit(self, task: Task) -> None:
+        """Fit one net with `fit`."""
+        from hierarchy.nets import train
+
+        train.fit_node(task)
+
+    def open(self, path: Path) -> Logits:
+        """A .keras file, opened at the first call."""
+        from hierarchy.nets import backend
+
+        backend.start()
+        from hierarchy.nets import store
+
+        return store.Lazy(path)
+
+
+KERAS: Framework = Keras()
