@@ -9,7 +9,6 @@ rotation, scale and shift are one transform and one interpolation, because each 
 import math
 
 import keras
-import numpy as np
 from keras import ops, random
 
 from hierarchy.data.faces import SIDE
@@ -81,23 +80,6 @@ class Augment(keras.layers.Layer):
         inside = (y >= top) & (y < top + height) & (x >= left) & (x < left + width)
         chosen = self._uniform(image, 0.0, 1.0) < self.strengths.erasing
         return ops.where(inside & chosen, self._uniform(image, 0.0, 255.0), image)
-
-
-def mixup(
-    pixels: np.ndarray, target: np.ndarray, weight: float, order: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Blend each face with another of its batch, and their targets with it (Zhang et al., "mixup", 2018).
-
-    Args:
-        pixels: uint8[N,48,48].
-        target: float32[N,K], rows sum to one.
-        weight: share of the face itself, 0 to 1.
-        order: int[N], which face of the batch each is blended with.
-    """
-    blended = weight * pixels + (1.0 - weight) * pixels[order]
-    return np.rint(blended).astype(np.uint8), (weight * target + (1.0 - weight) * target[order]).astype(
-        np.float32
-    )
 
 
 def _sampled(

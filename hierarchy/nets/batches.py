@@ -1,51 +1,15 @@
-"""Batches of training faces in an order that follows from (seed, epoch): a resumed run sees the same ones."""
+"""Epochs as `fit` takes them."""
 
 import keras
-import numpy as np
 
-from hierarchy.data.balance import oversampled
-from hierarchy.nets.augment import mixup
+from hierarchy.nets.epochs import Epochs
 from hierarchy.nets.lessons import Lessons
 from hierarchy.recipes import Augment, Fit
 
 
-class Batches(keras.utils.PyDataset):
-    """Batches (uint8[B,48,48], float32[B,K]) of one node's lessons, as many an epoch as they fill.
-
-    Args:
-        lessons: of the node.
-        fit: batch size, oversampling, outsiders, number of epochs.
-        augment: mixing; the rest of the augmentation happens inside the training step.
-        seed: of order, repeats and mixing.
-    """
+class Batches(Epochs, keras.utils.PyDataset):
+    """Epochs, with the manners of a Keras data set."""
 
     def __init__(self, lessons: Lessons, fit: Fit, augment: Augment, seed: int) -> None:
-        super().__init__()
-        self.lessons, self.fit, self.augment, self.seed = lessons, fit, augment, seed
-        self.begin(0)
-
-    def __len__(self) -> int:
-        return max(1, len(self.order) // self.fit.batch_size)
-
-    def begin(self, epoch: int) -> None:
-        """Lay out the order of an epoch, counted from 0."""
-        self.epoch = epoch
-        random = np.random.default_rng([self.seed, epoch])
-        own = len(self.lessons)
-        rows = np.arange(own)
-        if self.fit.oversampled:
-            rows = oversampled(self.lessons.label, int(random.integers(2**31)))
-        self.order = random.permutation(rows)[:own]
-        if others := len(self.lessons.pixels) - own:
-            drawn = random.choice(others, min(others, round(self.fit.outsiders * own)), replace=False)
-            self.order = random.permutation(np.concatenate([self.order, own + drawn]))
-
-    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        size = self.fit.batch_size
-        rows = self.order[step * size : (step + 1) * size]
-        pixels, targets = self.lessons.pixels[rows], self.lessons.target[rows]
-        if not self.augment.mixup or self.epoch >= self.augment.mixup_until * self.fit.epochs:
-            return pixels, targets
-        random = np.random.default_rng([self.seed, self.epoch, step])
-        weight = float(random.beta(self.augment.mixup, self.augment.mixup))
-        return mixup(pixels, targets, weight, random.permutation(len(rows)))
+        keras.utils.PyDataset.__init__(self)
+        Epochs.__init__(self, lessons, fit, augment, seed)

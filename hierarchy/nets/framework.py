@@ -8,10 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from hierarchy.data.faces import Faces
+from hierarchy.nets.logbook import Logbook
 from hierarchy.recipes import Fit, Recipe
 from hierarchy.routing import Logits
 from hierarchy.runs import Run
-from hierarchy.taxonomy import FLAT, NODES
+from hierarchy.taxonomy import FLAT, NODES, classes_of
 
 ORDER = (FLAT, *NODES)  # of training: the others may start from the flat net
 
@@ -51,6 +52,21 @@ class Task:
     def draw(self) -> int:
         """A seed of this net's own."""
         return int(np.random.default_rng([self.seed, ORDER.index(self.node)]).integers(2**31))
+
+    def told_by(self, logbook: Logbook) -> dict[str, Any]:
+        """What the run's card says of the net, by its whole epochs."""
+        rows = logbook.rows
+        return {
+            "classes": list(classes_of(self.node)),
+            "seed": self.seed,
+            "epochs": len(rows),
+            "best_epoch": logbook.best["epoch"],
+            "public_test_accuracy": logbook.best["val_accuracy"],
+            "minutes": sum(row["seconds"] for row in rows) / 60,
+            "images_per_second": float(np.median([row["images_per_second"] for row in rows])),
+            "warm_start": self.warm,
+            "balanced": self.fit.balanced,
+        }
 
 
 class Framework(Protocol):

@@ -1,17 +1,8 @@
-"""What a training run leaves behind while it runs: checkpoints, history, the best epoch, a progress bar.
+"""Keras callbacks of a training run: seeds, checkpoints, a progress bar."""
 
-logs/<run>/<node>/ holds the raw weights of the last whole epoch, the best epoch's weights, and state.json,
-which names both and is written last: a run killed at any moment goes on from the epoch that state.json
-tells of.
-"""
-
-import csv
-import io
 import sys
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,45 +11,9 @@ import rich.progress
 
 from hierarchy.nets.augment import Augment
 from hierarchy.nets.batches import Batches
+from hierarchy.nets.logbook import Logbook
 from hierarchy.nets.store import weights_to_bytes
 from hierarchy.recipes import Fit
-from hierarchy.runs import HISTORY, Run, read_json, write_atomic, write_json
-from hierarchy.taxonomy import FLAT, NODES
-
-STATE: Final = "state.json"
-BEST: Final = "best.weights.h5"
-
-
-@dataclass
-class Position:
-    """Where a node's training stands: the weights after its whole epochs, and a row of history for each."""
-
-    weights: Path | None = None
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def epoch(self) -> int:
-        """Whole epochs done."""
-        return len(self.rows)
-
-
-def position(run: Run, node: str) -> Position:
-    """Where the log folder says a node stands; at the beginning where it says nothing."""
-    path = run.log / node / STATE
-    if not path.is_file():
-        return Position()
-    state = read_json(path)
-    return Position(path.with_name(state["weights"]), state["rows"])
-
-
-def best_of(run: Run, node: str) -> Path | None:
-    """Weights of a node's best whole epoch, or None before there is one."""
-    path = run.log / node / BEST
-    return path if path.is_file() and (run.log / node / STATE).is_file() else None
-
-
-def _raw(run: Run, node: str, epoch: int) -> Path:
-    return run.log / node / f"epoch-{epoch:03d}.weights.h5"
 
 
 class Restart(keras.callbacks.Callback):
@@ -85,33 +40,21 @@ class Restart(keras.callbacks.Callback):
 class RawWeights(keras.callbacks.Callback):
     """Keep weights and optimizer of the last whole epoch, as they are before any averaging."""
 
-    def __init__(self, run: Run, node: str) -> None:
+    def __init__(self, logbook: Logbook) -> None:
         super().__init__()
-        self.run, self.node = run, node
+        self.logbook = logbook
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Write the epoch's own file; the journal makes it count."""
-        write_atomic(_raw(self.run, self.node, epoch), weights_to_bytes(self.model))
+        self.logbook.keep(weights_to_bytes(self.model))
 
 
 class Journal(keras.callbacks.Callback):
-    """Judge each epoch by its PublicTest accuracy, keep the best, and commit the epoch to disk."""
+    """Judge each epoch by its PublicTest accuracy and commit it to the logbook."""
 
-    def __init__(self, run: Run, node: str, net: keras.Model, fit: Fit, rows: list[dict[str, Any]]) -> None:
+    def __init__(self, logbook: Logbook, net: keras.Model) -> None:
         super().__init__()
-        self.run, self.node, self.net, self.fit, self.rows = run, node, net, fit, rows
-
-    @property
-    def best(self) -> dict[str, Any]:
-        """The history row of the best epoch; the earlier one of equals."""
-        return max(self.rows, key=lambda row: row["val_accuracy"])
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether patience has run out."""
-        return bool(
-            self.fit.patience and self.rows and len(self.rows) - self.best["epoch"] >= self.fit.patience
-        )
+        self.logbook, self.net = logbook, net
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Start the clock."""
@@ -122,27 +65,17 @@ class Journal(keras.callbacks.Callback):
         self.fitted = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write best weights, history and state, the state last, then drop the epoch before."""
+        """Add the epoch with its figures, and stop where nothing more is to be done."""
         logs = logs or {}
-        steps = int(self.params["steps"])
-        self.rows.append(
-            {
-                "node": self.node,
-                "epoch": epoch + 1,
-                **{key: float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")},
-                "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-                "images_per_second": steps * self.fit.batch_size / (self.fitted - self.started),
-                "seconds": time.perf_counter() - self.started,
-            }
-        )
-        folder = self.run.log / self.node
-        if self.best is self.rows[-1]:
-            write_atomic(folder / BEST, weights_to_bytes(self.net))
-        raw = _raw(self.run, self.node, epoch)
-        write_json(folder / STATE, {"weights": raw.name, "rows": self.rows})
-        write_history(self.run, self.run.log)
-        _raw(self.run, self.node, epoch - 1).unlink(missing_ok=True)
-        self.model.stop_training = self.exhausted
+        faces = int(self.params["steps"]) * self.logbook.fit.batch_size
+        row = {
+            **{key: float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")},
+            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            "images_per_second": faces / (self.fitted - self.started),
+            "seconds": time.perf_counter() - self.started,
+        }
+        self.logbook.add(row, weights_to_bytes(self.net))
+        self.model.stop_training = self.logbook.done
 
 
 class Progress(keras.callbacks.Callback):
@@ -190,13 +123,3 @@ class Progress(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Take the bar down."""
         self.bar.stop()
-
-
-def write_history(run: Run, folder: Path) -> None:
-    """history.csv of all nodes of a run, a row an epoch, into `folder`."""
-    rows = [row for node in (FLAT, *NODES) for row in position(run, node).rows]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomic(folder / HISTORY, text.getvalue().encode())

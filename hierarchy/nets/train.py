@@ -18,8 +18,9 @@ from hierarchy.nets import backend, store, vgg
 from hierarchy.nets.augment import Augment
 from hierarchy.nets.batches import Batches
 from hierarchy.nets.framework import Task
-from hierarchy.nets.journal import Journal, Progress, RawWeights, Restart, best_of, position, write_history
+from hierarchy.nets.journal import Journal, Progress, RawWeights, Restart
 from hierarchy.nets.lessons import lessons, one_hot
+from hierarchy.nets.logbook import Logbook, write_history
 from hierarchy.recipes import Fit
 from hierarchy.taxonomy import FLAT, classes_of
 
@@ -41,27 +42,26 @@ def fit_node(task: Task) -> None:
     if task.warm:
         vgg.warm_start(net, store.load(task.run.net(FLAT)))
     trainee = _compiled(net, task, len(batches))
-    here = position(task.run, task.node)
-    if here.weights is not None:
-        trainee.load_weights(here.weights)
-    journal = Journal(task.run, task.node, net, task.fit, here.rows)
+    logbook = Logbook(task.run, task.node, task.fit, ".weights.h5")
+    if logbook.weights:
+        trainee.load_weights(logbook.weights)
     interrupted = False
     try:
-        if here.epoch < task.fit.epochs and not journal.exhausted:
+        if not logbook.done:
             trainee.fit(
                 batches,
                 shuffle=False,  # the batches are in the order that the seed gives
                 epochs=task.fit.epochs,
-                initial_epoch=here.epoch,
+                initial_epoch=logbook.epoch,
                 validation_data=(task.valid.pixels, one_hot(task.valid.target(task.node), task.node)),
                 validation_batch_size=VALIDATION_BATCH,
                 class_weight=_class_weights(batches) if task.fit.class_weights else None,
-                callbacks=_callbacks(task, batches, journal),
+                callbacks=_callbacks(task, batches, logbook, net),
                 verbose=0,
             )
     except KeyboardInterrupt:
         interrupted = True
-    _store(task, journal, not interrupted)
+    _store(task, logbook, not interrupted)
     if interrupted:
         raise KeyboardInterrupt
 
@@ -153,13 +153,16 @@ def _class_weights(batches: Batches) -> dict[int, float]:
     return {code: len(label) / (len(counts) * count) for code, count in enumerate(counts) if count}
 
 
-def _callbacks(task: Task, batches: Batches, journal: Journal) -> list[keras.callbacks.Callback]:
+def _callbacks(
+    task: Task, batches: Batches, logbook: Logbook, net: keras.Model
+) -> list[keras.callbacks.Callback]:
     """Raw weights are kept first, then the averaged ones swapped in, which the journal judges."""
     swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if task.fit.ema else []
     folder = str(task.run.log / task.node / "events")
     events = [keras.callbacks.TensorBoard(folder, write_graph=False)] if tensorboard_works() else []
     progress = Progress(task.node, task.fit)
-    return [Restart(batches, task.seed), RawWeights(task.run, task.node), *swap, progress, journal, *events]
+    kept = [RawWeights(logbook), *swap, progress, Journal(logbook, net)]
+    return [Restart(batches, task.seed), *kept, *events]
 
 
 def tensorboard_works() -> bool:
@@ -167,28 +170,13 @@ def tensorboard_works() -> bool:
     return keras.backend.backend() == "tensorflow"
 
 
-def _store(task: Task, journal: Journal, finished: bool) -> None:
+def _store(task: Task, logbook: Logbook, finished: bool) -> None:
     """Put the best epoch's net, in Keras' own layers, into the run, with what it took."""
-    best = best_of(task.run, task.node)
-    if best is None:  # interrupted before the first epoch was whole
+    if logbook.best_weights is None:  # interrupted before the first epoch was whole
         return
     net = vgg.build(task.node, task.recipe.net, task.fit.l2)
-    net.load_weights(best)
-    rows = journal.rows
-    about = {
-        "finished": finished,
-        "classes": list(classes_of(task.node)),
-        "parameters": net.count_params(),
-        "macs": vgg.macs(net),
-        "seed": task.seed,
-        "backend": keras.backend.backend(),
-        "epochs": len(rows),
-        "best_epoch": journal.best["epoch"],
-        "public_test_accuracy": journal.best["val_accuracy"],
-        "minutes": sum(row["seconds"] for row in rows) / 60,
-        "images_per_second": float(np.median([row["images_per_second"] for row in rows])),
-        "warm_start": task.warm,
-        "balanced": task.fit.balanced,
-    }
+    net.load_weights(logbook.best_weights)
+    size = {"parameters": net.count_params(), "macs": vgg.macs(net)}
+    about = task.told_by(logbook) | size | {"finished": finished, "backend": keras.backend.backend()}
     task.run.add_net(task.node, store.to_bytes(net), about, task.identity)
     write_history(task.run, task.run.folder)

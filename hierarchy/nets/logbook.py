@@ -1,0 +1,110 @@
+"""What the training of a node leaves in logs/<run>/<node>/ while it runs, whatever the framework.
+
+The raw weights of the last whole epoch, the best epoch's weights, and state.json, which names both and is
+written last: a run killed at any moment goes on from the epoch that state.json tells of.
+"""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from hierarchy.recipes import Fit
+from hierarchy.runs import HISTORY, Run, read_json, write_atomic, write_json
+from hierarchy.taxonomy import FLAT, NODES
+
+STATE: Final = "state.json"
+
+
+@dataclass
+class Logbook:
+    """The whole epochs of one node.
+
+    Attributes:
+        run: whose.
+        node: which.
+        fit: how many epochs there may be.
+        suffix: of files of weights.
+        rows: a row of history for each whole epoch.
+    """
+
+    run: Run
+    node: str
+    fit: Fit
+    suffix: str
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self._state.is_file():
+            self.rows = read_json(self._state)["rows"]
+
+    @property
+    def epoch(self) -> int:
+        """Whole epochs done."""
+        return len(self.rows)
+
+    @property
+    def weights(self) -> Path | None:
+        """Raw weights after the whole epochs; None before there is one."""
+        return self._raw(self.epoch - 1) if self.rows else None
+
+    @property
+    def best_weights(self) -> Path | None:
+        """Weights of the best whole epoch; None before there is one."""
+        return self._best if self.rows else None
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The row of the best epoch; the earlier one of equals."""
+        return max(self.rows, key=lambda row: row["val_accuracy"])
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing more to do: all epochs are whole, or patience has run out."""
+        waited = bool(self.rows) and self.epoch - self.best["epoch"] >= self.fit.patience
+        return self.epoch >= self.fit.epochs or bool(self.fit.patience and waited)
+
+    def keep(self, weights: bytes) -> None:
+        """Write the raw weights of the epoch that is about to be added; `add` makes them count."""
+        write_atomic(self._raw(self.epoch), weights)
+
+    def add(self, row: Mapping[str, Any], weights: bytes) -> None:
+        """Add a whole epoch: its row, and the weights that its score is of, kept where they are the best.
+
+        Raw weights must have been kept before.
+        """
+        self.rows.append({"node": self.node, "epoch": self.epoch + 1, **row})
+        if self.best is self.rows[-1]:
+            write_atomic(self._best, weights)
+        write_json(self._state, {"weights": self._raw(self.epoch - 1).name, "rows": self.rows})
+        write_history(self.run, self.run.log)
+        self._raw(self.epoch - 2).unlink(missing_ok=True)
+
+    @property
+    def _folder(self) -> Path:
+        return self.run.log / self.node
+
+    @property
+    def _state(self) -> Path:
+        return self._folder / STATE
+
+    @property
+    def _best(self) -> Path:
+        return self._folder / f"best{self.suffix}"
+
+    def _raw(self, epoch: int) -> Path:
+        """The file after an epoch, counted from 0."""
+        return self._folder / f"epoch-{epoch:03d}{self.suffix}"
+
+
+def write_history(run: Run, folder: Path) -> None:
+    """history.csv of all nodes of a run, a row an epoch, into `folder`."""
+    states = [run.log / node / STATE for node in (FLAT, *NODES)]
+    rows = [row for state in states if state.is_file() for row in read_json(state)["rows"]]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(folder / HISTORY, text.getvalue().encode())
