@@ -3,11 +3,14 @@
 import io
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hierarchy.taxonomy import FLAT, NODES
+
+if TYPE_CHECKING:
+    from hierarchy.nets.framework import Framework
 
 app = typer.Typer(
     help="Two-tier classifier of apparent facial expressions.",
@@ -25,6 +28,13 @@ RUN = typer.Option("--run", help="Name of a run; `evaluate --run list` shows the
 UNSURE = "Below this probability of the label, an answer stops at its branch."
 
 
+def framework_of(context: typer.Context) -> "Framework":
+    """What fits and opens nets: Keras, unless another door handed its own in."""
+    from hierarchy.nets.framework import KERAS
+
+    return context.obj or KERAS
+
+
 def say(line: str) -> None:
     """Tell the user something that is not a result."""
     print(line, file=sys.stderr)
@@ -32,6 +42,7 @@ def say(line: str) -> None:
 
 @app.command()
 def train(
+    context: typer.Context,
     data: Annotated[str | None, DATA] = None,
     recipe: Annotated[
         str | None, typer.Option("--recipe", help="Name of a recipe, or several: a,b; `list` shows them.")
@@ -76,13 +87,16 @@ def train(
         resume=resume,
         deterministic=deterministic,
         teacher=teacher,
+        framework=framework_of(context),
         say=say,
     ):
-        print(f"trained: {done.folder}; next: python tf_model.py evaluate --run {done.name}")
+        door = framework_of(context).command
+        print(f"trained: {done.folder}; next: {door} evaluate --run {done.name}")
 
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     run: Annotated[str | None, RUN] = None,
     data: Annotated[str | None, DATA] = None,
     split: Annotated[str, typer.Option("--split", help="PublicTest or PrivateTest.")] = "PrivateTest",
@@ -110,6 +124,7 @@ def evaluate(
         floor=min_confidence,
         out=out,
         corrupted=corrupted,
+        framework=framework_of(context),
     )
     print(said)
 
@@ -124,6 +139,7 @@ def compare() -> None:
 
 @app.command()
 def predict(
+    context: typer.Context,
     paths: Annotated[
         list[str], typer.Argument(help="Pictures, folders, globs, data files.", show_default=False)
     ],
@@ -144,7 +160,14 @@ def predict(
 
     show = listing.as_csv(csv) if csv else listing.as_json if as_json else listing.as_text
     bad = listing.predict(
-        paths, run or runs.SHIPPED, show, say, routing=routing, view=view, min_confidence=min_confidence
+        paths,
+        run or runs.SHIPPED,
+        show,
+        say,
+        routing=routing,
+        view=view,
+        min_confidence=min_confidence,
+        framework=framework_of(context),
     )
     raise typer.Exit(2 if bad else 0)
 
@@ -194,7 +217,7 @@ def data_export(
     print(target)
 
 
-def main() -> int:
+def main(framework: "Framework | None" = None) -> int:
     """Run a command; the exit code is 0 when done, 2 for bad input, 130 for Ctrl-C, 1 for a fault of ours."""
     from hierarchy.errors import InputError
 
@@ -203,7 +226,7 @@ def main() -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # a file's name may hold bytes that are no text
     try:
-        return app(args=sys.argv[1:] or ["--help"], standalone_mode=False) or 0
+        return app(args=sys.argv[1:] or ["--help"], standalone_mode=False, obj=framework) or 0
     except InputError as error:
         say(f"error: {error}")
         return 2

@@ -8,6 +8,7 @@ from hierarchy.data import audit, sources
 from hierarchy.data.faces import SKETCH, Faces, Split
 from hierarchy.data.splits import part
 from hierarchy.errors import InputError
+from hierarchy.nets.framework import KERAS, Framework
 from hierarchy.reports import model_card, report, robustness
 from hierarchy.reports.predictions import Kept, judged
 
@@ -23,6 +24,7 @@ def evaluate(
     floor: float,
     out: Path | None = None,
     corrupted: bool = False,
+    framework: Framework = KERAS,
 ) -> str:
     """Score a run on one split of labelled faces and write its report; in its own folder, its model card too.
 
@@ -35,6 +37,7 @@ def evaluate(
         floor: probability below which an answer stops at its branch.
         out: folder of the report; None: the run's own, for the single view of PrivateTest the run's top.
         corrupted: measure what corruptions cost too; what was measured before is shown in any case.
+        framework: what opens the nets.
 
     Returns:
         What to tell the user: the headline and where the report is.
@@ -51,7 +54,7 @@ def evaluate(
     own = card.get("data", {}).get("fingerprint") == sources.fingerprint(faces)
     folder = _given(out, scored, own) if out else _folder(scored, faces, own, split, view)
     here = part(faces, Split[split])
-    classifier = HierarchicalClassifier.load(run, view=view)
+    classifier = HierarchicalClassifier.load(run, framework, view=view)
     leaks = _leaks(faces, Split[split]) if own else None
     kept = Kept(here.row, here.split, here.label, classifier.outputs(here), leaks)
     predictions, flat = judged(kept.logits, card.get("calibration", {}))

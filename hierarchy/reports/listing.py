@@ -10,6 +10,7 @@ from hierarchy import images, runs
 from hierarchy.answers import COLUMNS, Answer, answers
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.errors import InputError
+from hierarchy.nets.framework import KERAS, Framework
 from hierarchy.reports import report
 
 Show = Callable[[Iterable[Answer]], None]
@@ -17,7 +18,14 @@ Say = Callable[[str], None]
 
 
 def predict(
-    paths: Sequence[str], run: str, show: Show, say: Say, *, min_confidence: float = 0.0, **params: Any
+    paths: Sequence[str],
+    run: str,
+    show: Show,
+    say: Say,
+    *,
+    min_confidence: float = 0.0,
+    framework: Framework = KERAS,
+    **params: Any,
 ) -> int:
     """Answer every face behind `paths`, show the answers, and say what could not be answered.
 
@@ -27,6 +35,7 @@ def predict(
         show: takes the answers as they come.
         say: takes a line for each bad path.
         min_confidence: below it, an answer stops at its branch.
+        framework: what opens the nets.
         params: of the classifier.
 
     Returns:
@@ -38,7 +47,7 @@ def predict(
     files, complaints = images.find(paths)
     bad = list(complaints)
     if files:
-        classifier = HierarchicalClassifier.load(run, **params)
+        classifier = HierarchicalClassifier.load(run, framework, **params)
         if report.sketched(classifier.run_.card()):
             say(f"SKETCH: run {run} learned from drawn faces; what it says of photographs means nothing")
         show(_good(answers(classifier, files, min_confidence), bad))
