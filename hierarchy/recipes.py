@@ -238,6 +238,15 @@ def from_dict(values: Mapping[str, Any], source: str) -> Recipe:
     return _build(Recipe, values, source)
 
 
+def net_from_dict(values: Mapping[str, Any], source: str) -> Net:
+    """The net that a recipe's `as_dict` wrote under "net".
+
+    Raises:
+        InputError: a key is unknown; `source` names the file.
+    """
+    return _build(Net, values, source)
+
+
 def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     """The recipe with single values changed, each written `part.key=value` as in `fit.epochs=20`.
 

@@ -24,7 +24,12 @@ CARD: Final = "recipe.json"
 TOLD: Final = ("tree", "nets", "recipe")  # what every card tells, each as an object
 HISTORY: Final = "history.csv"
 LIBRARIES: Final = ("hierarchy", "keras", "numpy", "imbalanced-learn", "scikit-learn")
-BACKENDS: Final = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax",), "torch": ("torch",)}
+BACKENDS: Final = {
+    "tensorflow": ("tensorflow", "tensorflow-cpu"),
+    "jax": ("jax",),
+    "torch": ("torch",),
+    "pytorch": ("torch",),
+}
 
 
 def home() -> Path:
@@ -121,10 +126,17 @@ class Run:
         check_tree(card["tree"], str(self.folder))
         return card
 
-    def add_net(self, node: str, data: bytes, about: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    def add_net(
+        self,
+        node: str,
+        data: bytes,
+        about: Mapping[str, Any],
+        identity: Mapping[str, Any],
+        suffix: str = ".keras",
+    ) -> None:
         """Store a node's net, then name it on the card together with what the card says of the whole run."""
         card = self.card() if self.trained else {"nets": {}}
-        file = f"{node}.keras"
+        file = f"{node}{suffix}"
         write_atomic(self.folder / file, data)
         versioned = {**about, "versions": versions(about["backend"])}
         nets = card["nets"] | {node: {"file": file, "sha256": sha256(data), **versioned}}

@@ -87,6 +87,12 @@ def node_target(node: str, name: str) -> int:
     return classes.index(wanted) if wanted in classes else -1
 
 
+def members(node: str) -> list[list[int]]:
+    """For each class of a node, the indices in LEAVES of the leaves that it stands for."""
+    codes = [node_target(node, leaf) for leaf in LEAVES]
+    return [[i for i, code in enumerate(codes) if code == k] for k in range(len(classes_of(node)))]
+
+
 def expression(name: str) -> str:
     """The canonical FER7 name of a spelling such as a folder's (`Anger`, ` happiness`).
 

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hierarchy.data.faces import Faces
+from hierarchy.data.faces import Faces, Split
+from hierarchy.errors import InputError
 from hierarchy.nets.logbook import Logbook
 from hierarchy.recipes import Fit, Recipe
 from hierarchy.routing import Logits
@@ -69,6 +70,21 @@ class Task:
         }
 
 
+def check_roles(task: Task) -> None:
+    """Refuse faces that a task must not have.
+
+    Raises:
+        InputError: a split is empty for the node.
+        ValueError: faces of another split.
+    """
+    for faces, role in ((task.train, Split.Training), (task.valid, Split.PublicTest)):
+        if not (faces.target(task.node) >= 0).any():
+            classes = ", ".join(classes_of(task.node))
+            raise InputError(f"{faces.source}: no {role.name} faces for the {task.node} net ({classes})")
+        if (faces.split != role).any():
+            raise ValueError(f"{task.node}: faces of another split than {role.name}")
+
+
 class Framework(Protocol):
     """Fits and opens nets.
 
@@ -122,7 +138,13 @@ class Keras:
         train.fit_node(task)
 
     def open(self, path: Path) -> Logits:
-        """A .keras file, opened at the first call."""
+        """A .keras file, opened at the first call.
+
+        Raises:
+            InputError: another framework's file.
+        """
+        if path.suffix != ".keras":
+            raise InputError(f"{path}: a net of the PyTorch mirror; `python -m pt_files` opens it")
         from hierarchy.nets import backend
 
         backend.start()

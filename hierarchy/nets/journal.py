@@ -1,19 +1,16 @@
 """Keras callbacks of a training run: seeds, checkpoints, a progress bar."""
 
-import sys
 import time
 from typing import Any
 
 import keras
 import numpy as np
-import rich.console
-import rich.progress
 
 from hierarchy.nets.augment import Augment
 from hierarchy.nets.batches import Batches
 from hierarchy.nets.logbook import Logbook
+from hierarchy.nets.progress import Progress
 from hierarchy.nets.store import weights_to_bytes
-from hierarchy.recipes import Fit
 
 
 class Restart(keras.callbacks.Callback):
@@ -78,48 +75,29 @@ class Journal(keras.callbacks.Callback):
         self.model.stop_training = self.logbook.done
 
 
-class Progress(keras.callbacks.Callback):
-    """A bar on stderr with faces a second and time left; a line an epoch where stderr is no terminal."""
+class Bar(keras.callbacks.Callback):
+    """Show how the training goes."""
 
-    def __init__(self, node: str, fit: Fit) -> None:
+    def __init__(self, progress: Progress) -> None:
         super().__init__()
-        self.node, self.fit = node, fit
+        self.progress = progress
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Put the bar up."""
-        self.bar = rich.progress.Progress(
-            "{task.description}",
-            rich.progress.BarColumn(),
-            "{task.fields[rate]:.0f} faces/s",
-            rich.progress.TimeRemainingColumn(),
-            console=rich.console.Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-        )
-        self.bar.start()
+        self.progress.start()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Start from the epochs already done."""
-        steps = int(self.params["steps"])
-        if not self.bar.tasks:
-            self.bar.add_task("", total=steps * self.fit.epochs, completed=steps * epoch, rate=0.0)
-        self.bar.update(self.bar.task_ids[0], description=f"{self.node}, epoch {epoch + 1}/{self.fit.epochs}")
-        self.started = time.perf_counter()
+        self.progress.begin(epoch, int(self.params["steps"]))
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """One step on."""
-        rate = (batch + 1) * self.fit.batch_size / (time.perf_counter() - self.started)
-        self.bar.update(self.bar.task_ids[0], advance=1, rate=rate)
+        self.progress.step()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Say how the epoch went."""
-        logs = logs or {}
-        line = (
-            f"{self.node}: epoch {epoch + 1}/{self.fit.epochs}, loss {logs['loss']:.3f}, "
-            f"accuracy {logs['accuracy']:.3f}, PublicTest {logs['val_accuracy']:.4f}, "
-            f"{time.perf_counter() - self.started:.0f} s"
-        )
-        self.bar.console.print(line, highlight=False, soft_wrap=True)
+        self.progress.end(logs or {})
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Take the bar down."""
-        self.bar.stop()
+        self.progress.stop()

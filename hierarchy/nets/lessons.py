@@ -13,7 +13,7 @@ from hierarchy.data import ferplus
 from hierarchy.data.faces import Faces
 from hierarchy.errors import InputError
 from hierarchy.recipes import Fit
-from hierarchy.taxonomy import FLAT, LEAVES, classes_of, node_target
+from hierarchy.taxonomy import FLAT, LEAVES, classes_of, members
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,7 @@ def _of_taggers(votes: np.ndarray) -> np.ndarray:
 
 def _at(node: str, leaves: np.ndarray) -> np.ndarray:
     """A distribution over leaves as one over a node's classes; zero rows where none of it is the node's."""
-    codes = np.array([node_target(node, leaf) for leaf in LEAVES])
-    inside = np.eye(len(classes_of(node)))[codes] * (codes >= 0)[:, None]
-    mass = leaves @ inside
+    mass = np.stack([leaves[:, group].sum(axis=1) for group in members(node)], axis=1)
     total = mass.sum(axis=1, keepdims=True)
     return np.divide(mass, total, out=np.zeros_like(mass), where=total > 0)
 

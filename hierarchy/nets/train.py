@@ -12,17 +12,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from hierarchy.data.faces import Split
-from hierarchy.errors import InputError
 from hierarchy.nets import backend, store, vgg
 from hierarchy.nets.augment import Augment
 from hierarchy.nets.batches import Batches
-from hierarchy.nets.framework import Task
-from hierarchy.nets.journal import Journal, Progress, RawWeights, Restart
+from hierarchy.nets.framework import Task, check_roles
+from hierarchy.nets.journal import Bar, Journal, RawWeights, Restart
 from hierarchy.nets.lessons import lessons, one_hot
 from hierarchy.nets.logbook import Logbook, write_history
+from hierarchy.nets.progress import Progress
 from hierarchy.recipes import Fit
-from hierarchy.taxonomy import FLAT, classes_of
+from hierarchy.taxonomy import FLAT
 
 VALIDATION_BATCH = 256
 
@@ -34,7 +33,7 @@ def fit_node(task: Task) -> None:
         InputError: a split is empty for the node; votes or a teacher are asked for and not there.
         KeyboardInterrupt: after the best weights so far have been stored.
     """
-    _check_roles(task)
+    check_roles(task)
     backend.seed(task.draw)
     told = lessons(task.train, task.node, task.fit, task.taught)
     batches = Batches(told, task.fit, task.recipe.augment, task.seed)
@@ -84,15 +83,6 @@ def _precision(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def _check_roles(task: Task) -> None:
-    for faces, role in ((task.train, Split.Training), (task.valid, Split.PublicTest)):
-        if not (faces.target(task.node) >= 0).any():
-            classes = ", ".join(classes_of(task.node))
-            raise InputError(f"{faces.source}: no {role.name} faces for the {task.node} net ({classes})")
-        if (faces.split != role).any():
-            raise ValueError(f"{task.node}: faces of another split than {role.name}")
 
 
 def _compiled(net: keras.Model, task: Task, steps: int) -> keras.Model:
@@ -160,8 +150,8 @@ def _callbacks(
     swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if task.fit.ema else []
     folder = str(task.run.log / task.node / "events")
     events = [keras.callbacks.TensorBoard(folder, write_graph=False)] if tensorboard_works() else []
-    progress = Progress(task.node, task.fit)
-    kept = [RawWeights(logbook), *swap, progress, Journal(logbook, net)]
+    bar = Bar(Progress(task.node, task.fit))
+    kept = [RawWeights(logbook), *swap, bar, Journal(logbook, net)]
     return [Restart(batches, task.seed), *kept, *events]
 
 

@@ -14,7 +14,7 @@ from hierarchy.data.faces import SIDE
 from hierarchy.errors import InputError
 from hierarchy.nets.preprocess import preprocess
 from hierarchy.recipes import Net
-from hierarchy.taxonomy import LEAVES, ROUTER, branch_of, classes_of
+from hierarchy.taxonomy import classes_of, members
 
 HEAD = "logits"  # the last layer
 
@@ -56,10 +56,7 @@ def warm_start(net: keras.Model, flat: keras.Model) -> None:
         if target.name != HEAD:
             target.set_weights(source.get_weights())
     kernel, bias = flat.get_layer(HEAD).get_weights()
-    groups = [
-        [i for i, leaf in enumerate(LEAVES) if name == (branch_of(leaf) if net.name == ROUTER else leaf)]
-        for name in classes_of(net.name)
-    ]
+    groups = members(net.name)
     columns = np.stack([kernel[:, group].mean(axis=1) for group in groups], axis=1)
     net.get_layer(HEAD).set_weights([columns, np.array([bias[group].mean() for group in groups])])
 

@@ -1,0 +1,55 @@
+"""PyTorch as the framework that fits and opens the nets of a run."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+from hierarchy.errors import InputError
+from hierarchy.nets.framework import Framework, Task
+from hierarchy.routing import Logits
+
+INSTALL = "requirements-torch.txt"
+
+
+class PyTorch:
+    """PyTorch, on a GPU where there is one."""
+
+    command = "python -m pt_files"
+
+    def start(self, say: Callable[[str], None], *, deterministic: bool = False) -> None:
+        """Import torch.
+
+        Raises:
+            InputError: it is not installed.
+        """
+        _installed()
+        if deterministic:
+            import torch
+
+            torch.use_deterministic_algorithms(True)
+
+    def fit(self, task: Task) -> None:
+        """Fit one net in the mirror's own loop."""
+        from pt_files import loop
+
+        loop.fit_node(task)
+
+    def open(self, path: Path) -> Logits:
+        """A .safetensors file of the mirror's, or a .keras file, ported as it is read.
+
+        Raises:
+            InputError: PyTorch is not installed; the file is damaged, or of another net or tree.
+        """
+        _installed()
+        from pt_files import store
+
+        return store.Lazy(path)
+
+
+def _installed() -> None:
+    for name in ("torch", "safetensors"):
+        if importlib.util.find_spec(name) is None:
+            raise InputError(f"{name} is not installed: pip install -r {INSTALL}")
+
+
+PYTORCH: Framework = PyTorch()

@@ -1,0 +1,227 @@
+"""Fitting one net in PyTorch: the loop, written out.
+
+Faces come in the order that hierarchy's epochs give, losses and schedules are those of the recipe, and every
+epoch leaves a checkpoint: a run that was stopped goes on from its last whole epoch.
+"""
+
+import io
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from hierarchy.nets.epochs import Epochs
+from hierarchy.nets.framework import Task, check_roles
+from hierarchy.nets.lessons import lessons, one_hot
+from hierarchy.nets.logbook import Logbook, write_history
+from hierarchy.nets.progress import Progress
+from hierarchy.recipes import Fit
+from hierarchy.taxonomy import FLAT, members
+from pt_files import store
+from pt_files.augment import augmented
+from pt_files.vgg import VGG, macs, parameters, penalty
+
+VALIDATION_BATCH = 256
+SUFFIX = ".pt"  # of checkpoints: tensors alone
+
+
+def fit_node(task: Task) -> None:
+    """Fit one net on its Training faces, choose its best epoch on PublicTest, and store it in the run.
+
+    Raises:
+        InputError: a split is empty for the node; votes or a teacher are asked for and not there.
+        KeyboardInterrupt: after the best weights so far have been stored.
+    """
+    check_roles(task)
+    torch.manual_seed(task.draw)
+    logbook = Logbook(task.run, task.node, task.fit, SUFFIX)
+    fitting = Fitting(task)
+    if logbook.weights:
+        fitting.load(logbook.weights.read_bytes())
+    interrupted = False
+    try:
+        with Progress(task.node, task.fit) as progress:
+            while not logbook.done:
+                row = fitting.epoch(logbook.epoch, progress)
+                logbook.keep(fitting.to_bytes())
+                logbook.add(row, _saved(fitting.judged.state_dict()))
+                progress.end(row)
+    except KeyboardInterrupt:
+        interrupted = True
+    _store(task, logbook, not interrupted)
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+class Fitting:
+    """A net, its optimizer, and where they stand.
+
+    Args:
+        task: what is fitted.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.fit = task, task.fit
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        told = lessons(task.train, task.node, task.fit, task.taught)
+        self.epochs = Epochs(told, task.fit, task.recipe.augment, task.seed)
+        self.net = VGG(task.node, task.recipe.net)
+        if task.warm:
+            warm_start(self.net, store.load(task.run.net(FLAT)))
+        self.net.to(self.device)
+        self.optimizer = _optimizer(self.net, task.fit)
+        self.loss = _loss(task.fit, told.label)
+        averaging = get_ema_multi_avg_fn(task.fit.ema)
+        self.averaged = (
+            AveragedModel(self.net, multi_avg_fn=averaging, use_buffers=True) if task.fit.ema else None
+        )
+
+    @property
+    def judged(self) -> nn.Module:
+        """The net whose score counts: the averaged one, where weights are averaged."""
+        return self.averaged.module if self.averaged is not None else self.net
+
+    def epoch(self, number: int, progress: Progress) -> dict[str, float]:
+        """Fit for one epoch, counted from 0, and judge the net: a row of history."""
+        self.epochs.begin(number)
+        torch.manual_seed(int(np.random.default_rng([self.task.seed, number]).integers(2**31)))
+        progress.begin(number, len(self.epochs))
+        started = time.perf_counter()
+        self.net.train()
+        figures = []
+        for step in range(len(self.epochs)):
+            figures.append(self._step(number * len(self.epochs) + step, *self.epochs[step]))
+            progress.step()
+        fitted = time.perf_counter()
+        loss, accuracy = np.mean(figures, axis=0)
+        valid_loss, valid_accuracy = self._judged()
+        return {
+            "loss": float(loss),
+            "accuracy": float(accuracy),
+            "val_loss": valid_loss,
+            "val_accuracy": valid_accuracy,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "images_per_second": len(self.epochs) * self.fit.batch_size / (fitted - started),
+            "seconds": time.perf_counter() - started,
+        }
+
+    def to_bytes(self) -> bytes:
+        """Everything that the next epoch goes on from."""
+        averaged = self.averaged.state_dict() if self.averaged is not None else {}
+        state = {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(), "averaged": averaged}
+        return _saved(state)
+
+    def load(self, data: bytes) -> None:
+        """Go on from what `to_bytes` gave."""
+        state = torch.load(io.BytesIO(data), weights_only=True, map_location=self.device)
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
+
+    def _step(self, number: int, pixels: np.ndarray, target: np.ndarray) -> tuple[float, float]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate(self.fit, number, len(self.epochs) * self.fit.epochs)
+        faces = augmented(torch.from_numpy(pixels).to(self.device), self.task.recipe.augment)
+        wanted = torch.from_numpy(target).to(self.device)
+        with self._precision():
+            logits = self.net(faces)
+        loss = self.loss(logits, wanted)
+        if self.fit.l2:
+            loss = loss + penalty(self.net, self.fit.l2)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.fit.clip_norm:
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.fit.clip_norm)
+        self.optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.net)
+        return loss.item(), (logits.argmax(1) == wanted.argmax(1)).float().mean().item()
+
+    def _judged(self) -> tuple[float, float]:
+        """Loss and accuracy on PublicTest."""
+        node, valid = self.task.node, self.task.valid
+        wanted = torch.from_numpy(one_hot(valid.target(node), node))
+        self.judged.eval()
+        with torch.inference_mode(), self._precision():
+            logits = torch.cat([self.judged(part.to(self.device)).cpu() for part in _parts(valid.pixels)])
+        right = (logits.argmax(1) == wanted.argmax(1)).float().mean().item()
+        return self.loss(logits.to(self.device), wanted.to(self.device)).item(), right
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.fit.precision == "bfloat16")
+
+
+def warm_start(net: VGG, flat: VGG) -> None:
+    """Give a router or specialist a flat net's weights; a class' logit starts as the mean of its leaves'."""
+    weights = flat.state_dict()
+    groups = members(net.node)
+    for name in ("head.logits.weight", "head.logits.bias"):
+        weights[name] = torch.stack([weights[name][group].mean(dim=0) for group in groups])
+    net.load_state_dict(weights)
+
+
+def rate(fit: Fit, step: int, total: int) -> float:
+    """The learning rate of a step: a straight rise to the peak, then cosine to zero; or a constant."""
+    if fit.constant:
+        return fit.learning_rate
+    rise = int(total * fit.warm_up)
+    if step < rise:
+        low = fit.learning_rate / 25
+        return low + (fit.learning_rate - low) * step / rise
+    return fit.learning_rate * (1 + math.cos(math.pi * (step - rise) / (total - rise))) / 2
+
+
+def _optimizer(net: VGG, fit: Fit) -> torch.optim.Optimizer:
+    """SGD or Adam; weights decay in kernels alone."""
+    kernels = [parameter for parameter in net.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in net.parameters() if parameter.ndim <= 1]
+    groups = [{"params": kernels, "weight_decay": fit.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if fit.optimizer == "sgd":
+        return torch.optim.SGD(groups, fit.learning_rate, momentum=fit.momentum, nesterov=fit.momentum > 0)
+    return torch.optim.AdamW(groups, fit.learning_rate)
+
+
+def _loss(fit: Fit, label: np.ndarray) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    counts = np.bincount(label)
+    inverse = torch.from_numpy(len(label) / (len(counts) * np.maximum(counts, 1))).float()
+
+    def loss(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        each = functional.cross_entropy(logits, wanted, reduction="none", label_smoothing=fit.label_smoothing)
+        if fit.loss == "focal":
+            sure = (functional.softmax(logits, dim=1) * wanted).sum(dim=1)
+            each = each * (1 - sure) ** fit.focal_gamma
+        if fit.class_weights:
+            each = each * inverse.to(each.device)[wanted.argmax(1)]
+        return each.mean()
+
+    return loss
+
+
+def _parts(pixels: np.ndarray) -> Iterator[torch.Tensor]:
+    for start in range(0, len(pixels), VALIDATION_BATCH):
+        yield torch.from_numpy(pixels[start : start + VALIDATION_BATCH])
+
+
+def _saved(state: dict[str, Any]) -> bytes:
+    out = io.BytesIO()
+    torch.save(state, out)
+    return out.getvalue()
+
+
+def _store(task: Task, logbook: Logbook, finished: bool) -> None:
+    """Put the best epoch's net into the run, with what it took."""
+    if logbook.best_weights is None:  # interrupted before the first epoch was whole
+        return
+    net = VGG(task.node, task.recipe.net)
+    net.load_state_dict(torch.load(logbook.best_weights, weights_only=True, map_location="cpu"))
+    size = {"parameters": parameters(net), "macs": macs(net)}
+    about = task.told_by(logbook) | size | {"finished": finished, "backend": "pytorch"}
+    task.run.add_net(task.node, store.to_bytes(net), about, task.identity, suffix=".safetensors")
+    write_history(task.run, task.run.folder)

@@ -1,0 +1,90 @@
+"""Weights from Keras to PyTorch and back: the layers of both have the same names."""
+
+import io
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import h5py
+import numpy as np
+import torch
+from torch import nn
+
+from hierarchy.errors import InputError
+from pt_files.vgg import VGG
+
+if TYPE_CHECKING:
+    import keras
+
+NORM: Final = ("weight", "bias", "running_mean", "running_var")  # in the order of Keras' weights
+FILED: Final = {"Conv2D": "conv2d", "Dense": "dense", "BatchNormalization": "batch_normalization"}
+
+
+def from_keras(source: "keras.Model", target: VGG) -> None:
+    """Copy every weight of a Keras net into the mirror's net of the same recipe."""
+    for name, layer in _layers(target).items():
+        _fill(layer, source.get_layer(name).get_weights())
+
+
+def from_archive(path: Path, target: VGG) -> None:
+    """Copy every weight of a .keras file into the mirror's net of the same recipe, without importing Keras.
+
+    Keras files the layers of a class in their order: conv2d, conv2d_1, ...
+
+    Raises:
+        InputError: the file is damaged, or holds a net of another recipe.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            listed = json.loads(archive.read("config.json"))["config"]["layers"]
+            weights = h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r")
+        found: dict[str, list[np.ndarray]] = {}
+        count: Counter[str] = Counter()
+        for part in listed:
+            if kind := FILED.get(part["class_name"]):
+                place = f"layers/{kind}{f'_{count[kind]}' if count[kind] else ''}/vars"
+                found[part["config"]["name"]] = [weights[place][key][()] for key in sorted(weights[place])]
+                count[kind] += 1
+        layers = _layers(target)
+        if layers.keys() != found.keys():
+            raise ValueError("its layers are not those of the run's recipe")
+        for name, layer in layers.items():
+            _fill(layer, found[name])
+    except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be ported ({error})") from None
+
+
+def to_keras(source: VGG, target: "keras.Model") -> None:
+    """Copy every weight of the mirror's net into a Keras net of the same recipe."""
+    for name, layer in _layers(source).items():
+        values = [_back(tensor.detach()).numpy() for tensor in _tensors(layer)]
+        target.get_layer(name).set_weights(values)
+
+
+def _fill(layer: nn.Module, values: Sequence[np.ndarray]) -> None:
+    with torch.no_grad():
+        for tensor, value in zip(_tensors(layer), values, strict=True):
+            tensor.copy_(_turned(torch.from_numpy(value.astype(np.float32))))
+
+
+def _layers(net: VGG) -> dict[str, nn.Module]:
+    """Layers that have weights, by the name that both frameworks give them."""
+    parts = [*net.body.named_children(), *net.head.named_children()]
+    return {name: layer for name, layer in parts if next(layer.parameters(), None) is not None}
+
+
+def _tensors(layer: nn.Module) -> list[torch.Tensor]:
+    names = NORM if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) else ("weight", "bias")
+    return [getattr(layer, name) for name in names if getattr(layer, name) is not None]
+
+
+def _turned(value: torch.Tensor) -> torch.Tensor:
+    """Kernels [height, width, in, out] or [in, out] as [out, in, height, width] or [out, in]."""
+    return value.permute(3, 2, 0, 1) if value.ndim == 4 else value.T if value.ndim == 2 else value
+
+
+def _back(value: torch.Tensor) -> torch.Tensor:
+    return value.permute(2, 3, 1, 0) if value.ndim == 4 else value.T if value.ndim == 2 else value

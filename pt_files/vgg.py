@@ -1,0 +1,111 @@
+"""The VGG-style family in PyTorch, its layers named as in hierarchy/nets/vgg.py."""
+
+from collections import OrderedDict
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hierarchy.data.faces import SIDE
+from hierarchy.recipes import Net
+from hierarchy.taxonomy import classes_of
+
+EPSILON = 1e-3  # of Keras' normalisation
+MOMENTUM = 0.1  # share of a new batch in the running statistics
+
+
+class VGG(nn.Module):
+    """uint8[N,48,48] -> logits float32[N, classes of the node].
+
+    Args:
+        node: which of the tree's nodes it serves.
+        net: stages and head.
+    """
+
+    def __init__(self, node: str, net: Net) -> None:
+        super().__init__()
+        self.node, self.net = node, net
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        before, side = 1, net.crop
+        for number, stage in enumerate(net.stages, 1):
+            for index, width in enumerate(stage, 1):
+                name = f"block{number}_conv{index}"
+                layers[name] = nn.Conv2d(before, width, 3, padding=net.padding, bias=not net.batch_norm)
+                if net.batch_norm:
+                    layers[f"{name}_norm"] = nn.BatchNorm2d(width, EPSILON, MOMENTUM)
+                layers[f"{name}_relu"] = nn.ReLU()
+                before = width
+                side -= 2 * (net.padding == "valid")
+            layers[f"block{number}_pool"] = nn.MaxPool2d(2)
+            side //= 2
+            if net.spatial_dropout and number < len(net.stages):
+                layers[f"block{number}_drop"] = nn.Dropout2d(net.spatial_dropout)
+        self.body = nn.Sequential(layers)
+        self.head = _head(node, net, before if net.head == "pool" else before * side**2)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.apply(_start)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Logits of faces."""
+        margin = (SIDE - self.net.crop) // 2
+        centre = slice(margin, margin + self.net.crop)
+        picture = pixels[:, None, centre, centre].float() / 127.5 - 1.0
+        features = self.body(picture.contiguous(memory_format=torch.channels_last))
+        if self.net.head == "pool":
+            return self.head(features.mean(dim=(2, 3))).float()
+        return self.head(features.permute(0, 2, 3, 1).flatten(1)).float()  # in the order of Keras' Flatten
+
+
+def _head(node: str, net: Net, before: int) -> nn.Sequential:
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for number, width in enumerate(net.dense, 1):
+        layers[f"dense{number}_drop"] = nn.Dropout(net.dropout)
+        layers[f"dense{number}"] = nn.Linear(before, width, bias=not net.batch_norm)
+        if net.batch_norm:
+            layers[f"dense{number}_norm"] = nn.BatchNorm1d(width, EPSILON, MOMENTUM)
+        layers[f"dense{number}_relu"] = nn.ReLU()
+        before = width
+    layers["drop"] = nn.Dropout(net.dropout)
+    layers["logits"] = nn.Linear(before, len(classes_of(node)))
+    return nn.Sequential(layers)
+
+
+def _start(layer: nn.Module) -> None:
+    """Weights as Keras draws them: He's normal below a ReLU, Glorot's uniform for the logits."""
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def parameters(net: VGG) -> int:
+    """How many numbers the net holds, as Keras counts them: running statistics too."""
+    return sum(value.numel() for value in net.state_dict().values() if value.is_floating_point())
+
+
+def macs(net: VGG) -> int:
+    """Multiplications that the net needs for one face, those of convolutions and dense layers."""
+    counted = []
+
+    def count(layer: nn.Module, _: object, out: torch.Tensor) -> None:
+        counted.append(layer.get_parameter("weight").numel() * out[0, 0].numel())
+
+    hooks = [
+        layer.register_forward_hook(count)
+        for layer in net.modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    ]
+    with torch.no_grad():
+        net.eval()(torch.zeros(1, SIDE, SIDE, dtype=torch.uint8))
+    for hook in hooks:
+        hook.remove()
+    return sum(counted)
+
+
+def penalty(net: VGG, l2: float) -> torch.Tensor:
+    """The sum of squares of every kernel, times `l2`."""
+    kernels = [parameter for parameter in net.parameters() if parameter.ndim > 1]
+    return (
+        l2
+        * torch.stack([functional.mse_loss(k, torch.zeros_like(k), reduction="sum") for k in kernels]).sum()
+    )

@@ -1,0 +1,130 @@
+"""The mirror's loop: it learns, goes on where it was killed, and takes every option of a recipe."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hierarchy import recipes, runs
+from hierarchy.data.faces import Split
+from hierarchy.data.sketch import sketch_faces
+from hierarchy.nets.framework import Task
+from hierarchy.nets.logbook import Logbook
+from hierarchy.taxonomy import FLAT
+
+pytest.importorskip("torch", reason="pip install -r requirements-torch.txt")
+
+import torch  # noqa: E402
+
+from pt_files import loop  # noqa: E402
+from pt_files.augment import augmented  # noqa: E402
+
+NET = recipes.Net(stages=((8,), (16,)), dropout=0.1)
+FACES = sketch_faces(600)
+
+
+def task(run="mirror", node=FLAT, **changes):
+    recipe = replace(recipes.sketch(), net=NET)
+    recipe = replace(recipe, fit=replace(recipe.fit, **({"epochs": 3} | changes)))
+    training, choosing = FACES.of(Split.Training), FACES.of(Split.PublicTest).for_node(node)
+    return Task(node, recipe, recipe.fit, 0, runs.run(run), training, choosing, {"recipe": recipe.as_dict()})
+
+
+def test_a_net_learns_is_stored_and_tells_how(own_home):
+    easy = replace(recipes.sketch(), fit=replace(recipes.sketch().fit, epochs=4, batch_size=16))
+    loop.fit_node(replace(task(), recipe=easy, fit=easy.fit))
+    card = runs.run("mirror").card()["nets"][FLAT]
+    assert (card["file"], card["backend"], card["epochs"]) == ("flat.safetensors", "pytorch", 4)
+    losses = [float(row["loss"]) for row in runs.run("mirror").history()]
+    assert losses[-1] < losses[0] and card["public_test_accuracy"] > 0.4
+
+
+@pytest.mark.parametrize("changes", [{}, {"ema": 0.9}])
+def test_a_stopped_run_goes_on_to_the_same_weights(own_home, changes):
+    loop.fit_node(task("whole", **changes))
+    begun = task("stopped", **changes)
+    book = Logbook(begun.run, FLAT, begun.fit, loop.SUFFIX)
+    torch.manual_seed(begun.draw)
+    fitting = loop.Fitting(begun)
+    with loop.Progress(FLAT, begun.fit) as progress:
+        row = fitting.epoch(0, progress)
+    book.keep(fitting.to_bytes())
+    book.add(row, loop._saved(fitting.judged.state_dict()))
+    book.keep(b"half a file")  # killed while it wrote its second epoch
+    loop.fit_node(begun)
+    whole, stopped = (runs.run(name).net(FLAT).read_bytes() for name in ("whole", "stopped"))
+    assert whole == stopped
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": "focal"},
+        {"optimizer": "adam", "constant": True},
+        {"l2": 0.1},
+        {"clip_norm": 1.0},
+        {"class_weights": True},
+        {"precision": "bfloat16"},
+    ],
+)
+def test_every_option_gives_a_step_that_changes_the_weights(own_home, changes):
+    fitting = loop.Fitting(task(**changes))
+    before = [value.clone() for value in fitting.net.parameters()]
+    loss, _ = fitting._step(50, *fitting.epochs[0])
+    assert np.isfinite(loss)
+    assert any((new != old).any() for new, old in zip(fitting.net.parameters(), before, strict=True))
+
+
+def test_the_learning_rate_is_that_of_the_keras_side():
+    from hierarchy.nets import backend
+
+    backend.start()
+    from hierarchy.nets import train
+
+    fit = recipes.Fit(epochs=10, learning_rate=0.5, warm_up=0.2)
+    schedule = train._schedule(fit, steps=100)
+    for step in (0, 1, 100, 199, 200, 600, 999):
+        assert loop.rate(fit, step, 1000) == pytest.approx(float(schedule(step)), abs=1e-6)
+    assert loop.rate(replace(fit, constant=True), 7, 1000) == 0.5
+
+
+def test_a_warm_net_starts_as_the_flat_net(own_home):
+    from pt_files.vgg import VGG
+
+    flat, router = VGG(FLAT, NET).eval(), VGG("router", NET).eval()
+    loop.warm_start(router, flat)
+    with torch.inference_mode():
+        pixels = torch.from_numpy(FACES.pixels[:5])
+        six, two = flat(pixels), router(pixels)
+    torch.testing.assert_close(two, torch.stack([six[:, :3].mean(1), six[:, 3:].mean(1)], dim=1))
+
+
+def test_augmentation_off_changes_nothing_and_on_stays_in_range():
+    pixels = torch.from_numpy(FACES.pixels[:8])
+    off = recipes.Augment(flip=False, rotation=0.0, scale=0.0, shift=0.0)
+    torch.testing.assert_close(augmented(pixels, off), pixels)
+    strong = recipes.full().augment
+    changed = augmented(pixels, strong)
+    assert changed.dtype == torch.uint8 and changed.shape == pixels.shape and (changed != pixels).any()
+
+
+@pytest.mark.parametrize("name", ["rotation", "scale", "shift"])
+def test_each_move_is_as_strong_as_on_the_keras_side(name, monkeypatch):
+    """With every draw at its upper end, both sides give the same picture."""
+    from hierarchy.nets import augment, backend
+
+    backend.start()
+    strengths = recipes.Augment(**{"flip": False, "rotation": 0.0, "scale": 0.0, "shift": 0.0, name: 0.2})
+    if name == "rotation":
+        strengths = replace(strengths, rotation=20.0)
+    layer = augment.Augment(strengths)
+    monkeypatch.setattr(
+        layer, "_uniform", lambda image, low, high: np.full((len(image), 1, 1), high, "float32")
+    )
+    monkeypatch.setattr(
+        "pt_files.augment._uniform", lambda image, low, high: torch.full((len(image), 1, 1), float(high))
+    )
+    theirs = np.asarray(layer(FACES.pixels[:4], training=True)).astype(float)
+    ours = augmented(torch.from_numpy(FACES.pixels[:4]), strengths).numpy().astype(float)
+    inner = slice(12, 36)  # at the border, a clipped position and a repeated border differ by rounding
+    assert np.abs(theirs - ours)[:, inner, inner].max() <= 1
