@@ -143,14 +143,14 @@ def short() -> Recipe:
 def medium() -> Recipe:
     """1.2 million weights a net; the flat net takes half an hour on two cores that know bfloat16.
 
-    The tree is trained with the compute of two and a third flat nets, its own among them: a specialist's
-    epoch has half the faces.
+    Sixteen epochs at a peak of 0.05 made the router fit Training (89 %) but not PublicTest (84.0 %, as the
+    flat net's own sums): so few, and gentle.
     """
     return Recipe(
         "medium",
         net=Net(stages=((32, 32), (64, 64), (128, 128), (256, 256))),
         fit=Fit(epochs=24, precision="bfloat16"),
-        warm=Fit(epochs=16, learning_rate=0.05, warm_up=0.1, precision="bfloat16"),
+        warm=Fit(epochs=5, learning_rate=0.02, warm_up=0.1, precision="bfloat16"),
     )
 
 
