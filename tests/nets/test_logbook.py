@@ -1,0 +1,54 @@
+"""The logbook is true at every moment: whatever was being written, it tells of whole epochs alone."""
+
+import pytest
+
+from hierarchy import runs
+from hierarchy.nets.logbook import Logbook, write_history
+from hierarchy.recipes import Fit
+
+
+def row(accuracy):
+    return {"loss": 1.0, "val_accuracy": accuracy}
+
+
+def book(fit=None):
+    return Logbook(runs.run("x"), "flat", fit or Fit(epochs=4), ".pt")
+
+
+def filled(*accuracies, fit=None):
+    written = book(fit)
+    for number, accuracy in enumerate(accuracies):
+        written.keep(f"raw {number}".encode())
+        written.add(row(accuracy), f"net {number}".encode())
+    return written
+
+
+def test_an_empty_one_begins_at_the_beginning():
+    assert (book().epoch, book().weights, book().best_weights, book().done) == (0, None, None, False)
+
+
+def test_it_holds_the_last_raw_weights_and_the_best_net():
+    filled(0.5, 0.7, 0.6)
+    again = book()
+    assert again.epoch == 3 and again.best["epoch"] == 2
+    assert again.weights.read_bytes() == b"raw 2" and again.best_weights.read_bytes() == b"net 1"
+    assert len(list(again.weights.parent.glob("epoch-*"))) == 1  # the others are gone
+
+
+def test_an_epoch_that_was_not_added_does_not_count():
+    filled(0.5).keep(b"killed here")
+    assert book().epoch == 1 and book().weights.read_bytes() == b"raw 0"
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "patience", "done"),
+    [((0.5, 0.4), 0, False), ((0.5, 0.4), 2, False), ((0.5, 0.4, 0.5), 2, True), ((0.1,) * 4, 0, True)],
+)
+def test_it_is_done_when_epochs_or_patience_run_out(accuracies, patience, done):
+    assert filled(*accuracies, fit=Fit(epochs=4, patience=patience)).done is done
+
+
+def test_history_has_a_row_an_epoch():
+    filled(0.5, 0.7)
+    write_history(runs.run("x"), runs.run("x").folder)
+    assert [line["val_accuracy"] for line in runs.run("x").history()] == ["0.5", "0.7"]
