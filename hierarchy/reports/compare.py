@@ -66,15 +66,18 @@ def compare() -> str:
 def lines(group: Group) -> Iterator[dict[str, Any]]:
     """Every line of a group's table: what it is, what it costs, what it scores in each view and part.
 
-    Lines that need nets or runs that are not there are left out.
+    A run counts where it has the nets; lines for which there are not enough runs are left out.
     """
     opponents: dict[tuple[str, str], np.ndarray] = {}
     for way in ways(len(group.cards)):
-        if any(not set(way.nodes) <= card["nets"].keys() for card in group.cards):
+        able = [i for i, card in enumerate(group.cards) if set(way.nodes) <= card["nets"].keys()]
+        if len(able) < way.runs:
             continue
-        line: dict[str, Any] = {"answer": way.name, **_cost(way, group.cards[0]), "views": {}}
-        for view, kept in group.kept.items():
-            systems = _systems(way, group, kept)
+        cards = [group.cards[i] for i in able]
+        line: dict[str, Any] = {"answer": way.name, **_cost(way, cards[0]), "views": {}}
+        for view, every in group.kept.items():
+            kept = [every[i] for i in able]
+            systems = _systems(way, cards, kept)
             truth = kept[0].target
             right = np.array([way.chosen(each) == truth for each in systems])
             line["views"][view] = {}
@@ -107,9 +110,9 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _systems(way: Way, group: Group, kept: Sequence[Kept]) -> list[Predictions]:
+def _systems(way: Way, cards: Sequence[dict[str, Any]], kept: Sequence[Kept]) -> list[Predictions]:
     members = []
-    for card, one in zip(group.cards, kept, strict=True):
+    for card, one in zip(cards, kept, strict=True):
         calibration = card.get("calibration", {})
         tree, flat = judged(one.logits, calibration)
         plain, _ = judged(one.logits, calibration, tempered=False)

@@ -91,6 +91,15 @@ def test_without_a_flat_net_the_lines_that_need_one_are_left_out(seeds):
     assert not any("flat" in row["answer"] for row in rows(seeds))
 
 
+def test_a_run_without_its_tree_yet_counts_among_the_flat_nets(seeds):
+    other = runs.run("other-2")
+    other.amend({"nets": {FLAT: other.card()["nets"][FLAT]}})
+    told = compare()
+    assert "Held against three flat nets averaged" in told
+    assert (line(seeds, "flat net")["systems"], line(seeds, "tree, soft")["systems"]) == ("3", "2")
+    assert not any(row["answer"].startswith("tree, three") for row in rows(seeds))
+
+
 def test_nothing_to_compare_is_one_line(tiny_run):
     with pytest.raises(InputError, match="no run to compare: evaluate writes"):
         compare()
