@@ -70,6 +70,9 @@ def train(
         str | None,
         typer.Option("--teacher", help="Runs that teach, as in a,b; for recipes with fit.teacher."),
     ] = None,
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="fer2013, or ferplus: what most taggers chose.")
+    ] = None,
 ) -> None:
     """Train the nets of a run, or of several back to back, into results/ (checkpoints: logs/)."""
     from hierarchy import recipes
@@ -87,6 +90,7 @@ def train(
         resume=resume,
         deterministic=deterministic,
         teacher=teacher,
+        labels=labels,
         framework=framework_of(context),
         say=say,
     ):
@@ -112,6 +116,7 @@ def evaluate(
 ) -> None:
     """Score a run on a split: scores, report and pictures."""
     from hierarchy import runs
+    from hierarchy.reports import compare as comparison
     from hierarchy.reports import evaluation
 
     if run == "list":
@@ -127,6 +132,8 @@ def evaluate(
         framework=framework_of(context),
     )
     print(said)
+    if run is None and out is None:  # the shipped run, whose table README quotes
+        print(comparison.compare())
 
 
 @app.command()

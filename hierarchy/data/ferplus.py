@@ -23,6 +23,7 @@ FILE: Final = "fer2013new.csv"
 CHOICES: Final = (*FERPLUS8, "unknown", "nf")  # what a tagger could choose; nf: not a face
 EMOTIONS: Final = len(FERPLUS8)
 MODES: Final = ("majority", "probability")
+LABELS: Final = ("fer2013", "ferplus")  # whose labels a run learns and is scored by
 
 
 class Ballot(NamedTuple):
@@ -89,6 +90,22 @@ def attach(faces: Faces, path: Path) -> Faces:
     if len(other := np.flatnonzero(ballot.split != faces.split)):
         raise InputError(f"{path}: line {other[0] + 2}: another Usage than the same line of {faces.source}")
     return replace(faces, votes=ballot.votes)
+
+
+def relabelled(faces: Faces, labels: str) -> Faces:
+    """The same faces by the labels of FER-2013, or by those of FER+: what most taggers chose (`plurality`).
+
+    Raises:
+        InputError: no such labels, or no votes.
+    """
+    if labels not in LABELS:
+        raise InputError(f"labels {labels!r}: allowed are {', '.join(LABELS)}")
+    if labels == LABELS[0]:
+        return faces
+    if faces.votes is None:
+        raise InputError(f"{faces.source}: no FER+ votes; lay {FILE} beside it")
+    chosen = plurality(faces.votes).astype(np.int8)
+    return replace(faces, label=chosen, source=f"{faces.source} by FER+ plurality")
 
 
 def distribution(votes: np.ndarray, mode: str) -> np.ndarray:

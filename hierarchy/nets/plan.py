@@ -6,6 +6,7 @@ from typing import Any
 from hierarchy import recipes, runs
 from hierarchy.data import sources
 from hierarchy.data.faces import SKETCH, Faces, Split
+from hierarchy.data.ferplus import LABELS, relabelled
 from hierarchy.errors import InputError
 from hierarchy.nets.calibrate import calibrate
 from hierarchy.nets.framework import KERAS, ORDER, Framework, Task
@@ -26,6 +27,7 @@ def run(
     resume: bool,
     deterministic: bool,
     teacher: str | None = None,
+    labels: str | None = None,
     framework: Framework = KERAS,
     say: Say,
 ) -> runs.Run:
@@ -43,6 +45,7 @@ def run(
         resume: go on where the run of that name stopped.
         deterministic: the same bits again for the same seed.
         teacher: names of the runs that teach, parted by commas, for recipes with fit.teacher.
+        labels: whose: fer2013 or ferplus; None: fer2013.
         framework: what fits the nets.
         say: takes lines for the user.
 
@@ -55,7 +58,8 @@ def run(
     node = node or asked.get("node", "all")
     nodes = nodes_named(node)
     chosen = recipes.with_settings(recipes.named(recipe), settings) if recipe else None
-    faces = sources.training_faces(data or asked.get("data"), say)
+    labels = labels or before.get("labels", LABELS[0])
+    faces = relabelled(sources.training_faces(data or asked.get("data"), say), labels)
     if chosen is None and before and not settings:
         chosen = recipes.from_dict(before["recipe"], f"run {name!r}")
     if chosen is None:
@@ -68,6 +72,7 @@ def run(
         "settings": list(settings) or before.get("settings", []),
         "seed": seed,
         "deterministic": deterministic,
+        "labels": labels,
         "data": sources.describe(faces),
     }
     if teachers := teacher or before.get("teacher"):

@@ -6,6 +6,7 @@ from hierarchy import metrics, runs
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import audit, sources
 from hierarchy.data.faces import SKETCH, Faces, Split
+from hierarchy.data.ferplus import LABELS, relabelled
 from hierarchy.data.splits import part
 from hierarchy.errors import InputError
 from hierarchy.nets.framework import KERAS, Framework
@@ -51,6 +52,7 @@ def evaluate(
     scored = runs.run(run)
     card = scored.card()
     faces = sources.labelled_faces(SKETCH if data is None and report.sketched(card) else data)
+    faces = relabelled(faces, card.get("labels", LABELS[0]))
     own = card.get("data", {}).get("fingerprint") == sources.fingerprint(faces)
     folder = _given(out, scored, own) if out else _folder(scored, faces, own, split, view)
     here = part(faces, Split[split])

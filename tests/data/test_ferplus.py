@@ -1,5 +1,7 @@
 """FER+ votes: read, joined by row, and added up by the paper's rules."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as some
 
 from hierarchy.data import ferplus
 from hierarchy.data.faces import Split
+from hierarchy.data.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FER7, FERPLUS8
 
@@ -149,3 +152,19 @@ def test_published_count_of_pluralities(fer2013):
     code = ferplus.plurality(faces.votes)
     assert (code >= 0).sum() == 3328
     assert ((code >= 0) & (faces.target("flat") >= 0)).sum() == 3300
+
+
+def test_faces_go_by_the_labels_of_fer2013_or_of_the_taggers():
+    drawn = sketch_faces(4)
+    votes = np.zeros((4, len(ferplus.CHOICES)), np.float32)
+    for row, choice in enumerate(("happy", "sad", "contempt", "unknown")):
+        votes[row, ferplus.CHOICES.index(choice)] = 6
+    faces = replace(drawn, votes=votes)
+    assert ferplus.relabelled(faces, "fer2013") is faces
+    crowd = ferplus.relabelled(faces, "ferplus")
+    assert crowd.label.tolist() == [FER7.index("happy"), FER7.index("sad"), -1, -1]
+    assert crowd.source == "sketch by FER+ plurality" and (crowd.pixels == faces.pixels).all()
+    with pytest.raises(InputError, match="labels 'fer': allowed are fer2013, ferplus"):
+        ferplus.relabelled(faces, "fer")
+    with pytest.raises(InputError, match="sketch: no FER\\+ votes; lay fer2013new.csv beside it"):
+        ferplus.relabelled(drawn, "ferplus")
