@@ -12,7 +12,7 @@ import numpy as np
 from hierarchy.data import ferplus
 from hierarchy.data.faces import Faces
 from hierarchy.errors import InputError
-from hierarchy.recipes import Fit
+from hierarchy.recipes import Fit, Recipe
 from hierarchy.taxonomy import FLAT, LEAVES, classes_of, members
 
 
@@ -40,6 +40,19 @@ def one_hot(target: np.ndarray, node: str) -> np.ndarray:
     return np.eye(len(classes_of(node)), dtype=np.float32)[target]
 
 
+def check(recipe: Recipe, faces: Faces, taught: bool) -> None:
+    """Refuse a recipe whose lessons cannot be had, before any time is spent.
+
+    Raises:
+        InputError: votes or a teacher are asked for and not there.
+    """
+    fits = [fit for fit in (recipe.fit, recipe.warm) if fit]
+    if any(fit.votes for fit in fits) and faces.votes is None:
+        raise InputError(f"{faces.source}: no FER+ votes for fit.votes; lay {ferplus.FILE} beside it")
+    if any(fit.teacher for fit in fits) and not taught:
+        raise InputError("fit.teacher: name the runs that teach, as in --teacher a,b")
+
+
 def lessons(training: Faces, node: str, fit: Fit, taught: np.ndarray | None = None) -> Lessons:
     """Lessons of one node.
 
@@ -48,20 +61,13 @@ def lessons(training: Faces, node: str, fit: Fit, taught: np.ndarray | None = No
         node: whose lessons.
         fit: how much votes, teacher and outsiders count.
         taught: float[N, leaves], what other nets say of every face, for `fit.teacher`.
-
-    Raises:
-        InputError: votes or a teacher are asked for and not there.
     """
     mine = training.target(node) >= 0
     own, target = training.take(mine), training.target(node)[mine]
     told = one_hot(target, node)
-    if fit.votes:
-        if own.votes is None:
-            raise InputError(f"{own.source}: no FER+ votes for fit.votes; lay {ferplus.FILE} beside it")
+    if fit.votes and own.votes is not None:
         told = _mixed(told, _at(node, _of_taggers(own.votes)), fit.votes)
-    if fit.teacher:
-        if taught is None:
-            raise InputError("fit.teacher: name the runs that teach, as in --teacher a,b")
+    if fit.teacher and taught is not None:
         told = _mixed(told, _at(node, taught[mine]), fit.teacher)
     if not fit.outsiders:
         return Lessons(own.pixels, target, told)

@@ -10,6 +10,7 @@ from hierarchy.data.ferplus import LABELS, relabelled
 from hierarchy.errors import InputError
 from hierarchy.nets.calibrate import calibrate
 from hierarchy.nets.framework import KERAS, ORDER, Framework, Task
+from hierarchy.nets.lessons import check
 from hierarchy.nets.teacher import Teacher
 from hierarchy.taxonomy import FLAT, nodes_named
 
@@ -77,6 +78,7 @@ def run(
     }
     if teachers := teacher or before.get("teacher"):
         identity["teacher"] = teachers
+    check(chosen, faces, bool(teachers))
     found = SKETCH if faces.source == SKETCH else data or asked.get("data")
     begin(target, identity, resume, {"data": found, "node": node})
     if target.trained and "calibration" in target.card() and all(_finished(target, each) for each in nodes):
@@ -129,6 +131,7 @@ def train(
         InputError: a split is empty for a node; votes or a teacher are asked for and not there.
         KeyboardInterrupt: after the best weights so far have been stored.
     """
+    check(recipe, faces, teacher is not None)
     training, choosing = faces.of(Split.Training), faces.of(Split.PublicTest)
     taught = teacher(training.pixels) if teacher else None
     for node in order(nodes, recipe):

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hierarchy import routing, runs
+from hierarchy import recipes, routing, runs
 from hierarchy.data import ferplus
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.errors import InputError
-from hierarchy.nets.lessons import lessons
+from hierarchy.nets.lessons import check, lessons
 from hierarchy.nets.teacher import Teacher
 from hierarchy.recipes import Fit
 from hierarchy.reports.predictions import judged
@@ -71,11 +71,17 @@ def test_specialists_learn_to_be_undecided_about_outsiders(faces):
     assert len(lessons(faces, "router", Fit(outsiders=1.0)).pixels) == len(faces.for_node("router"))
 
 
-def test_what_is_asked_for_and_not_there_is_told(faces):
+@pytest.mark.parametrize("part", ["fit", "warm"])
+def test_what_is_asked_for_and_not_there_is_told(part, faces):
+    bare, plain = replace(faces, votes=None), recipes.sketch()
+    voted, taught = (replace(plain, **{part: Fit(**{name: 0.1})}) for name in ("votes", "teacher"))
+    check(plain, bare, taught=False)
+    check(voted, faces, taught=False)
+    check(taught, bare, taught=True)
     with pytest.raises(InputError, match="no FER\\+ votes for fit.votes; lay fer2013new.csv beside it"):
-        lessons(replace(faces, votes=None), FLAT, Fit(votes=0.1))
+        check(voted, bare, taught=True)
     with pytest.raises(InputError, match="name the runs that teach, as in --teacher a,b"):
-        lessons(faces, FLAT, Fit(teacher=0.1))
+        check(taught, faces, taught=False)
 
 
 def test_a_teacher_is_the_mean_of_its_runs_trees_and_flat_nets(tiny_run, few_sketches):
