@@ -116,7 +116,6 @@ def evaluate(
 ) -> None:
     """Score a run on a split: scores, report and pictures."""
     from hierarchy import runs
-    from hierarchy.reports import compare as comparison
     from hierarchy.reports import evaluation
 
     if run == "list":
@@ -132,8 +131,6 @@ def evaluate(
         framework=framework_of(context),
     )
     print(said)
-    if run is None and out is None:  # the shipped run, whose table README quotes
-        print(comparison.compare())
 
 
 @app.command()

@@ -139,7 +139,7 @@ def share(right: np.ndarray) -> dict[str, Any]:
     return {"n": n, "accuracy": hits / n, "ci95": [float(interval.low), float(interval.high)]}
 
 
-def several(right: np.ndarray) -> dict[str, Any]:
+def mean_accuracy(right: np.ndarray) -> dict[str, Any]:
     """The mean share of right answers of several systems on the same faces.
 
     Args:
@@ -157,16 +157,19 @@ def several(right: np.ndarray) -> dict[str, Any]:
     )
 
 
-def apart(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
+def paired_difference(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
     """How much more often bool[S, N] are right than bool[T, N], in the mean over systems.
 
     Returns:
-        difference, with its 95 % interval ci95 from drawing the faces anew; and mcnemar_p, exact, of the
-        first system of each side.
+        difference, with its 95 % interval ci95 from drawing the faces anew; and of the first system of each
+        side, first_difference and mcnemar_p, exact.
     """
     gap = ours.mean(axis=0) - theirs.mean(axis=0)
-    p = mcnemar(ours[0], theirs[0])
-    return {"difference": float(gap.mean()), "ci95": _bootstrapped(gap), "mcnemar_p": p}
+    first = {
+        "first_difference": float(ours[0].mean() - theirs[0].mean()),
+        "mcnemar_p": mcnemar(ours[0], theirs[0]),
+    }
+    return {"difference": float(gap.mean()), "ci95": _bootstrapped(gap)} | first
 
 
 def _bootstrapped(values: np.ndarray) -> list[float] | None:

@@ -213,6 +213,19 @@ RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
 }
 
 
+def check(net: Net) -> None:
+    """Refuse a net that cannot be built.
+
+    Raises:
+        InputError: its picture is gone before its stages are.
+    """
+    side = net.crop
+    for stage in net.stages:
+        side = (side - 2 * len(stage) * (net.padding == "valid")) // 2
+    if side < 1:
+        raise InputError(f"net.crop={net.crop}: too small for the halvings of {net.stages}")
+
+
 def named(name: str) -> Recipe:
     """The recipe of a name.
 

@@ -7,10 +7,11 @@ order, so that a row's bits do not depend on its batch.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from hierarchy.taxonomy import BRANCHES, LEAVES, ROUTER, TREE, leaf_slice
+from hierarchy.taxonomy import BRANCHES, FLAT, LEAVES, NODES, ROUTER, TREE, leaf_slice
 
 OWNER = np.repeat(
     np.arange(len(BRANCHES)), [len(TREE[branch]) for branch in BRANCHES]
@@ -79,6 +80,27 @@ def from_flat(probability: np.ndarray) -> Predictions:
     ).tiny  # a branch of probability zero has no meaningful leaves, but must not be NaN
     leaf = [group / np.maximum(group.sum(axis=1, keepdims=True), tiny) for group in groups]
     return Predictions(branch, np.concatenate(leaf, axis=1))
+
+
+def judged(
+    logits: Mapping[str, np.ndarray], calibration: Mapping[str, Any], *, tempered: bool = True
+) -> tuple[Predictions, np.ndarray | None]:
+    """The tree's predictions and the flat net's probabilities, from logits before calibration.
+
+    Args:
+        logits: node -> float[N, its classes]; without the whole tree, the flat net's sums are the tree's.
+        calibration: of the run's card, node -> offset and temperature.
+        tempered: whether the temperatures are used; offsets are in either case.
+    """
+    ready = {}
+    for node, values in logits.items():
+        about = calibration.get(node, {"offset": 0.0, "temperature": 1.0})
+        temperature = about["temperature"] if tempered else 1.0
+        ready[node] = calibrated(values, np.array(about["offset"]), temperature)
+    flat = softmax(ready[FLAT]) if FLAT in ready else None
+    if set(NODES) <= ready.keys():
+        return from_logits(ready), flat
+    return from_flat(softmax(ready[FLAT])), flat
 
 
 def soft(predictions: Predictions) -> np.ndarray:

@@ -126,6 +126,10 @@ class Run:
         check_tree(card["tree"], str(self.folder))
         return card
 
+    def checksums(self) -> dict[str, str]:
+        """Checksum of every net's file, by node."""
+        return {node: net["sha256"] for node, net in self.card()["nets"].items()}
+
     def add_net(
         self,
         node: str,

@@ -12,12 +12,13 @@ INSTALL = "requirements-torch.txt"
 
 
 class PyTorch:
-    """PyTorch, on a GPU where there is one."""
+    """PyTorch: fits on a GPU where there is one, answers on the CPU."""
 
+    name = "PyTorch"
     command = "python -m pt_files"
 
     def start(self, say: Callable[[str], None], *, deterministic: bool = False) -> None:
-        """Import torch.
+        """Look for torch, and set it up.
 
         Raises:
             InputError: it is not installed.

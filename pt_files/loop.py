@@ -7,7 +7,8 @@ epoch leaves a checkpoint: a run that was stopped goes on from its last whole ep
 import io
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,9 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hierarchy.nets.epochs import Epochs
-from hierarchy.nets.framework import Task, check_roles
+from hierarchy.nets.framework import Task, carry_out, check_roles
 from hierarchy.nets.lessons import lessons, one_hot
-from hierarchy.nets.logbook import Logbook, write_history
+from hierarchy.nets.logbook import Logbook
 from hierarchy.nets.progress import Progress
 from hierarchy.recipes import Fit
 from hierarchy.taxonomy import FLAT, members
@@ -29,6 +30,8 @@ from pt_files.vgg import VGG, macs, parameters, penalty
 
 VALIDATION_BATCH = 256
 SUFFIX = ".pt"  # of checkpoints: tensors alone
+ALPHA = 0.25  # of Keras' focal loss
+EPSILON = 1e-7  # of Keras' Adam
 
 
 def fit_node(task: Task) -> None:
@@ -44,19 +47,15 @@ def fit_node(task: Task) -> None:
     fitting = Fitting(task)
     if logbook.weights:
         fitting.load(logbook.weights.read_bytes())
-    interrupted = False
-    try:
-        with Progress(task.node, task.fit) as progress:
-            while not logbook.done:
-                row = fitting.epoch(logbook.epoch, progress)
-                logbook.keep(fitting.to_bytes())
-                logbook.add(row, _saved(fitting.judged.state_dict()))
-                progress.end(row)
-    except KeyboardInterrupt:
-        interrupted = True
-    _store(task, logbook, not interrupted)
-    if interrupted:
-        raise KeyboardInterrupt
+
+    def epochs(progress: Progress) -> None:
+        while not logbook.done:
+            row = fitting.epoch(logbook.epoch, progress)
+            logbook.keep(fitting.to_bytes())
+            logbook.add(row, _saved(fitting.judged.state_dict()))
+            progress.end(row)
+
+    carry_out(task, logbook, epochs, lambda best: _packed(task, best), ".safetensors")
 
 
 class Fitting:
@@ -76,7 +75,7 @@ class Fitting:
             warm_start(self.net, store.load(task.run.net(FLAT)))
         self.net.to(self.device)
         self.optimizer = _optimizer(self.net, task.fit)
-        self.loss = _loss(task.fit, told.label)
+        self.inverse = _inverse(told.label).to(self.device)
         averaging = get_ema_multi_avg_fn(task.fit.ema)
         self.averaged = (
             AveragedModel(self.net, multi_avg_fn=averaging, use_buffers=True) if task.fit.ema else None
@@ -127,12 +126,15 @@ class Fitting:
 
     def _step(self, number: int, pixels: np.ndarray, target: np.ndarray) -> tuple[float, float]:
         for group in self.optimizer.param_groups:
-            group["lr"] = rate(self.fit, number, len(self.epochs) * self.fit.epochs)
+            group["lr"] = learning_rate(self.fit, number, len(self.epochs) * self.fit.epochs)
         faces = augmented(torch.from_numpy(pixels).to(self.device), self.task.recipe.augment)
         wanted = torch.from_numpy(target).to(self.device)
         with self._precision():
             logits = self.net(faces)
-        loss = self.loss(logits, wanted)
+        losses = loss_of(self.fit, logits, wanted)
+        if self.fit.class_weights:
+            losses = losses * self.inverse[wanted.argmax(1)]
+        loss = losses.mean()
         if self.fit.l2:
             loss = loss + penalty(self.net, self.fit.l2)
         self.optimizer.zero_grad(set_to_none=True)
@@ -152,7 +154,7 @@ class Fitting:
         with torch.inference_mode(), self._precision():
             logits = torch.cat([self.judged(part.to(self.device)).cpu() for part in _parts(valid.pixels)])
         right = (logits.argmax(1) == wanted.argmax(1)).float().mean().item()
-        return self.loss(logits.to(self.device), wanted.to(self.device)).item(), right
+        return loss_of(self.fit, logits, wanted).mean().item(), right
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.fit.precision == "bfloat16")
@@ -162,12 +164,12 @@ def warm_start(net: VGG, flat: VGG) -> None:
     """Give a router or specialist a flat net's weights; a class' logit starts as the mean of its leaves'."""
     weights = flat.state_dict()
     groups = members(net.node)
-    for name in ("head.logits.weight", "head.logits.bias"):
+    for name in ("logits.weight", "logits.bias"):
         weights[name] = torch.stack([weights[name][group].mean(dim=0) for group in groups])
     net.load_state_dict(weights)
 
 
-def rate(fit: Fit, step: int, total: int) -> float:
+def learning_rate(fit: Fit, step: int, total: int) -> float:
     """The learning rate of a step: a straight rise to the peak, then cosine to zero; or a constant."""
     if fit.constant:
         return fit.learning_rate
@@ -185,23 +187,24 @@ def _optimizer(net: VGG, fit: Fit) -> torch.optim.Optimizer:
     groups = [{"params": kernels, "weight_decay": fit.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if fit.optimizer == "sgd":
         return torch.optim.SGD(groups, fit.learning_rate, momentum=fit.momentum, nesterov=fit.momentum > 0)
-    return torch.optim.AdamW(groups, fit.learning_rate)
+    return torch.optim.AdamW(groups, fit.learning_rate, eps=EPSILON)
 
 
-def _loss(fit: Fit, label: np.ndarray) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+def loss_of(fit: Fit, logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """The recipe's loss of each face, float32[N], as Keras computes it."""
+    if fit.loss == "cross-entropy":
+        return functional.cross_entropy(logits, wanted, reduction="none", label_smoothing=fit.label_smoothing)
+    smooth = wanted * (1 - fit.label_smoothing) + fit.label_smoothing / wanted.shape[1]
+    probability = functional.softmax(logits, dim=1)
+    return (
+        ALPHA * (1 - probability) ** fit.focal_gamma * -smooth * functional.log_softmax(logits, dim=1)
+    ).sum(1)
+
+
+def _inverse(label: np.ndarray) -> torch.Tensor:
+    """Inverse frequencies of the classes, scaled to a mean of one over the faces."""
     counts = np.bincount(label)
-    inverse = torch.from_numpy(len(label) / (len(counts) * np.maximum(counts, 1))).float()
-
-    def loss(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        each = functional.cross_entropy(logits, wanted, reduction="none", label_smoothing=fit.label_smoothing)
-        if fit.loss == "focal":
-            sure = (functional.softmax(logits, dim=1) * wanted).sum(dim=1)
-            each = each * (1 - sure) ** fit.focal_gamma
-        if fit.class_weights:
-            each = each * inverse.to(each.device)[wanted.argmax(1)]
-        return each.mean()
-
-    return loss
+    return torch.from_numpy(len(label) / (len(counts) * np.maximum(counts, 1))).float()
 
 
 def _parts(pixels: np.ndarray) -> Iterator[torch.Tensor]:
@@ -215,13 +218,8 @@ def _saved(state: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
-def _store(task: Task, logbook: Logbook, finished: bool) -> None:
-    """Put the best epoch's net into the run, with what it took."""
-    if logbook.best_weights is None:  # interrupted before the first epoch was whole
-        return
+def _packed(task: Task, best: Path) -> tuple[bytes, dict[str, Any]]:
+    """The best epoch's net."""
     net = VGG(task.node, task.recipe.net)
-    net.load_state_dict(torch.load(logbook.best_weights, weights_only=True, map_location="cpu"))
-    size = {"parameters": parameters(net), "macs": macs(net)}
-    about = task.told_by(logbook) | size | {"finished": finished, "backend": "pytorch"}
-    task.run.add_net(task.node, store.to_bytes(net), about, task.identity, suffix=".safetensors")
-    write_history(task.run, task.run.folder)
+    net.load_state_dict(torch.load(best, weights_only=True, map_location="cpu"))
+    return store.to_bytes(net), {"parameters": parameters(net), "macs": macs(net), "backend": "pytorch"}

@@ -72,7 +72,7 @@ def _fill(layer: nn.Module, values: Sequence[np.ndarray]) -> None:
 
 def _layers(net: VGG) -> dict[str, nn.Module]:
     """Layers that have weights, by the name that both frameworks give them."""
-    parts = [*net.body.named_children(), *net.head.named_children()]
+    parts = [*net.body.named_children(), *net.head.named_children(), ("logits", net.logits)]
     return {name: layer for name, layer in parts if next(layer.parameters(), None) is not None}
 
 

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from hierarchy.data.faces import SIDE
-from hierarchy.recipes import Net
+from hierarchy.recipes import Net, check
 from hierarchy.taxonomy import classes_of
 
 EPSILON = 1e-3  # of Keras' normalisation
@@ -20,10 +20,14 @@ class VGG(nn.Module):
     Args:
         node: which of the tree's nodes it serves.
         net: stages and head.
+
+    Raises:
+        InputError: such a net cannot be built.
     """
 
     def __init__(self, node: str, net: Net) -> None:
         super().__init__()
+        check(net)
         self.node, self.net = node, net
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         before, side = 1, net.crop
@@ -41,9 +45,12 @@ class VGG(nn.Module):
             if net.spatial_dropout and number < len(net.stages):
                 layers[f"block{number}_drop"] = nn.Dropout2d(net.spatial_dropout)
         self.body = nn.Sequential(layers)
-        self.head = _head(node, net, before if net.head == "pool" else before * side**2)
+        features = before if net.head == "pool" else before * side**2
+        self.head = _head(net, features)
+        self.logits = nn.Linear(net.dense[-1] if net.dense else features, len(classes_of(node)))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.apply(_start)
+        nn.init.xavier_uniform_(self.logits.weight)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Logits of faces."""
@@ -52,11 +59,15 @@ class VGG(nn.Module):
         picture = pixels[:, None, centre, centre].float() / 127.5 - 1.0
         features = self.body(picture.contiguous(memory_format=torch.channels_last))
         if self.net.head == "pool":
-            return self.head(features.mean(dim=(2, 3))).float()
-        return self.head(features.permute(0, 2, 3, 1).flatten(1)).float()  # in the order of Keras' Flatten
+            features = features.mean(dim=(2, 3))
+        else:
+            features = features.permute(0, 2, 3, 1).flatten(1)  # in the order of Keras' Flatten
+        hidden = self.head(features)
+        with torch.autocast(hidden.device.type, enabled=False):  # logits in full precision, as in Keras
+            return self.logits(hidden.float())
 
 
-def _head(node: str, net: Net, before: int) -> nn.Sequential:
+def _head(net: Net, before: int) -> nn.Sequential:
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for number, width in enumerate(net.dense, 1):
         layers[f"dense{number}_drop"] = nn.Dropout(net.dropout)
@@ -66,7 +77,6 @@ def _head(node: str, net: Net, before: int) -> nn.Sequential:
         layers[f"dense{number}_relu"] = nn.ReLU()
         before = width
     layers["drop"] = nn.Dropout(net.dropout)
-    layers["logits"] = nn.Linear(before, len(classes_of(node)))
     return nn.Sequential(layers)
 
 

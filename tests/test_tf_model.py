@@ -110,8 +110,8 @@ def test_a_wrong_word_is_one_line(door, words, part):
         ("--recipe sketch,shrt --data sketch", "unknown recipe 'shrt'"),
         ("--data sketch --labels ferplus", "no FER+ votes"),
         ("--data sketch --labels mine", "labels 'mine': allowed are fer2013, ferplus"),
-        ("--data sketch --teacher nobody", "'nobody' has not been trained"),
-        ("--data sketch --recipe sketch --set fit.teacher=0.5", "--teacher a,b"),
+        ("--data sketch --set fit.teacher=0.5 --teacher nobody", "'nobody' has not been trained"),
+        ("--data sketch --recipe sketch --set fit.teacher=0.5", "--teacher RUN,RUN"),
     ],
 )
 def test_train_refuses(door, words, part):

@@ -21,6 +21,7 @@ CORRUPTIONS: Final = (
     *("snow", "frost", "fog", "brightness"),
     *("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
 )
+SEEDED: Final = ("impulse_noise", "glass_blur")  # these draw from a generator of their own
 STRENGTHS: Final = (1, 2, 3, 4, 5)
 LARGE: Final = 224
 TWICE: Final = 2 * SIDE
@@ -69,8 +70,12 @@ def corrupted(pixels: np.ndarray, corruption: str, strength: int, seed: int) -> 
 def _one(draw: Any, face: np.ndarray, corruption: str, strength: int, seed: list[int]) -> np.ndarray:
     import cv2
 
-    np.random.seed(np.random.default_rng(seed).integers(2**32))
+    number = int(np.random.default_rng(seed).integers(2**32))
+    np.random.seed(number)
+    own = {"seed": number} if corruption in SEEDED else {}
     side = TWICE if corruption in NOISES else LARGE
     large = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
-    drawn = draw(np.repeat(large[:, :, None], 3, axis=2), corruption_name=corruption, severity=strength)
+    drawn = draw(
+        np.repeat(large[:, :, None], 3, axis=2), corruption_name=corruption, severity=strength, **own
+    )
     return cv2.resize(drawn.mean(axis=2).round().astype(np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_AREA)

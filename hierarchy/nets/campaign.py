@@ -30,16 +30,17 @@ def campaign(
     asked = _asked(recipe, seed, name)
     for one, _, called in asked:
         if one:
-            recipes.named(one)
+            recipes.with_settings(recipes.named(one), same["settings"])
         if called and len(asked) > 1 and not resume:
             plan.refuse_begun(runs.run(called))
+    again = "the same command and --resume" if len(asked) > 1 else None
     for one, number, called in asked:
-        yield plan.run(recipe=one, seed=number, name=called, resume=resume, **same)
+        yield plan.run(recipe=one, seed=number, name=called, resume=resume, again=again, **same)
 
 
 def _asked(recipe: str | None, seed: str | None, name: str | None) -> list[Asked]:
     """Every run of a campaign."""
-    chosen = recipe.split(",") if recipe else [None]
+    chosen = _parts("--recipe", recipe) if recipe else [None]
     seeds = _seeds(seed) if seed else [None]
     if len(chosen) * len(seeds) == 1:
         return [(chosen[0], seeds[0], name)]
@@ -53,8 +54,15 @@ def _asked(recipe: str | None, seed: str | None, name: str | None) -> list[Asked
     return out
 
 
-def _seeds(text: str) -> list[int]:
+def _parts(option: str, text: str) -> list[str]:
     parts = text.split(",")
+    if len(set(parts)) < len(parts) or "" in parts:
+        raise InputError(f"{option} {text!r}: a part is empty or there twice")
+    return parts
+
+
+def _seeds(text: str) -> list[int]:
+    parts = _parts("--seed", text)
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise InputError(f"--seed {text!r}: allowed are whole numbers from 0, as in 0 or 0,1,2")
     return [int(part) for part in parts]

@@ -9,7 +9,8 @@ import numpy as np
 
 from hierarchy.data.faces import Faces, Split
 from hierarchy.errors import InputError
-from hierarchy.nets.logbook import Logbook
+from hierarchy.nets.logbook import Logbook, write_history
+from hierarchy.nets.progress import Progress
 from hierarchy.recipes import Fit, Recipe
 from hierarchy.routing import Logits
 from hierarchy.runs import Run
@@ -70,6 +71,41 @@ class Task:
         }
 
 
+def carry_out(
+    task: Task,
+    logbook: Logbook,
+    epochs: Callable[[Progress], None],
+    packed: Callable[[Path], tuple[bytes, dict[str, Any]]],
+    suffix: str,
+) -> None:
+    """Fit what is left to be fitted, then store the best epoch's net, even when it was interrupted.
+
+    Args:
+        task: what is fitted.
+        logbook: of the task.
+        epochs: fits the epochs that are left and adds each to the logbook.
+        packed: from the best weights, the net's file and what the card says of its size.
+        suffix: of the net's file.
+
+    Raises:
+        KeyboardInterrupt: as it came, after the best weights so far have been stored.
+    """
+    interrupted = False
+    try:
+        if not logbook.done:
+            with Progress(task.node, task.fit) as progress:
+                epochs(progress)
+    except KeyboardInterrupt:
+        interrupted = True
+    if logbook.best_weights:
+        data, size = packed(logbook.best_weights)
+        about = task.told_by(logbook) | size | {"finished": not interrupted}
+        task.run.add_net(task.node, data, about, task.identity, suffix)
+        write_history(task.run, task.run.folder)
+    if interrupted:
+        raise KeyboardInterrupt
+
+
 def check_roles(task: Task) -> None:
     """Refuse faces that a task must not have.
 
@@ -89,9 +125,11 @@ class Framework(Protocol):
     """Fits and opens nets.
 
     Attributes:
+        name: of the framework.
         command: how the user calls it.
     """
 
+    name: str
     command: str
 
     def start(self, say: Callable[[str], None], *, deterministic: bool = False) -> None:
@@ -115,6 +153,7 @@ class Framework(Protocol):
 class Keras:
     """Keras 3 on the backend that KERAS_BACKEND names."""
 
+    name = "Keras"
     command = "python tf_model.py"
 
     def start(self, say: Callable[[str], None], *, deterministic: bool = False) -> None:

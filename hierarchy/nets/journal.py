@@ -76,15 +76,11 @@ class Journal(keras.callbacks.Callback):
 
 
 class Bar(keras.callbacks.Callback):
-    """Show how the training goes."""
+    """Show how the training goes on a bar that is up."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__()
         self.progress = progress
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Put the bar up."""
-        self.progress.start()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Start from the epochs already done."""
@@ -97,7 +93,3 @@ class Bar(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Say how the epoch went."""
         self.progress.end(logs or {})
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Take the bar down."""
-        self.progress.stop()

@@ -44,13 +44,15 @@ def check(recipe: Recipe, faces: Faces, taught: bool) -> None:
     """Refuse a recipe whose lessons cannot be had, before any time is spent.
 
     Raises:
-        InputError: votes or a teacher are asked for and not there.
+        InputError: votes or a teacher are asked for and not there, or a teacher has nothing to teach.
     """
     fits = [fit for fit in (recipe.fit, recipe.warm) if fit]
     if any(fit.votes for fit in fits) and faces.votes is None:
-        raise InputError(f"{faces.source}: no FER+ votes for fit.votes; lay {ferplus.FILE} beside it")
-    if any(fit.teacher for fit in fits) and not taught:
-        raise InputError("fit.teacher: name the runs that teach, as in --teacher a,b")
+        raise InputError(
+            f"{faces.source}: no FER+ votes for the recipe's share votes; lay {ferplus.FILE} beside it"
+        )
+    if any(fit.teacher for fit in fits) != taught:
+        raise InputError("the recipe's share teacher and --teacher RUN,RUN go together: one is missing")
 
 
 def lessons(training: Faces, node: str, fit: Fit, taught: np.ndarray | None = None) -> Lessons:

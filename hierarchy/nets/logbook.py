@@ -37,8 +37,11 @@ class Logbook:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._best = self._folder / f"best{self.suffix}"
         if self._state.is_file():
-            self.rows = read_json(self._state)["rows"]
+            state = read_json(self._state)
+            self.rows = state["rows"]
+            self._best = self._folder / state.get("best", self._best.name)
 
     @property
     def epoch(self) -> int:
@@ -76,11 +79,16 @@ class Logbook:
         Raw weights must have been kept before.
         """
         self.rows.append({"node": self.node, "epoch": self.epoch + 1, **row})
+        before = self._best
         if self.best is self.rows[-1]:
+            self._best = self._folder / f"best-{self.epoch:03d}{self.suffix}"
             write_atomic(self._best, weights)
-        write_json(self._state, {"weights": self._raw(self.epoch - 1).name, "rows": self.rows})
+        names = {"weights": self._raw(self.epoch - 1).name, "best": self._best.name}
+        write_json(self._state, names | {"rows": self.rows})
         write_history(self.run, self.run.log)
         self._raw(self.epoch - 2).unlink(missing_ok=True)
+        if before != self._best:
+            before.unlink(missing_ok=True)
 
     @property
     def _folder(self) -> Path:
@@ -89,10 +97,6 @@ class Logbook:
     @property
     def _state(self) -> Path:
         return self._folder / STATE
-
-    @property
-    def _best(self) -> Path:
-        return self._folder / f"best{self.suffix}"
 
     def _raw(self, epoch: int) -> Path:
         """The file after an epoch, counted from 0."""

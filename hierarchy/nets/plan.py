@@ -30,6 +30,7 @@ def run(
     teacher: str | None = None,
     labels: str | None = None,
     framework: Framework = KERAS,
+    again: str | None = None,
     say: Say,
 ) -> runs.Run:
     """Train what is asked for and calibrate it.
@@ -48,6 +49,7 @@ def run(
         teacher: names of the runs that teach, parted by commas, for recipes with fit.teacher.
         labels: whose: fer2013 or ferplus; None: fer2013.
         framework: what fits the nets.
+        again: how to go on after Ctrl-C; None: with this run alone.
         say: takes lines for the user.
 
     Raises:
@@ -74,10 +76,12 @@ def run(
         "seed": seed,
         "deterministic": deterministic,
         "labels": labels,
+        "framework": framework.name,
         "data": sources.describe(faces),
     }
-    if teachers := teacher or before.get("teacher"):
-        identity["teacher"] = teachers
+    teachers = teacher.split(",") if teacher else list(before.get("teacher", []))
+    if teachers:
+        identity["teacher"] = {each: runs.run(each).checksums() for each in teachers}
     check(chosen, faces, bool(teachers))
     found = SKETCH if faces.source == SKETCH else data or asked.get("data")
     begin(target, identity, resume, {"data": found, "node": node})
@@ -85,7 +89,7 @@ def run(
         say(f"run {target.name!r} is finished")
         return target
     framework.start(say, deterministic=deterministic)
-    told = Teacher(teachers.split(","), framework) if teachers else None
+    told = Teacher(teachers, framework) if teachers else None
     say(f"training {', '.join(order(nodes, chosen))} with recipe {chosen.name} on {faces.source}")
     try:
         train(
@@ -99,7 +103,7 @@ def run(
             teacher=told,
         )
     except KeyboardInterrupt:
-        say(f"stopped; go on with: {framework.command} train --run {target.name} --resume")
+        say(f"stopped; go on with: {again or f'{framework.command} train --run {target.name} --resume'}")
         raise
     return target
 

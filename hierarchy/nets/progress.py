@@ -32,20 +32,12 @@ class Progress:
         )
 
     def __enter__(self) -> Self:
-        self.start()
+        self.bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Put the bar up."""
-        self.bar.start()
-
-    def stop(self) -> None:
-        """Take the bar down."""
         self.bar.stop()
 
     def begin(self, epoch: int, steps: int) -> None:

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from hierarchy import routing, runs
+from hierarchy import runs
+from hierarchy.errors import InputError
 from hierarchy.nets.framework import KERAS, Framework
 from hierarchy.nets.preprocess import averaged
+from hierarchy.routing import judged
 from hierarchy.taxonomy import FLAT, NODES
 
 VIEW = "flip"  # a teacher takes the time to look twice
@@ -20,11 +22,14 @@ class Teacher:
         framework: what opens their nets.
 
     Raises:
-        InputError: no such run, or one whose nets are damaged.
+        InputError: no such run, one whose nets are damaged, or one with neither a tree nor a flat net.
     """
 
     def __init__(self, names: Sequence[str], framework: Framework = KERAS) -> None:
         self.cards = {name: runs.run(name).card() for name in names}
+        for name, card in self.cards.items():
+            if FLAT not in card["nets"] and not set(NODES) <= card["nets"].keys():
+                raise InputError(f"run {name!r} cannot teach: it has neither a whole tree nor a flat net")
         self.nets = {
             name: {node: averaged(framework.open(runs.run(name).net(node)), VIEW) for node in card["nets"]}
             for name, card in self.cards.items()
@@ -35,12 +40,9 @@ class Teacher:
         return np.mean([answer for name in self.cards for answer in self._answers(name, pixels)], axis=0)
 
     def _answers(self, name: str, pixels: np.ndarray) -> Iterator[np.ndarray]:
-        fitted = self.cards[name].get("calibration", {})
-        logits = {}
-        for node, net in self.nets[name].items():
-            about = fitted.get(node, {"offset": 0.0, "temperature": 1.0})
-            logits[node] = routing.calibrated(net(pixels), np.array(about["offset"]), about["temperature"])
+        logits = {node: net(pixels) for node, net in self.nets[name].items()}
+        tree, flat = judged(logits, self.cards[name].get("calibration", {}))
         if set(NODES) <= logits.keys():
-            yield routing.from_logits(logits).joint
-        if FLAT in logits:
-            yield routing.softmax(logits[FLAT])
+            yield tree.joint
+        if flat is not None:
+            yield flat

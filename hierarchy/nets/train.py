@@ -7,6 +7,7 @@ goes on as if there had been none: bit for bit under `deterministic`, closely wi
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,10 +16,10 @@ import numpy as np
 from hierarchy.nets import backend, store, vgg
 from hierarchy.nets.augment import Augment
 from hierarchy.nets.batches import Batches
-from hierarchy.nets.framework import Task, check_roles
+from hierarchy.nets.framework import Task, carry_out, check_roles
 from hierarchy.nets.journal import Bar, Journal, RawWeights, Restart
 from hierarchy.nets.lessons import lessons, one_hot
-from hierarchy.nets.logbook import Logbook, write_history
+from hierarchy.nets.logbook import Logbook
 from hierarchy.nets.progress import Progress
 from hierarchy.recipes import Fit
 from hierarchy.taxonomy import FLAT
@@ -44,25 +45,22 @@ def fit_node(task: Task) -> None:
     logbook = Logbook(task.run, task.node, task.fit, ".weights.h5")
     if logbook.weights:
         trainee.load_weights(logbook.weights)
-    interrupted = False
-    try:
-        if not logbook.done:
-            trainee.fit(
-                batches,
-                shuffle=False,  # the batches are in the order that the seed gives
-                epochs=task.fit.epochs,
-                initial_epoch=logbook.epoch,
-                validation_data=(task.valid.pixels, one_hot(task.valid.target(task.node), task.node)),
-                validation_batch_size=VALIDATION_BATCH,
-                class_weight=_class_weights(batches) if task.fit.class_weights else None,
-                callbacks=_callbacks(task, batches, logbook, net),
-                verbose=0,
-            )
-    except KeyboardInterrupt:
-        interrupted = True
-    _store(task, logbook, not interrupted)
-    if interrupted:
-        raise KeyboardInterrupt
+
+    def epochs(progress: Progress) -> None:
+        trainee.fit(
+            batches,
+            shuffle=False,  # the batches are in the order that the seed gives
+            epochs=task.fit.epochs,
+            initial_epoch=logbook.epoch,
+            validation_data=(task.valid.pixels, one_hot(task.valid.target(task.node), task.node)),
+            validation_batch_size=VALIDATION_BATCH,
+            class_weight=_class_weights(batches) if task.fit.class_weights else None,
+            callbacks=_callbacks(task, [Restart(batches, task.seed), RawWeights(logbook)], Bar(progress))
+            + [Journal(logbook, net)],
+            verbose=0,
+        )
+
+    carry_out(task, logbook, epochs, lambda best: _packed(task, best), ".keras")
 
 
 def trainable(task: Task) -> keras.Model:
@@ -89,16 +87,21 @@ def _compiled(net: keras.Model, task: Task, steps: int) -> keras.Model:
     """The net behind its augmentation, with loss and optimizer."""
     pixels = keras.Input(net.input_shape[1:], dtype="uint8")
     trainee = keras.Model(pixels, net(Augment(task.recipe.augment)(pixels)))
-    fit = task.fit
-    if fit.loss == "focal":
-        loss = keras.losses.CategoricalFocalCrossentropy(
-            from_logits=True, gamma=fit.focal_gamma, label_smoothing=fit.label_smoothing
-        )
-    else:
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=fit.label_smoothing)
-    trainee.compile(_optimizer(fit, steps), loss, metrics=[keras.metrics.CategoricalAccuracy("accuracy")])
+    trainee.compile(
+        _optimizer(task.fit, steps),
+        loss_of(task.fit),
+        metrics=[keras.metrics.CategoricalAccuracy("accuracy")],
+    )
     trainee.optimizer.build(trainee.trainable_variables)
     return trainee
+
+
+def loss_of(fit: Fit) -> keras.losses.Loss:
+    """The recipe's loss, of targets and logits float32[N, K]."""
+    common: dict[str, Any] = {"from_logits": True, "label_smoothing": fit.label_smoothing}
+    if fit.loss == "focal":
+        return keras.losses.CategoricalFocalCrossentropy(gamma=fit.focal_gamma, **common)
+    return keras.losses.CategoricalCrossentropy(**common)
 
 
 def _optimizer(fit: Fit, steps: int) -> keras.optimizers.Optimizer:
@@ -143,16 +146,12 @@ def _class_weights(batches: Batches) -> dict[int, float]:
     return {code: len(label) / (len(counts) * count) for code, count in enumerate(counts) if count}
 
 
-def _callbacks(
-    task: Task, batches: Batches, logbook: Logbook, net: keras.Model
-) -> list[keras.callbacks.Callback]:
-    """Raw weights are kept first, then the averaged ones swapped in, which the journal judges."""
+def _callbacks(task: Task, first: list[Any], bar: Bar) -> list[keras.callbacks.Callback]:
+    """Raw weights are kept first, then the averaged ones swapped in, which are judged last."""
     swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if task.fit.ema else []
     folder = str(task.run.log / task.node / "events")
     events = [keras.callbacks.TensorBoard(folder, write_graph=False)] if tensorboard_works() else []
-    bar = Bar(Progress(task.node, task.fit))
-    kept = [RawWeights(logbook), *swap, bar, Journal(logbook, net)]
-    return [Restart(batches, task.seed), *kept, *events]
+    return [*first, *swap, *events, bar]
 
 
 def tensorboard_works() -> bool:
@@ -160,13 +159,9 @@ def tensorboard_works() -> bool:
     return keras.backend.backend() == "tensorflow"
 
 
-def _store(task: Task, logbook: Logbook, finished: bool) -> None:
-    """Put the best epoch's net, in Keras' own layers, into the run, with what it took."""
-    if logbook.best_weights is None:  # interrupted before the first epoch was whole
-        return
+def _packed(task: Task, best: Path) -> tuple[bytes, dict[str, Any]]:
+    """The best epoch's net, in Keras' own layers."""
     net = vgg.build(task.node, task.recipe.net, task.fit.l2)
-    net.load_weights(logbook.best_weights)
+    net.load_weights(best)
     size = {"parameters": net.count_params(), "macs": vgg.macs(net)}
-    about = task.told_by(logbook) | size | {"finished": finished, "backend": keras.backend.backend()}
-    task.run.add_net(task.node, store.to_bytes(net), about, task.identity)
-    write_history(task.run, task.run.folder)
+    return store.to_bytes(net), size | {"backend": keras.backend.backend()}

@@ -11,9 +11,8 @@ import numpy as np
 from keras import layers
 
 from hierarchy.data.faces import SIDE
-from hierarchy.errors import InputError
 from hierarchy.nets.preprocess import preprocess
-from hierarchy.recipes import Net
+from hierarchy.recipes import Net, check
 from hierarchy.taxonomy import classes_of, members
 
 HEAD = "logits"  # the last layer
@@ -31,7 +30,7 @@ def build(node: str, net: Net, l2: float = 0.0, kit: Any = layers) -> keras.Mode
     Raises:
         InputError: such a net cannot be built.
     """
-    _check(net)
+    check(net)
     penalty = keras.regularizers.L2(l2) if l2 else None
     pixels = keras.Input((SIDE, SIDE), dtype="uint8", name="pixels")
     x = preprocess(pixels, net.crop)
@@ -65,14 +64,6 @@ def macs(net: keras.Model) -> int:
     """Multiplications that a net needs for one face, those of convolutions and dense layers."""
     kernels = [layer for layer in net.layers if isinstance(layer, layers.Conv2D | layers.Dense)]
     return sum(int(np.prod(each.kernel.shape) * np.prod(each.output.shape[1:-1])) for each in kernels)
-
-
-def _check(net: Net) -> None:
-    side = net.crop
-    for stage in net.stages:
-        side = (side - 2 * len(stage) * (net.padding == "valid")) // 2
-    if side < 1 or net.crop > SIDE:
-        raise InputError(f"net.crop={net.crop}: at most {SIDE}, and enough for the halvings of {net.stages}")
 
 
 def _convolution(

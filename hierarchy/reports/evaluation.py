@@ -11,7 +11,8 @@ from hierarchy.data.splits import part
 from hierarchy.errors import InputError
 from hierarchy.nets.framework import KERAS, Framework
 from hierarchy.reports import model_card, report, robustness
-from hierarchy.reports.predictions import Kept, judged
+from hierarchy.reports.predictions import Kept
+from hierarchy.routing import judged
 
 ROLES = (Split.PublicTest, Split.PrivateTest)
 
@@ -52,23 +53,25 @@ def evaluate(
     scored = runs.run(run)
     card = scored.card()
     faces = sources.labelled_faces(SKETCH if data is None and report.sketched(card) else data)
-    faces = relabelled(faces, card.get("labels", LABELS[0]))
+    if faces.votes is not None:
+        faces = relabelled(faces, card.get("labels", LABELS[0]))
     own = card.get("data", {}).get("fingerprint") == sources.fingerprint(faces)
-    folder = _given(out, scored, own) if out else _folder(scored, faces, own, split, view)
+    folder = _given(out, scored, own, split, view) if out else _folder(scored, faces, own, split, view)
     here = part(faces, Split[split])
     classifier = HierarchicalClassifier.load(run, framework, view=view)
     leaks = _leaks(faces, Split[split]) if own else None
-    kept = Kept(here.row, here.split, here.label, classifier.outputs(here), leaks)
+    kept = Kept(here.row, here.split, here.label, classifier.outputs(here), leaks, scored.checksums())
     predictions, flat = judged(kept.logits, card.get("calibration", {}))
     scores = metrics.score(predictions, here, flat=flat, leaks=leaks, min_confidence=floor)
+    about = {"split": split, "view": view, "data": sources.fingerprint(faces)}
     if corrupted:
-        runs.write_json(folder / robustness.FILE, robustness.measure(classifier, here, card))
-    bad = robustness.known(folder, card)
+        runs.write_json(folder / robustness.FILE, robustness.measure(classifier, here, card, about))
+    bad = robustness.known(folder, card, about)
     worse = robustness.markdown(bad) if bad else None
     whole = report.write(
         folder, scores, kept, here, card=card, view=view, history=scored.history(), robustness=worse
     )
-    if folder == scored.folder:
+    if folder.resolve() == scored.folder.resolve():
         runs.write_atomic(folder / model_card.FILE, model_card.markdown(whole, card, worse).encode())
     return f"{report.headline(whole)}\n{folder / report.REPORT}"
 
@@ -86,12 +89,18 @@ def _folder(run: runs.Run, faces: Faces, own: bool, split: str, view: str) -> Pa
         raise InputError(
             f"{faces.source}: not the faces of run {run.name!r} ({source}); give --out DIR for this report"
         )
-    main = split == Split.PrivateTest.name and view == "single"
-    return run.folder if main else run.folder / f"{split}-{view}"
+    return run.folder if _main(split, view) else run.folder / f"{split}-{view}"
 
 
-def _given(out: Path, run: runs.Run, own: bool) -> Path:
+def _main(split: str, view: str) -> bool:
+    """Whether this is what stands at the top of a run's folder."""
+    return split == Split.PrivateTest.name and view == "single"
+
+
+def _given(out: Path, run: runs.Run, own: bool, split: str, view: str) -> Path:
     """The folder that the user names: inside a run's only for that run's own faces."""
+    if out.resolve() == run.folder.resolve() and not _main(split, view):
+        raise InputError(f"{out}: holds the single view of PrivateTest; allowed is another folder")
     place, results = out.resolve(), runs.home() / "results"
     for name in runs.names():
         if place.is_relative_to((results / name).resolve()) and not (own and name == run.name):

@@ -219,6 +219,11 @@ def interval(row: Mapping[str, Any]) -> str:
     return " to ".join(percent(end) for end in row["ci95"] or [None])
 
 
+def signed(ends: Sequence[float] | None) -> str:
+    """An interval of differences in percentage points."""
+    return "-" if ends is None else " to ".join(f"{100 * end:+.1f}" for end in ends)
+
+
 def _share(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return f"{row['n']:,}", percent(row["accuracy"]), interval(row)
 

@@ -4,22 +4,21 @@ Logits are kept as the nets gave them, before calibration; pixels are not kept.
 """
 
 import io
+import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from hierarchy import routing
 from hierarchy.errors import InputError
 from hierarchy.metrics import Leaks
-from hierarchy.routing import Predictions
 from hierarchy.taxonomy import FER7, FLAT, LEAVES, NODES
 
 FILE: Final = "predictions.npz"
-COLUMNS: Final = ("row", "split", "label", "twin", "near")
+COLUMNS: Final = ("row", "split", "label", "nets", "twin", "near")
 CODES: Final = np.array([LEAVES.index(name) if name in LEAVES else -1 for name in FER7])
 
 
@@ -33,6 +32,7 @@ class Kept:
         label: int8[N], index into FER7; -1: unlabelled.
         logits: node -> float32[N, its classes], before calibration.
         leaks: which faces have copies in Training; None where nobody looked.
+        nets: node -> checksum of the net that gave its logits.
     """
 
     row: np.ndarray
@@ -40,6 +40,7 @@ class Kept:
     label: np.ndarray
     logits: Mapping[str, np.ndarray]
     leaks: Leaks | None = None
+    nets: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def target(self) -> np.ndarray:
@@ -50,6 +51,7 @@ class Kept:
         """The whole as a compressed .npz archive without pickles."""
         columns: dict[str, Any] = {"row": self.row, "split": self.split, "label": self.label, **self.logits}
         columns |= {} if self.leaks is None else vars(self.leaks)
+        columns["nets"] = np.array(json.dumps(dict(self.nets)))
         out = io.BytesIO()
         np.savez_compressed(out, allow_pickle=False, **columns)
         return out.getvalue()
@@ -65,29 +67,9 @@ def read(path: Path) -> Kept:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             columns = dict(kept)
         row, split, label = (columns[name] for name in COLUMNS[:3])
+        nets = json.loads(str(columns["nets"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         raise InputError(f"{path}: cannot be read as predictions; evaluate writes them") from None
     leaks = Leaks(columns["twin"], columns["near"]) if "twin" in columns else None
-    return Kept(row, split, label, {node: columns[node] for node in (FLAT, *NODES) if node in columns}, leaks)
-
-
-def judged(
-    logits: Mapping[str, np.ndarray], calibration: Mapping[str, Any], *, tempered: bool = True
-) -> tuple[Predictions, np.ndarray | None]:
-    """The tree's predictions and the flat net's probabilities from logits before calibration.
-
-    Args:
-        logits: node -> float[N, its classes]; without the whole tree, the flat net's sums are the tree's.
-        calibration: of the run's card, node -> offset and temperature.
-        tempered: whether the temperatures are used; offsets are in either case.
-    """
-    ready = {}
-    for node, values in logits.items():
-        about = calibration.get(node, {"offset": 0.0, "temperature": 1.0})
-        ready[node] = routing.calibrated(
-            values, np.array(about["offset"]), about["temperature"] if tempered else 1.0
-        )
-    flat = routing.softmax(ready[FLAT]) if FLAT in ready else None
-    if set(NODES) <= ready.keys():
-        return routing.from_logits(ready), flat
-    return routing.from_flat(routing.softmax(ready[FLAT])), flat
+    logits = {node: columns[node] for node in (FLAT, *NODES) if node in columns}
+    return Kept(row, split, label, logits, leaks, nets)

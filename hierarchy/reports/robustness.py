@@ -11,26 +11,29 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import corrupt
 from hierarchy.data.faces import Faces
 from hierarchy.reports.markdown import percent, table
-from hierarchy.reports.predictions import judged
+from hierarchy.routing import judged
 from hierarchy.runs import read_json
-from hierarchy.taxonomy import FLAT
+from hierarchy.taxonomy import FLAT, NODES
 
 FILE: Final = "robustness.json"
 FACES: Final = 1000
 SEED: Final = 0
 
 
-def measure(classifier: HierarchicalClassifier, faces: Faces, card: Mapping[str, Any]) -> dict[str, Any]:
+def measure(
+    classifier: HierarchicalClassifier, faces: Faces, card: Mapping[str, Any], about: Mapping[str, Any]
+) -> dict[str, Any]:
     """Errors on at most FACES seeded faces, clean and under every corruption and strength.
 
     Args:
         classifier: of the run.
         faces: one split; those of expressions outside the tree are left aside.
         card: of the run.
+        about: what else the errors are of: split, view, data.
 
     Returns:
-        n, seed, checksums of the nets, errors of the clean faces, and for each corruption errors by strength;
-        errors are of the tree (soft), and of the flat net where there is one.
+        n, seed, what the errors are of, errors of the clean faces, and errors by corruption and strength;
+        they are of the tree (soft) and of the flat net, where there are such.
 
     Raises:
         InputError: the package that draws corruptions is not installed.
@@ -42,23 +45,24 @@ def measure(classifier: HierarchicalClassifier, faces: Faces, card: Mapping[str,
 
     def errors(shown: np.ndarray) -> dict[str, float]:
         tree, flat = judged(classifier.outputs(shown), card.get("calibration", {}))
-        labels = {"tree": routing.soft(tree)} | ({} if flat is None else {FLAT: flat.argmax(axis=1)})
+        labels = {"tree": routing.soft(tree)} if set(NODES) <= card["nets"].keys() else {}
+        labels |= {} if flat is None else {FLAT: flat.argmax(axis=1)}
         return {name: 1 - metrics.share(label == truth)["accuracy"] for name, label in labels.items()}
 
     found = {
         name: [errors(corrupt.corrupted(pixels, name, strength, SEED)) for strength in corrupt.STRENGTHS]
         for name in corrupt.CORRUPTIONS
     }
-    about = {"n": len(rows), "seed": SEED, "nets": _checksums(card), "clean": errors(pixels)}
-    return about | {"corruptions": found}
+    measured = {"n": len(rows), "seed": SEED, "of": _of(card, about), "clean": errors(pixels)}
+    return measured | {"corruptions": found}
 
 
-def known(folder: Path, card: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What was measured of these very nets before, or None."""
+def known(folder: Path, card: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What was measured before, of these very nets and faces, or None."""
     if not (folder / FILE).is_file():
         return None
     found = read_json(folder / FILE)
-    return found if found.get("nets") == _checksums(card) else None
+    return found if found.get("of") == _of(card, about) else None
 
 
 def markdown(found: Mapping[str, Any]) -> str:
@@ -74,7 +78,7 @@ def markdown(found: Mapping[str, Any]) -> str:
             (corruption.replace("_", " "), *(percent(means[name][-1]) for name in systems), *strongest)
         )
     over_all = {name: float(np.mean(means[name])) for name in systems}
-    rows.append(("mean corruption error", *map(percent, over_all.values()), *["-"] * len(systems)))
+    rows.append(("all corruptions", *map(percent, over_all.values()), *["-"] * len(systems)))
     said = " and ".join(f"{name} {percent(error)} %" for name, error in over_all.items())
     strength = f"strength {corrupt.STRENGTHS[-1]}"
     header = (
@@ -83,10 +87,12 @@ def markdown(found: Mapping[str, Any]) -> str:
         *(f"{name}, {strength}" for name in systems),
     )
     return (
-        f"{table(header, rows)}\n\nErrors in percent on {found['n']:,} seeded faces under the fifteen common "
-        f"corruptions, the mean of five strengths and the strongest. Mean corruption error: {said}."
+        f"{table(header, rows)}\n\nErrors in percent on {found['n']:,} faces drawn at random, seed "
+        f"{found['seed']}, under fifteen common corruptions: the mean of five strengths and the strongest. "
+        f"The mean over all: {said}."
     )
 
 
-def _checksums(card: Mapping[str, Any]) -> dict[str, str]:
-    return {node: net["sha256"] for node, net in card["nets"].items()}
+def _of(card: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    nets = {node: net["sha256"] for node, net in card["nets"].items()}
+    return {"nets": nets, "calibration": card.get("calibration"), **about}

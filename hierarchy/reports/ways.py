@@ -48,21 +48,21 @@ class Way:
     idle: int = 0
 
 
-def ways(members: int) -> Iterator[Way]:
-    """Every way to use so many runs, the fair opponent of a tree before the trees."""
+def ways(flats: int, trees: int) -> Iterator[Way]:
+    """Every way to use so many runs with a flat net and so many with a tree, the fair opponent first."""
     yield Way("flat net", (FLAT,), 1, lambda each: routing.from_flat(each[0].flat))
-    for count in sorted({FAIR, min(MOST, members)}):
-        if 1 < count <= members:
+    for count in sorted({FAIR, min(MOST, flats)}):
+        if 1 < count <= flats:
             yield Way(f"{plots.SPELLED[count]} flat nets averaged", (FLAT,), count, _flat_together)
     yield Way("tree, hard", NODES, 1, lambda each: each[0].tree, routing.hard, idle=len(BRANCHES) - 1)
     yield Way("tree, soft, without temperatures", NODES, 1, lambda each: each[0].plain)
     yield Way("tree, soft", NODES, 1, lambda each: each[0].tree)
     yield Way("tree times flat net", (*NODES, FLAT), 1, _product)
-    count = min(MOST, members)
+    count = min(MOST, trees)
     if count > 1:
         many = plots.SPELLED[count]
-        yield Way(f"tree, {many} nets a node", NODES, count, _tree_together)
-        yield Way(f"tree, {many} nets a node, times {many} flat nets", (*NODES, FLAT), count, _product)
+        yield Way(f"{many} trees averaged", NODES, count, _tree_together)
+        yield Way(f"{many} trees averaged, times {many} flat nets", (*NODES, FLAT), count, _product)
 
 
 def _flat_together(members: Sequence[Member]) -> Predictions:

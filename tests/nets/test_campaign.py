@@ -59,6 +59,9 @@ def test_each_run_is_there_when_it_is_given_and_is_not_trained_again(few_sketche
     [
         ({"seed": "0,x"}, "--seed '0,x': allowed are whole numbers from 0"),
         ({"seed": "-1"}, "--seed '-1'"),
+        ({"seed": "0,0"}, "--seed '0,0': a part is empty or there twice"),
+        ({"recipe": "sketch,"}, "--recipe 'sketch,': a part is empty"),
+        ({"recipe": "sketch,earlier", "settings": ("warm.epochs=2",)}, "warm"),
         ({"recipe": "sketch,shrt"}, "unknown recipe 'shrt'"),
         ({"recipe": None, "seed": "0,1"}, "several seeds: give --recipe or --run"),
     ],

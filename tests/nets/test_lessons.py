@@ -12,7 +12,7 @@ from hierarchy.errors import InputError
 from hierarchy.nets.lessons import check, lessons
 from hierarchy.nets.teacher import Teacher
 from hierarchy.recipes import Fit
-from hierarchy.reports.predictions import judged
+from hierarchy.routing import judged
 from hierarchy.taxonomy import FLAT, LEAVES, NODES, classes_of, node_target
 
 
@@ -78,10 +78,13 @@ def test_what_is_asked_for_and_not_there_is_told(part, faces):
     check(plain, bare, taught=False)
     check(voted, faces, taught=False)
     check(taught, bare, taught=True)
-    with pytest.raises(InputError, match="no FER\\+ votes for fit.votes; lay fer2013new.csv beside it"):
+    with pytest.raises(
+        InputError, match="no FER\\+ votes for the recipe's share votes; lay fer2013new.csv beside it"
+    ):
         check(voted, bare, taught=True)
-    with pytest.raises(InputError, match="name the runs that teach, as in --teacher a,b"):
-        check(taught, faces, taught=False)
+    for recipe, there in ((taught, False), (plain, True)):
+        with pytest.raises(InputError, match="share teacher and --teacher RUN,RUN go together"):
+            check(recipe, faces, there)
 
 
 def test_a_teacher_is_the_mean_of_its_runs_trees_and_flat_nets(tiny_run, few_sketches):

@@ -10,6 +10,7 @@ from hierarchy.data.faces import Split
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.nets.framework import Task
 from hierarchy.nets.logbook import Logbook
+from hierarchy.nets.progress import Progress
 from hierarchy.taxonomy import FLAT
 
 pytest.importorskip("torch", reason="pip install -r requirements-torch.txt")
@@ -31,10 +32,10 @@ def task(run="mirror", node=FLAT, **changes):
 
 
 def test_a_net_learns_is_stored_and_tells_how(own_home):
-    easy = replace(recipes.sketch(), fit=replace(recipes.sketch().fit, epochs=4, batch_size=16))
+    easy = replace(recipes.sketch(), fit=replace(recipes.sketch().fit, epochs=10, batch_size=16))
     loop.fit_node(replace(task(), recipe=easy, fit=easy.fit))
     card = runs.run("mirror").card()["nets"][FLAT]
-    assert (card["file"], card["backend"], card["epochs"]) == ("flat.safetensors", "pytorch", 4)
+    assert (card["file"], card["backend"], card["epochs"]) == ("flat.safetensors", "pytorch", 10)
     losses = [float(row["loss"]) for row in runs.run("mirror").history()]
     assert losses[-1] < losses[0] and card["public_test_accuracy"] > 0.4
 
@@ -46,7 +47,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(own_home, changes):
     book = Logbook(begun.run, FLAT, begun.fit, loop.SUFFIX)
     torch.manual_seed(begun.draw)
     fitting = loop.Fitting(begun)
-    with loop.Progress(FLAT, begun.fit) as progress:
+    with Progress(FLAT, begun.fit) as progress:
         row = fitting.epoch(0, progress)
     book.keep(fitting.to_bytes())
     book.add(row, loop._saved(fitting.judged.state_dict()))
@@ -75,6 +76,33 @@ def test_every_option_gives_a_step_that_changes_the_weights(own_home, changes):
     assert any((new != old).any() for new, old in zip(fitting.net.parameters(), before, strict=True))
 
 
+@pytest.mark.parametrize("loss", ["cross-entropy", "focal"])
+def test_the_loss_is_that_of_the_keras_side(loss):
+    from hierarchy.nets import backend
+
+    backend.start()
+    from hierarchy.nets import train
+
+    draw = np.random.default_rng(0)
+    logits = draw.normal(size=(20, 6)).astype(np.float32)
+    wanted = np.float32(draw.dirichlet(np.ones(6), 20))
+    fit = recipes.Fit(loss=loss, label_smoothing=0.1)
+    ours = loop.loss_of(fit, torch.from_numpy(logits), torch.from_numpy(wanted)).mean().item()
+    assert ours == pytest.approx(float(train.loss_of(fit)(wanted, logits)), rel=1e-5)
+
+
+def test_weight_decay_shrinks_kernels_as_on_the_keras_side(own_home):
+    fitting = loop.Fitting(task(weight_decay=0.01, constant=True, learning_rate=0.1))
+    before = {name: value.detach().clone() for name, value in fitting.net.named_parameters()}
+    for value in fitting.net.parameters():
+        value.grad = torch.zeros_like(value)
+    for _ in range(200):  # momentum lets a step's decay act for many
+        fitting.optimizer.step()
+    for name, value in fitting.net.named_parameters():
+        shrunk = (1 - 0.1 * 0.01 / (1 - 0.9)) ** 200 if value.ndim > 1 else 1.0
+        torch.testing.assert_close(value.detach(), before[name] * shrunk, rtol=0.1, atol=1e-6)
+
+
 def test_the_learning_rate_is_that_of_the_keras_side():
     from hierarchy.nets import backend
 
@@ -84,8 +112,8 @@ def test_the_learning_rate_is_that_of_the_keras_side():
     fit = recipes.Fit(epochs=10, learning_rate=0.5, warm_up=0.2)
     schedule = train._schedule(fit, steps=100)
     for step in (0, 1, 100, 199, 200, 600, 999):
-        assert loop.rate(fit, step, 1000) == pytest.approx(float(schedule(step)), abs=1e-6)
-    assert loop.rate(replace(fit, constant=True), 7, 1000) == 0.5
+        assert loop.learning_rate(fit, step, 1000) == pytest.approx(float(schedule(step)), abs=1e-6)
+    assert loop.learning_rate(replace(fit, constant=True), 7, 1000) == 0.5
 
 
 def test_a_warm_net_starts_as_the_flat_net(own_home):

@@ -8,8 +8,8 @@ import pytest
 from hierarchy import metrics
 from hierarchy.data import ferplus
 from hierarchy.data.faces import SIDE, Faces, Split
-from hierarchy.reports.predictions import Kept, judged
-from hierarchy.routing import Predictions
+from hierarchy.reports.predictions import Kept
+from hierarchy.routing import Predictions, judged
 from hierarchy.taxonomy import FER7, FLAT, NODES, TREE, classes_of, tree_hash
 
 ROWS = 400

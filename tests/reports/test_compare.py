@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +10,23 @@ import pytest
 from hierarchy import metrics, routing, runs
 from hierarchy.errors import InputError
 from hierarchy.reports import predictions
-from hierarchy.reports.compare import CSV, FILE, compare, verdict
+from hierarchy.reports.compare import CSV, FILE, compare
+from hierarchy.reports.contest import verdict
 from hierarchy.reports.evaluation import evaluate
-from hierarchy.reports.predictions import judged
-from hierarchy.taxonomy import FLAT
+from hierarchy.routing import judged
+from hierarchy.taxonomy import FLAT, NODES
 
 ALONE = ["flat net", "tree, hard", "tree, soft, without temperatures", "tree, soft", "tree times flat net"]
+
+
+def rewrite(run, **changes):
+    """Give a run other predictions, and nets of its own to have made them."""
+    path = run.folder / predictions.FILE
+    card = run.card()
+    nets = {node: net | {"sha256": f"{run.name} {node}"} for node, net in card["nets"].items()}
+    run.amend({"nets": nets})
+    kept = replace(predictions.read(path), **changes)
+    path.write_bytes(replace(kept, nets={node: nets[node]["sha256"] for node in kept.logits}).to_bytes())
 
 
 @pytest.fixture
@@ -30,8 +42,7 @@ def seeds(tiny_run):
         moved = {
             node: np.float32(value + draw.normal(size=value.shape)) for node, value in kept.logits.items()
         }
-        changed = predictions.Kept(kept.row, kept.split, kept.label, moved, leaks)
-        (run.folder / predictions.FILE).write_bytes(changed.to_bytes())
+        rewrite(run, logits=moved, leaks=leaks)
     return tiny_run.folder.parent
 
 
@@ -48,12 +59,12 @@ def test_runs_that_differ_in_their_seed_are_one_group(seeds):
     told = compare()
     assert (seeds / FILE).read_text().count("\n## ") == 1
     assert "SKETCH, tiny (other-1, other-2, tiny)" in (seeds / FILE).read_text()
-    assert "Held against three flat nets averaged" in told and told.endswith(FILE)
-    together = ["three flat nets averaged", "tree, three nets a node"]
+    assert "than three flat nets averaged, which cost the same a face" in told and told.endswith(FILE)
+    together = ["three flat nets averaged", "three trees averaged"]
     assert {row["answer"] for row in rows(seeds)} == {
         *ALONE,
         *together,
-        "tree, three nets a node, times three flat nets",
+        "three trees averaged, times three flat nets",
     }
     assert line(seeds, "flat net")["systems"] == "3" and line(seeds, together[0])["systems"] == "1"
     assert line(seeds, "tree, hard")["nets"] == "2" and line(seeds, together[1])["nets"] == "9"
@@ -78,26 +89,29 @@ def test_a_line_is_what_the_predictions_say(seeds):
 def test_a_run_of_another_recipe_is_a_group_of_its_own(seeds):
     other = runs.run("other-1")
     other.amend({"recipe": {**other.card()["recipe"], "name": "changed"}})
-    assert "Held against" not in compare()  # two runs have no three flat nets
+    assert "than three flat nets" not in compare()  # two runs have no three flat nets
     assert (seeds / FILE).read_text().count("\n## ") == 2
+
+
+def without(run, *nodes):
+    logits = predictions.read(run.folder / predictions.FILE).logits
+    rewrite(run, logits={node: value for node, value in logits.items() if node not in nodes})
 
 
 def test_without_a_flat_net_the_lines_that_need_one_are_left_out(seeds):
     for name in runs.names():
-        card = runs.run(name).card()
-        runs.run(name).amend({"nets": {node: net for node, net in card["nets"].items() if node != FLAT}})
+        without(runs.run(name), FLAT)
     compare()
     assert {"tree, soft", "tree, hard"} <= {row["answer"] for row in rows(seeds)}
     assert not any("flat" in row["answer"] for row in rows(seeds))
 
 
 def test_a_run_without_its_tree_yet_counts_among_the_flat_nets(seeds):
-    other = runs.run("other-2")
-    other.amend({"nets": {FLAT: other.card()["nets"][FLAT]}})
+    without(runs.run("other-2"), *NODES)
     told = compare()
-    assert "Held against three flat nets averaged" in told
+    assert "than three flat nets averaged, which cost the same a face" in told
     assert (line(seeds, "flat net")["systems"], line(seeds, "tree, soft")["systems"]) == ("3", "2")
-    assert not any(row["answer"].startswith("tree, three") for row in rows(seeds))
+    assert {"two trees averaged", "three flat nets averaged"} <= {row["answer"] for row in rows(seeds)}
 
 
 def test_nothing_to_compare_is_one_line(tiny_run):
@@ -111,33 +125,63 @@ def test_damaged_predictions_are_named(seeds):
         compare()
 
 
+def test_predictions_of_other_nets_or_faces_are_refused(seeds):
+    other = runs.run("other-1")
+    nets = other.card()["nets"]
+    other.amend({"nets": nets | {FLAT: nets[FLAT] | {"sha256": "trained on"}}})
+    with pytest.raises(
+        InputError, match=r"other-1/predictions\.npz: of other nets than the run's; evaluate it"
+    ):
+        compare()
+    rewrite(other, row=predictions.read(other.folder / predictions.FILE).row[::-1])
+    with pytest.raises(InputError, match="not of the same PrivateTest faces"):
+        compare()
+
+
+def test_a_copy_of_a_run_and_an_unfinished_one_are_no_further_seeds(seeds):
+    runs.copy(runs.run("other-1"), runs.run("copy"))
+    half = runs.run("other-2")
+    half.amend({"nets": {node: net | {"finished": False} for node, net in half.card()["nets"].items()}})
+    compare()
+    assert line(seeds, "tree, soft")["systems"] == "2"
+
+
+@pytest.mark.parametrize("key", ["teacher", "framework", "labels"])
+def test_runs_that_differ_in_more_than_their_seed_are_apart(seeds, key):
+    runs.run("other-1").amend({key: "another"})
+    compare()
+    assert (seeds / FILE).read_text().count("\n## ") == 2
+
+
 def test_runs_come_and_go(seeds):
     shutil.rmtree(seeds / "other-2")
-    assert "Held against" not in compare()
+    assert "than three flat nets" not in compare()
 
 
 @pytest.mark.parametrize(
-    ("gap", "p", "found"),
+    ("gap", "first", "p", "found"),
     [
-        (0.02, 0.001, "the tree is better"),
-        (-0.02, 0.001, "three flat nets are better"),
-        (0.02, 0.2, "chance"),
+        (0.02, 0.02, 0.001, "the tree is better"),
+        (-0.02, -0.02, 0.001, "three flat nets are better"),
+        (0.02, 0.02, 0.2, "it may be chance"),  # the first pair is not told apart
+        (0.005, 0.02, 0.001, "it may be chance"),  # the mean over seeds is not
+        (0.02, -0.02, 0.001, "it may be chance"),  # they disagree
     ],
 )
-def test_the_verdict_follows_the_test(gap, p, found):
-    pair = {"difference": gap, "ci95": [gap - 0.01, gap + 0.01], "mcnemar_p": p}
+def test_the_verdict_asks_the_first_pair_and_all_seeds(gap, first, p, found):
+    pair = {"difference": gap, "ci95": [gap - 0.01, gap + 0.01], "first_difference": first, "mcnemar_p": p}
     row = {"answer": "tree, soft", "views": {"single": {"all": {"against_flat": pair}}}}
     assert found in verdict([row]) and f"p = {p}" in verdict([row])
-    assert ("more" if gap > 0 else "fewer") in verdict([row])
+    assert ("more accurate" if gap > 0 else "less accurate") in verdict([row])
 
 
 def test_the_interval_of_several_systems_holds_their_mean():
     right = np.random.default_rng(0).random((3, 500)) < 0.7
-    score = metrics.several(right)
+    score = metrics.mean_accuracy(right)
     assert score["accuracy"] == pytest.approx(right.mean())
     assert score["ci95"][0] < score["accuracy"] < score["ci95"][1]
     assert score["spread"] == pytest.approx(right.mean(axis=1).std(ddof=1))
-    alone = metrics.several(right[:1])
+    alone = metrics.mean_accuracy(right[:1])
     assert alone["spread"] is None and np.ptp(alone["ci95"]) > np.ptp(score["ci95"])
     # one system: the normal approximation, a bootstrap's limit
     assert np.ptp(alone["ci95"]) == pytest.approx(2 * 1.96 * np.sqrt(0.7 * 0.3 / 500), rel=0.1)
@@ -145,7 +189,7 @@ def test_the_interval_of_several_systems_holds_their_mean():
 
 def test_systems_apart_are_told_apart():
     right = np.random.default_rng(0).random((3, 500)) < 0.7
-    same = metrics.apart(right, right)
-    assert same == {"difference": 0.0, "ci95": None, "mcnemar_p": 1.0}
-    worse = metrics.apart(right & (np.arange(500) % 5 > 0), right)
+    same = metrics.paired_difference(right, right)
+    assert same == {"difference": 0.0, "ci95": None, "first_difference": 0.0, "mcnemar_p": 1.0}
+    worse = metrics.paired_difference(right & (np.arange(500) % 5 > 0), right)
     assert worse["ci95"][1] < 0 and worse["mcnemar_p"] < 0.001

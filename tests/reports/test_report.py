@@ -80,7 +80,7 @@ def test_scores_come_out_of_predictions_npz_again(folder, scored):
     assert kept.row.tolist() == scored.faces.row.tolist()
     assert set(kept.split) == {Split.PrivateTest}
     assert kept.target.tolist() == scored.faces.target(FLAT).tolist()
-    tree, flat = predictions.judged(kept.logits, scored.card["calibration"])
+    tree, flat = routing.judged(kept.logits, scored.card["calibration"])
     again = metrics.score(tree, scored.faces, flat=flat, leaks=kept.leaks, min_confidence=0.5)
     assert again == {key: scored.scores[key] for key in again}
 

@@ -40,13 +40,13 @@ def test_errors_are_measured_kept_and_shown(tiny_run, drawn):
     scored(corrupted=False)
     for name in (report.REPORT, model_card.FILE):
         text = (tiny_run.folder / name).read_text()
-        assert "mean corruption error" in text and "jpeg compression" in text
+        assert "all corruptions" in text and "jpeg compression" in text
 
 
 def test_what_was_measured_of_other_nets_is_not_shown(tiny_run, drawn):
     scored(corrupted=True)
     found = runs.read_json(tiny_run.folder / robustness.FILE)
-    runs.write_json(tiny_run.folder / robustness.FILE, found | {"nets": {}})
+    runs.write_json(tiny_run.folder / robustness.FILE, found | {"of": {}})
     scored(corrupted=False)
     assert "corruption" not in (tiny_run.folder / report.REPORT).read_text()
 
