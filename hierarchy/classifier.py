@@ -100,7 +100,7 @@ class HierarchicalClassifier:
             "seed": self.seed,
             "data": sources.describe(faces),
         }
-        plan.train(run, faces, recipe, nodes=NODES, seed=self.seed, identity=identity)
+        plan.train(run, faces, recipe, nodes=NODES, identity=identity)
         return self._opened(run)
 
     @classmethod

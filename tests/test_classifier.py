@@ -256,10 +256,15 @@ def trained_as(monkeypatch, stored_run) -> list[Faces]:
 
     given = []
 
-    def fake(run, faces, recipe, *, nodes, seed, identity):
+    def fake(run, faces, recipe, *, nodes, identity):
         given.append(faces)
         for node in nodes:
-            run.add_net(node, stored_run.net(node).read_bytes(), {"seed": seed, "backend": "jax"}, identity)
+            run.add_net(
+                node,
+                stored_run.net(node).read_bytes(),
+                {"seed": identity["seed"], "backend": "jax"},
+                identity,
+            )
         run.amend({"calibration": {}})
 
     monkeypatch.setattr(plan, "train", fake)

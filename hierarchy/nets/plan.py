@@ -58,54 +58,47 @@ def run(
     """
     before = plan_of(runs.run(name or recipe or "short")) if resume else {}
     asked = before.get("asked", {})
-    node = node or asked.get("node", "all")
-    nodes = nodes_named(node)
-    chosen = recipes.with_settings(recipes.named(recipe), settings) if recipe else None
-    labels = labels or before.get("labels", LABELS[0])
-    faces = relabelled(sources.training_faces(data or asked.get("data"), say), labels)
-    if chosen is None and before and not settings:
-        chosen = recipes.from_dict(before["recipe"], f"run {name!r}")
-    if chosen is None:
-        chosen = recipes.with_settings(recipes.named("sketch" if faces.drawn else "short"), settings)
+    node, data = node or asked.get("node", "all"), data or asked.get("data")
+    nodes, labels = nodes_named(node), labels or before.get("labels", LABELS[0])
+    if recipe:
+        recipes.with_settings(recipes.named(recipe), settings)  # told before data are looked for
+    faces = relabelled(sources.training_faces(data, say), labels)
+    chosen = _recipe(recipe, settings, before, faces)
     target = runs.run(name or chosen.name)
-    seed = before.get("seed", 0) if seed is None else seed
-    deterministic = deterministic or before.get("deterministic", False)
+    teachers = teacher.split(",") if teacher else list(before.get("teacher", []))
+    check(chosen, faces, bool(teachers))
     identity: dict[str, Any] = {
         "recipe": chosen.as_dict(),
         "settings": list(settings) or before.get("settings", []),
-        "seed": seed,
-        "deterministic": deterministic,
+        "seed": before.get("seed", 0) if seed is None else seed,
+        "deterministic": deterministic or before.get("deterministic", False),
         "labels": labels,
         "framework": framework.name,
         "data": sources.describe(faces),
+        **({"teacher": {each: runs.run(each).checksums() for each in teachers}} if teachers else {}),
     }
-    teachers = teacher.split(",") if teacher else list(before.get("teacher", []))
-    if teachers:
-        identity["teacher"] = {each: runs.run(each).checksums() for each in teachers}
-    check(chosen, faces, bool(teachers))
-    found = SKETCH if faces.source == SKETCH else data or asked.get("data")
-    begin(target, identity, resume, {"data": found, "node": node})
+    begin(target, identity, resume, {"data": SKETCH if faces.source == SKETCH else data, "node": node})
     if target.trained and "calibration" in target.card() and all(_finished(target, each) for each in nodes):
         say(f"run {target.name!r} is finished")
         return target
-    framework.start(say, deterministic=deterministic)
-    told = Teacher(teachers, framework) if teachers else None
+    framework.start(say, deterministic=identity["deterministic"])
     say(f"training {', '.join(order(nodes, chosen))} with recipe {chosen.name} on {faces.source}")
+    told = Teacher(teachers, framework) if teachers else None
     try:
-        train(
-            target,
-            faces,
-            chosen,
-            nodes=nodes,
-            seed=seed or 0,
-            identity=identity,
-            framework=framework,
-            teacher=told,
-        )
+        train(target, faces, chosen, nodes=nodes, identity=identity, framework=framework, teacher=told)
     except KeyboardInterrupt:
         say(f"stopped; go on with: {again or f'{framework.command} train --run {target.name} --resume'}")
         raise
     return target
+
+
+def _recipe(
+    name: str | None, settings: Sequence[str], before: dict[str, Any], faces: Faces
+) -> recipes.Recipe:
+    """The recipe asked for; else the one that the run was begun with; else one that suits the faces."""
+    if name is None and before and not settings:
+        return recipes.from_dict(before["recipe"], f"run {before.get('run', '')!r}")
+    return recipes.with_settings(recipes.named(name or ("sketch" if faces.drawn else "short")), settings)
 
 
 def train(
@@ -114,7 +107,6 @@ def train(
     recipe: recipes.Recipe,
     *,
     nodes: Sequence[str],
-    seed: int = 0,
     identity: dict[str, Any],
     framework: Framework = KERAS,
     teacher: Teacher | None = None,
@@ -126,8 +118,7 @@ def train(
         faces: Training and PublicTest rows are used; others are not looked at.
         recipe: every hyper-parameter.
         nodes: what to train; the flat net is trained first where the recipe starts the others from it.
-        seed: of weights, order, augmentation and dropout.
-        identity: what the run's card says besides its nets.
+        identity: what the run's card says besides its nets, the seed of everything random among it.
         framework: what fits the nets, started.
         teacher: what other nets say, where the recipe asks for it.
 
@@ -142,6 +133,7 @@ def train(
         if _finished(run, node):
             continue
         fit = (recipe.warm if node != FLAT else None) or recipe.fit
+        seed = identity.get("seed", 0)
         framework.fit(Task(node, recipe, fit, seed, run, training, choosing.for_node(node), identity, taught))
     calibrate(run, faces, framework)
 
