@@ -217,13 +217,16 @@ def check(net: Net) -> None:
     """Refuse a net that cannot be built.
 
     Raises:
-        InputError: its picture is gone before its stages are.
+        InputError: its picture is larger than a face, or gone before its stages are.
     """
+    largest = int(RANGES["crop"][1]) - 1
     side = net.crop
     for stage in net.stages:
         side = (side - 2 * len(stage) * (net.padding == "valid")) // 2
-    if side < 1:
-        raise InputError(f"net.crop={net.crop}: too small for the halvings of {net.stages}")
+    if side < 1 or net.crop > largest:
+        raise InputError(
+            f"net.crop={net.crop}: at most {largest}, and enough for the halvings of {net.stages}"
+        )
 
 
 def named(name: str) -> Recipe:

@@ -23,6 +23,7 @@ from hierarchy.data.faces import Split
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.recipes import RECIPES
+from hierarchy.runs import SHIPPED
 from hierarchy.taxonomy import BRANCHES, LEAVES, TREE, branch_of, describe
 
 DOOR = Path(tf_model.__file__)
@@ -160,7 +161,7 @@ def test_a_folder_without_pictures_is_refused(door, tiny_run, tmp_path):
         ("--run nope", ["'nope' has not been trained: there are tiny"]),
         ("--run ../tiny", ["run name '../tiny'"]),
         (f"--run {'x' * 300}", ["at most 100 letters"]),
-        ("", ["'first' has not been trained"]),
+        ("", [f"{SHIPPED!r} has not been trained"]),
         ("--run tiny --routing firm", ["routing 'firm': allowed are soft, hard"]),
         ("--run tiny --view both", ["view 'both': allowed are single, flip, ten-crop"]),
     ],

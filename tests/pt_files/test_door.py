@@ -48,7 +48,7 @@ def test_a_run_goes_on_in_the_framework_that_began_it(door, tiny_run, few_sketch
 
 def test_a_net_that_cannot_be_built_is_one_line(door):
     code, _, err = door("train", "--data", "sketch", "--recipe", "sketch", "--set", "net.crop=4")
-    assert code == 2 and "error: net.crop=4: too small" in err
+    assert code == 2 and "error: net.crop=4: at most 48, and enough for" in err
 
 
 def test_without_torch_its_install_line_is_told(door, monkeypatch):
