@@ -14,7 +14,18 @@ from hierarchy.data import ferplus
 from hierarchy.data.faces import Faces
 from hierarchy.errors import InputError
 from hierarchy.routing import Predictions
-from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, LEFT_OUT, NODES, ROUTER, branch_of, leaf_slice
+from hierarchy.taxonomy import (
+    BRANCHES,
+    FER7,
+    FLAT,
+    LEAVES,
+    LEFT_OUT,
+    NODES,
+    ROUTER,
+    branch_of,
+    leaf_slice,
+    node_target,
+)
 
 BINS: Final = 15  # of the calibration error, equally wide
 DRAWS: Final = 2000  # of the bootstrap
@@ -35,6 +46,11 @@ class Leaks:
 
     twin: np.ndarray
     near: np.ndarray
+
+    @property
+    def free(self) -> dict[str, np.ndarray]:
+        """Faces without copies, bool[N], by the name of their part of scores.json."""
+        return {"leak_free": ~self.twin, "leak_free_near": ~self.twin & ~self.near}
 
 
 @dataclass(frozen=True)
@@ -87,13 +103,14 @@ def score(
         raise InputError(f"{faces.source}: no face is labelled {', '.join(LEAVES)}")
     scores = _scores(predictions, faces, flat, min_confidence)
     if leaks is not None:
-        for name, out in (("leak_free", leaks.twin), ("leak_free_near", leaks.twin | leaks.near)):
-            kept = np.flatnonzero(~out)
+        for name, free in leaks.free.items():
+            kept = np.flatnonzero(free)
             part = None if flat is None else flat[kept]
             scores[name] = _scores(predictions.take(kept), faces.take(kept), part, min_confidence)
-    tables = {"six_class": _at(FLAT, predictions, faces), ROUTER: _at(ROUTER, predictions, faces)}
+    leaf = faces.target(FLAT)
+    tables = {"six_class": _at(FLAT, predictions, leaf), ROUTER: _at(ROUTER, predictions, leaf)}
     scores["confusion"] = {name: confusion(*table).tolist() for name, table in tables.items()}
-    scores["reliability"] = _curves(predictions, faces, flat)
+    scores["reliability"] = _curves(predictions, leaf, flat)
     return scores
 
 
@@ -101,10 +118,11 @@ def _scores(
     predictions: Predictions, faces: Faces, flat: np.ndarray | None, min_confidence: float
 ) -> dict[str, Any]:
     """All that is scored on the whole split and on its leak-free rows alike; only n where none are left."""
-    truth, probability = _at(FLAT, predictions, faces)
+    leaf = faces.target(FLAT)
+    truth, probability = _at(FLAT, predictions, leaf)
     if not len(truth):
         return {"n": 0}
-    six = faces.target(FLAT) >= 0
+    six = leaf >= 0
     ours = predictions.take(six)
     lazy, nets = routing.lazy(ours.branch, _specialists(ours))
     labels = {"soft": routing.soft(ours), "hard": routing.hard(ours), "lazy": lazy}
@@ -113,7 +131,7 @@ def _scores(
         "left_out": {name: int((faces.label == FER7.index(name)).sum()) for name in LEFT_OUT},
         "six_class": {rule: _answers(truth, label, probability) for rule, label in labels.items()},
         "seven_class": {"soft": _seven(predictions, faces)},
-        **{node: _node(*_at(node, predictions, faces)) for node in NODES},
+        **{node: row for node, row in by_node(predictions, leaf).items() if node != FLAT},
         "per_class": _per_class(truth, labels["soft"]),
         "abstain": _abstaining(truth, ours, min_confidence),
         "surest": _surest(truth, ours),
@@ -216,9 +234,22 @@ def confusion(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
     return np.bincount(cell, minlength=classes**2).reshape(classes, classes)
 
 
-def _at(node: str, predictions: Predictions, faces: Faces) -> tuple[np.ndarray, np.ndarray]:
+def by_node(predictions: Predictions, leaf: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Share of right answers and calibration error of each node, judged on its own faces.
+
+    Args:
+        predictions: of N faces.
+        leaf: int64[N], index into LEAVES of each face; -1: of no leaf, and not counted.
+
+    Returns:
+        n, accuracy, ci95 and ece by node; FLAT: the tree's soft answer.
+    """
+    return {node: _node(*_at(node, predictions, leaf)) for node in (FLAT, *NODES)}
+
+
+def _at(node: str, predictions: Predictions, leaf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """True class int64[M] and probabilities float64[M, K] of a node's own faces; FLAT: the tree's leaves."""
-    target = faces.target(node)
+    target = np.array([node_target(node, name) for name in LEAVES] + [-1])[leaf]  # the last: of no leaf
     tables = {branch: predictions.leaf[:, leaf_slice(branch)] for branch in BRANCHES}
     table = (tables | {FLAT: predictions.joint, ROUTER: predictions.branch})[node]
     return target[target >= 0], table[target >= 0]
@@ -296,13 +327,13 @@ def _specialists(predictions: Predictions) -> list[Any]:
 
 
 def _curves(
-    predictions: Predictions, faces: Faces, flat: np.ndarray | None
+    predictions: Predictions, leaf: np.ndarray, flat: np.ndarray | None
 ) -> dict[str, dict[str, list[Any]]]:
     """Reliability of the soft answer, of every node, and of the flat net, as plain lists."""
-    answers = {"six_class": _at(FLAT, predictions, faces)}
-    answers |= {node: _at(node, predictions, faces) for node in NODES}
+    answers = {"six_class": _at(FLAT, predictions, leaf)}
+    answers |= {node: _at(node, predictions, leaf) for node in NODES}
     if flat is not None:
-        answers[FLAT] = _at(FLAT, routing.from_flat(flat), faces)
+        answers[FLAT] = _at(FLAT, routing.from_flat(flat), leaf)
     out = {}
     for name, (truth, probability) in answers.items():
         bins = reliability(probability.max(axis=1), probability.argmax(axis=1) == truth)

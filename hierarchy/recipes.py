@@ -30,6 +30,7 @@ RANGES: Final[dict[str, tuple[float, float]]] = {  # from, and below; every othe
     "votes": (0, 1),
     "teacher": (0, 1),
 }
+ERASED: Final = (0.02, 0.25)  # area of an erased rectangle, fraction of the face
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "padding": ("same", "valid"),
     "head": ("pool", "flatten"),
@@ -88,7 +89,7 @@ class Fit:
     ema: float = 0.0  # momentum of the averaged weights; 0: none
     patience: int = 0  # epochs without a better PublicTest accuracy before stopping; 0: never
     oversample: bool = True  # draw every class equally often; an epoch keeps its length
-    precision: str = "float32"  # float32 | bfloat16, of the arithmetic; weights are float32 either way
+    precision: str = "float32"  # float32 | bfloat16, of the arithmetic where the machine has it
     class_weights: bool = False  # weigh the loss by inverse frequency; oversampling is then off
     outsiders: float = 0.0  # faces of other branches shown to a specialist, a face of its own
     votes: float = 0.0  # share of FER+'s votes in the target

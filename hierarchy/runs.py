@@ -126,10 +126,6 @@ class Run:
         check_tree(card["tree"], str(self.folder))
         return card
 
-    def checksums(self) -> dict[str, str]:
-        """Checksum of every net's file, by node."""
-        return {node: net["sha256"] for node, net in self.card()["nets"].items()}
-
     def add_net(
         self,
         node: str,
@@ -184,6 +180,11 @@ class Run:
         if sha256(path.read_bytes()) != nets[node]["sha256"]:
             raise InputError(f"{path}: damaged, its bytes do not have the checksum in {CARD}")
         return path
+
+
+def checksums(card: Mapping[str, Any]) -> dict[str, str]:
+    """Checksum of every net's file that a card names, by node."""
+    return {node: net["sha256"] for node, net in card["nets"].items()}
 
 
 def copy(source: Run, target: Run) -> None:

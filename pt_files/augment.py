@@ -6,9 +6,7 @@ import torch
 from torch.nn import functional
 
 from hierarchy.data.faces import SIDE
-from hierarchy.recipes import Augment
-
-ERASED = (0.02, 0.25)  # area of an erased rectangle, fraction of the face
+from hierarchy.recipes import ERASED, Augment
 
 
 def augmented(pixels: torch.Tensor, strengths: Augment) -> torch.Tensor:

@@ -18,9 +18,10 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hierarchy.nets.epochs import Epochs
-from hierarchy.nets.framework import Task, carry_out, check_roles
-from hierarchy.nets.lessons import lessons, one_hot
+from hierarchy.nets.framework import VALIDATION_BATCH, Task, carry_out, check_roles
+from hierarchy.nets.lessons import class_weights, lessons, one_hot
 from hierarchy.nets.logbook import Logbook
+from hierarchy.nets.precision import arithmetic
 from hierarchy.nets.progress import Progress
 from hierarchy.recipes import Fit
 from hierarchy.taxonomy import FLAT, members
@@ -28,7 +29,6 @@ from pt_files import store
 from pt_files.augment import augmented
 from pt_files.vgg import VGG, macs, parameters, penalty
 
-VALIDATION_BATCH = 256
 SUFFIX = ".pt"  # of checkpoints: tensors alone
 ALPHA = 0.25  # of Keras' focal loss
 EPSILON = 1e-7  # of Keras' Adam
@@ -38,7 +38,7 @@ def fit_node(task: Task) -> None:
     """Fit one net on its Training faces, choose its best epoch on PublicTest, and store it in the run.
 
     Raises:
-        InputError: a split is empty for the node; votes or a teacher are asked for and not there.
+        InputError: a split is empty for the node.
         KeyboardInterrupt: after the best weights so far have been stored.
     """
     check_roles(task)
@@ -75,7 +75,7 @@ class Fitting:
             warm_start(self.net, store.load(task.run.net(FLAT)))
         self.net.to(self.device)
         self.optimizer = _optimizer(self.net, task.fit)
-        self.inverse = _inverse(told.label).to(self.device)
+        self.class_weights = torch.from_numpy(class_weights(told.label)).float().to(self.device)
         averaging = get_ema_multi_avg_fn(task.fit.ema)
         self.averaged = (
             AveragedModel(self.net, multi_avg_fn=averaging, use_buffers=True) if task.fit.ema else None
@@ -133,7 +133,7 @@ class Fitting:
             logits = self.net(faces)
         losses = loss_of(self.fit, logits, wanted)
         if self.fit.class_weights:
-            losses = losses * self.inverse[wanted.argmax(1)]
+            losses = losses * self.class_weights[wanted.argmax(1)]
         loss = losses.mean()
         if self.fit.l2:
             loss = loss + penalty(self.net, self.fit.l2)
@@ -157,7 +157,8 @@ class Fitting:
         return loss_of(self.fit, logits, wanted).mean().item(), right
 
     def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.fit.precision == "bfloat16")
+        half = arithmetic(self.fit, self.device.type != "cpu") == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
 
 
 def warm_start(net: VGG, flat: VGG) -> None:
@@ -201,12 +202,6 @@ def loss_of(fit: Fit, logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tenso
     ).sum(1)
 
 
-def _inverse(label: np.ndarray) -> torch.Tensor:
-    """Inverse frequencies of the classes, scaled to a mean of one over the faces."""
-    counts = np.bincount(label)
-    return torch.from_numpy(len(label) / (len(counts) * np.maximum(counts, 1))).float()
-
-
 def _parts(pixels: np.ndarray) -> Iterator[torch.Tensor]:
     for start in range(0, len(pixels), VALIDATION_BATCH):
         yield torch.from_numpy(pixels[start : start + VALIDATION_BATCH])
@@ -222,4 +217,6 @@ def _packed(task: Task, best: Path) -> tuple[bytes, dict[str, Any]]:
     """The best epoch's net."""
     net = VGG(task.node, task.recipe.net)
     net.load_state_dict(torch.load(best, weights_only=True, map_location="cpu"))
-    return store.to_bytes(net), {"parameters": parameters(net), "macs": macs(net), "backend": "pytorch"}
+    precision = arithmetic(task.fit, torch.cuda.is_available())
+    size = {"parameters": parameters(net), "macs": macs(net)}
+    return store.to_bytes(net), size | {"precision": precision, "backend": "pytorch"}

@@ -12,9 +12,8 @@ import keras
 from keras import ops, random
 
 from hierarchy.data.faces import SIDE
+from hierarchy.recipes import ERASED
 from hierarchy.recipes import Augment as Strengths
-
-ERASED = (0.02, 0.25)  # area of an erased rectangle, fraction of the face
 
 
 class Augment(keras.layers.Layer):

@@ -55,6 +55,17 @@ def seed(value: int) -> None:
         keras.utils.set_random_seed(value)
 
 
+def accelerated() -> bool:
+    """Whether nets are fitted on something else than the processor."""
+    import keras
+
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    return not keras.distribution.list_devices()[0].startswith("cpu")
+
+
 def make_deterministic() -> None:
     """Let every operation give the same bits again, at some cost in speed."""
     import keras

@@ -17,6 +17,7 @@ from hierarchy.runs import Run
 from hierarchy.taxonomy import FLAT, NODES, classes_of
 
 ORDER = (FLAT, *NODES)  # of training: the others may start from the flat net
+VALIDATION_BATCH = 256
 
 
 @dataclass(frozen=True)

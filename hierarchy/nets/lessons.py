@@ -35,6 +35,12 @@ class Lessons:
         return len(self.label)
 
 
+def class_weights(label: np.ndarray) -> np.ndarray:
+    """Inverse frequency of each class of int[N], scaled to a mean of one over the faces: float64[K]."""
+    counts = np.bincount(label)
+    return len(label) / (len(counts) * np.maximum(counts, 1))
+
+
 def one_hot(target: np.ndarray, node: str) -> np.ndarray:
     """Class indices int[N] -> float32[N, classes of the node]."""
     return np.eye(len(classes_of(node)), dtype=np.float32)[target]

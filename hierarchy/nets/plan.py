@@ -60,8 +60,6 @@ def run(
     asked = before.get("asked", {})
     node, data = node or asked.get("node", "all"), data or asked.get("data")
     nodes, labels = nodes_named(node), labels or before.get("labels", LABELS[0])
-    if recipe:
-        recipes.with_settings(recipes.named(recipe), settings)  # told before data are looked for
     faces = relabelled(sources.training_faces(data, say), labels)
     chosen = _recipe(recipe, settings, before, faces)
     target = runs.run(name or chosen.name)
@@ -75,7 +73,11 @@ def run(
         "labels": labels,
         "framework": framework.name,
         "data": sources.describe(faces),
-        **({"teacher": {each: runs.run(each).checksums() for each in teachers}} if teachers else {}),
+        **(
+            {"teacher": {each: runs.checksums(runs.run(each).card()) for each in teachers}}
+            if teachers
+            else {}
+        ),
     }
     begin(target, identity, resume, {"data": SKETCH if faces.source == SKETCH else data, "node": node})
     if target.trained and "calibration" in target.card() and all(_finished(target, each) for each in nodes):

@@ -11,27 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from hierarchy.nets import backend, store, vgg
 from hierarchy.nets.augment import Augment
 from hierarchy.nets.batches import Batches
-from hierarchy.nets.framework import Task, carry_out, check_roles
+from hierarchy.nets.framework import VALIDATION_BATCH, Task, carry_out, check_roles
 from hierarchy.nets.journal import Bar, Journal, RawWeights, Restart
-from hierarchy.nets.lessons import lessons, one_hot
+from hierarchy.nets.lessons import class_weights, lessons, one_hot
 from hierarchy.nets.logbook import Logbook
+from hierarchy.nets.precision import arithmetic
 from hierarchy.nets.progress import Progress
 from hierarchy.recipes import Fit
 from hierarchy.taxonomy import FLAT
-
-VALIDATION_BATCH = 256
 
 
 def fit_node(task: Task) -> None:
     """Fit one net on its Training faces, choose its best epoch on PublicTest, and store it in the run.
 
     Raises:
-        InputError: a split is empty for the node; votes or a teacher are asked for and not there.
+        InputError: a split is empty for the node.
         KeyboardInterrupt: after the best weights so far have been stored.
     """
     check_roles(task)
@@ -54,9 +52,14 @@ def fit_node(task: Task) -> None:
             initial_epoch=logbook.epoch,
             validation_data=(task.valid.pixels, one_hot(task.valid.target(task.node), task.node)),
             validation_batch_size=VALIDATION_BATCH,
-            class_weight=_class_weights(batches) if task.fit.class_weights else None,
-            callbacks=_callbacks(task, [Restart(batches, task.seed), RawWeights(logbook)], Bar(progress))
-            + [Journal(logbook, net)],
+            class_weight=dict(enumerate(class_weights(told.label))) if task.fit.class_weights else None,
+            callbacks=[
+                Restart(batches, task.seed),
+                RawWeights(logbook),  # before the averaged ones are swapped in, which the journal judges
+                *_swap_and_events(task),
+                Bar(progress),
+                Journal(logbook, net),
+            ],
             verbose=0,
         )
 
@@ -68,7 +71,7 @@ def trainable(task: Task) -> keras.Model:
     kit: Any = keras.layers
     if keras.backend.backend() == "torch":
         from hierarchy.nets import fused as kit
-    with _precision(task.fit.precision):
+    with _precision(arithmetic(task.fit, backend.accelerated())):
         return vgg.build(task.node, task.recipe.net, task.fit.l2, kit)
 
 
@@ -139,19 +142,12 @@ def _schedule(fit: Fit, steps: int) -> Any:
     )
 
 
-def _class_weights(batches: Batches) -> dict[int, float]:
-    """Inverse frequency, scaled to a mean of one over the faces."""
-    label = batches.lessons.label
-    counts = np.bincount(label)
-    return {code: len(label) / (len(counts) * count) for code, count in enumerate(counts) if count}
-
-
-def _callbacks(task: Task, first: list[Any], bar: Bar) -> list[keras.callbacks.Callback]:
-    """Raw weights are kept first, then the averaged ones swapped in, which are judged last."""
+def _swap_and_events(task: Task) -> list[keras.callbacks.Callback]:
+    """Averaged weights where the recipe averages, TensorBoard where it works."""
     swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if task.fit.ema else []
     folder = str(task.run.log / task.node / "events")
     events = [keras.callbacks.TensorBoard(folder, write_graph=False)] if tensorboard_works() else []
-    return [*first, *swap, *events, bar]
+    return [*swap, *events]
 
 
 def tensorboard_works() -> bool:
@@ -164,4 +160,5 @@ def _packed(task: Task, best: Path) -> tuple[bytes, dict[str, Any]]:
     net = vgg.build(task.node, task.recipe.net, task.fit.l2)
     net.load_weights(best)
     size = {"parameters": net.count_params(), "macs": vgg.macs(net)}
-    return store.to_bytes(net), size | {"backend": keras.backend.backend()}
+    how = {"precision": arithmetic(task.fit, backend.accelerated()), "backend": keras.backend.backend()}
+    return store.to_bytes(net), size | how

@@ -4,14 +4,14 @@ Runs that differ in nothing but their seed are one group. Every line is a way of
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
 
-from hierarchy import metrics, routing, runs
+from hierarchy import metrics, runs
 from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
 from hierarchy.reports import plots, predictions, report
@@ -19,7 +19,7 @@ from hierarchy.reports.markdown import SURE, recipe_of, signed
 from hierarchy.reports.predictions import Kept
 from hierarchy.reports.ways import FAIR, Member, Way, ways
 from hierarchy.routing import Predictions, judged
-from hierarchy.taxonomy import BRANCHES, FLAT, NODES, ROUTER
+from hierarchy.taxonomy import FLAT, NODES
 
 VIEWS: Final = {"single": "", "ten-crop": f"{Split.PrivateTest.name}-ten-crop"}  # view -> folder in a run's
 PARTS: Final = {
@@ -55,43 +55,40 @@ def groups() -> Iterator[Group]:
     Raises:
         InputError: predictions are damaged, or of other nets or faces than their group's.
     """
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, dict[str, Any]]] = {}  # what is shared -> run -> card
     copies = set()
     for name in sorted(runs.names(), key=lambda name: (name != runs.SHIPPED, name)):
-        card, nets = runs.run(name).card(), json.dumps(runs.run(name).checksums())
+        card = runs.run(name).card()
+        nets = json.dumps(runs.checksums(card))
         evaluated = (runs.run(name).folder / predictions.FILE).is_file()
-        if (
-            not evaluated
-            or nets in copies
-            or any(not net.get("finished", True) for net in card["nets"].values())
-        ):
-            continue
-        copies.add(nets)
-        shared = [card.get(key) for key in SAME] + [card.get("data", {}).get("fingerprint")]
-        found.setdefault(json.dumps(shared, sort_keys=True), []).append(name)
-    for names in found.values():
-        kept = {view: every for view in VIEWS if (every := _of_view(names, view))}
-        cards = [runs.run(name).card() for name in names]
-        yield Group(_title(names, cards[0]), cards, kept)
+        finished = all(net.get("finished", True) for net in card["nets"].values())
+        if evaluated and finished and nets not in copies:
+            copies.add(nets)
+            shared = [card.get(key) for key in SAME] + [card.get("data", {}).get("fingerprint")]
+            found.setdefault(json.dumps(shared, sort_keys=True), {})[name] = card
+    for cards in found.values():
+        kept = {view: every for view in VIEWS if (every := _of_view(cards, view))}
+        yield Group(_title(cards), list(cards.values()), kept)
 
 
 def lines(group: Group) -> Iterator[dict[str, Any]]:
     """Every line of a group's table: what it is, what it costs, what it scores in each view and part."""
     opponents: dict[tuple[str, str], np.ndarray] = {}
+    members = {view: _members(group, view) for view in group.kept}
+    truth = group.kept["single"][0].target
+    parts = _parts(group.kept["single"][0])
     for way in ways(len(group.able([FLAT])), len(group.able(NODES))):
         able = group.able(way.nodes)
         if len(able) < way.runs:
             continue
         line: dict[str, Any] = {"answer": way.name, **_cost(way, group.cards[able[0]]), "views": {}}
-        for view, every in group.kept.items():
-            systems = _systems(way, group, view, able)
-            truth = every[0].target
+        for view, every in members.items():
+            systems = [way.joined(chosen) for chosen in combinations([every[i] for i in able], way.runs)]
             right = np.array([way.chosen(each) == truth for each in systems])
             if way.runs == FAIR and way.nodes == (FLAT,):
-                opponents |= {(view, part): right[:, rows] for part, rows in _rows(every[0]).items()}
+                opponents |= {(view, part): right[:, rows] for part, rows in parts.items()}
             line["views"][view] = {
-                part: _scored(right[:, rows], opponents.get((view, part)))
-                for part, rows in _rows(every[0]).items()
+                part: _scored(right[:, rows], opponents.get((view, part))) for part, rows in parts.items()
             }
             if view == "single":
                 line |= _nodes(systems, truth)
@@ -120,14 +117,14 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _of_view(names: Sequence[str], view: str) -> list[Kept]:
+def _of_view(cards: Mapping[str, dict[str, Any]], view: str) -> list[Kept]:
     """Predictions of every run in one view, of the same faces; none where one was not shown it."""
-    paths = [runs.run(name).folder / VIEWS[view] / predictions.FILE for name in names]
+    paths = [runs.run(name).folder / VIEWS[view] / predictions.FILE for name in cards]
     if not all(path.is_file() for path in paths):
         return []
     every = [predictions.read(path) for path in paths]
-    for name, path, kept in zip(names, paths, every, strict=True):
-        if kept.nets != {node: runs.run(name).checksums().get(node) for node in kept.logits}:
+    for card, path, kept in zip(cards.values(), paths, every, strict=True):
+        if kept.nets != {node: runs.checksums(card).get(node) for node in kept.logits}:
             raise InputError(f"{path}: of other nets than the run's; evaluate it again")
         same = [
             np.array_equal(getattr(kept, key), getattr(every[0], key)) for key in ("row", "split", "label")
@@ -137,19 +134,21 @@ def _of_view(names: Sequence[str], view: str) -> list[Kept]:
     return every
 
 
-def _title(names: Sequence[str], card: dict[str, Any]) -> str:
-    drawn = "SKETCH, " if report.sketched(card) else ""
-    return f"{drawn}{recipe_of(card)} ({', '.join(names)})"
+def _title(cards: Mapping[str, dict[str, Any]]) -> str:
+    first = next(iter(cards.values()))
+    drawn = "SKETCH, " if report.sketched(first) else ""
+    return f"{drawn}{recipe_of(first)} ({', '.join(cards)})"
 
 
-def _systems(way: Way, group: Group, view: str, able: Sequence[int]) -> list[Predictions]:
-    members = []
-    for i in able:
-        logits, calibration = group.kept[view][i].logits, group.cards[i].get("calibration", {})
-        tree, flat = judged(logits, calibration)
-        plain, _ = judged(logits, calibration, tempered=False)
-        members.append(Member(plain, tree, tree.joint if flat is None else flat))
-    return [way.joined(chosen) for chosen in combinations(members, way.runs)]
+def _members(group: Group, view: str) -> list[Member]:
+    """What each run says in one view."""
+    out = []
+    for card, kept in zip(group.cards, group.kept[view], strict=True):
+        calibration = card.get("calibration", {})
+        tree, flat = judged(kept.logits, calibration)
+        plain, _ = judged(kept.logits, calibration, tempered=False)
+        out.append(Member(plain, tree, tree.joint if flat is None else flat))
+    return out
 
 
 def _scored(right: np.ndarray, opponent: np.ndarray | None) -> dict[str, Any]:
@@ -169,24 +168,16 @@ def _cost(way: Way, card: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rows(kept: Kept) -> dict[str, np.ndarray]:
+def _parts(kept: Kept) -> dict[str, np.ndarray]:
     """Faces that count in each part, bool[N]: six classes, and without copies."""
     six = kept.target >= 0
-    if kept.leaks is None:
-        return {"all": six}
-    masks = (six, six & ~kept.leaks.twin, six & ~kept.leaks.twin & ~kept.leaks.near)
-    return {part: rows for part, rows in zip(PARTS, masks, strict=True) if rows.any()}
+    free = {} if kept.leaks is None else kept.leaks.free
+    masks = (six, *(six & rows for rows in free.values()))
+    return {part: rows for part, rows in zip(PARTS, masks, strict=False) if rows.any()}
 
 
-def _nodes(systems: Sequence[Predictions], truth: np.ndarray) -> dict[str, Any]:
+def _nodes(systems: Sequence[Predictions], truth: np.ndarray) -> dict[str, float]:
     """Mean accuracy of router and specialists, each on its own faces, and mean calibration error."""
-    six = truth >= 0
-    owner = np.where(six, routing.OWNER[truth], -1)
-    out: dict[str, Any] = {ROUTER: np.mean([(one.branch.argmax(axis=1) == owner)[six] for one in systems])}
-    for code, branch in enumerate(BRANCHES):
-        inside = np.where(routing.OWNER == code, 1.0, -1.0)
-        named = [np.argmax(one.leaf * inside, axis=1) for one in systems]
-        out[branch] = np.mean([(label == truth)[owner == code] for label in named])
-    surest = [(one.joint.max(axis=1)[six], (routing.soft(one) == truth)[six]) for one in systems]
-    out["ece"] = np.mean([metrics.reliability(*each).ece for each in surest])
-    return {name: float(value) for name, value in out.items()}
+    every = [metrics.by_node(one, truth) for one in systems]
+    means = {node: float(np.mean([each[node]["accuracy"] for each in every])) for node in NODES}
+    return means | {"ece": float(np.mean([each[FLAT]["ece"] for each in every]))}

@@ -55,15 +55,16 @@ def evaluate(
     faces = sources.labelled_faces(SKETCH if data is None and report.sketched(card) else data)
     if faces.votes is not None:
         faces = relabelled(faces, card.get("labels", LABELS[0]))
-    own = card.get("data", {}).get("fingerprint") == sources.fingerprint(faces)
+    fingerprint = sources.fingerprint(faces)
+    own = card.get("data", {}).get("fingerprint") == fingerprint
     folder = _given(out, scored, own, split, view) if out else _folder(scored, faces, own, split, view)
     here = part(faces, Split[split])
     classifier = HierarchicalClassifier.load(run, framework, view=view)
     leaks = _leaks(faces, Split[split]) if own else None
-    kept = Kept(here.row, here.split, here.label, classifier.outputs(here), leaks, scored.checksums())
+    kept = Kept(here.row, here.split, here.label, classifier.outputs(here), leaks, runs.checksums(card))
     predictions, flat = judged(kept.logits, card.get("calibration", {}))
     scores = metrics.score(predictions, here, flat=flat, leaks=leaks, min_confidence=floor)
-    about = {"split": split, "view": view, "data": sources.fingerprint(faces)}
+    about = {"split": split, "view": view, "data": fingerprint}
     if corrupted:
         runs.write_json(folder / robustness.FILE, robustness.measure(classifier, here, card, about))
     bad = robustness.known(folder, card, about)

@@ -12,7 +12,7 @@ from hierarchy.data import corrupt
 from hierarchy.data.faces import Faces
 from hierarchy.reports.markdown import percent, table
 from hierarchy.routing import judged
-from hierarchy.runs import read_json
+from hierarchy.runs import checksums, read_json
 from hierarchy.taxonomy import FLAT, NODES
 
 FILE: Final = "robustness.json"
@@ -94,5 +94,4 @@ def markdown(found: Mapping[str, Any]) -> str:
 
 
 def _of(card: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
-    nets = {node: net["sha256"] for node, net in card["nets"].items()}
-    return {"nets": nets, "calibration": card.get("calibration"), **about}
+    return {"nets": checksums(card), "calibration": card.get("calibration"), **about}

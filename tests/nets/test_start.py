@@ -1,0 +1,67 @@
+"""A run that starts from another run's flat net: taken as it is, or trained further."""
+
+import numpy as np
+import pytest
+
+from hierarchy import runs
+from hierarchy.errors import InputError
+from hierarchy.nets import campaign, store, vgg
+from hierarchy.taxonomy import FLAT, NODES
+
+LAYERS = "net.stages=[[4],[8]]"
+
+
+@pytest.fixture
+def first(few_sketches, monkeypatch):
+    """A finished flat net."""
+    from hierarchy.data import sources
+
+    monkeypatch.setattr(sources, "SKETCHES", len(few_sketches))
+    return train(name="first", node=FLAT)
+
+
+def train(name, node, start=None, resume=False, settings=(LAYERS,)):
+    short = (*settings, "fit.epochs=1", "warm.epochs=1")
+    plan = {"data": "sketch", "deterministic": False, "say": lambda line: None, "resume": resume, "seed": None}
+    return next(
+        campaign.campaign(recipe="sketch", name=name, node=node, start=start, settings=short, **plan)
+    )
+
+
+def test_the_flat_net_is_taken_as_it_is(first):
+    run = train("second", "positive,negative", start="first")
+    assert list(run.card()["nets"]) == [FLAT, "positive", "negative"]
+    assert run.net(FLAT).read_bytes() == first.net(FLAT).read_bytes()
+    assert run.card()["start"] == {"first": runs.checksums(first.card())[FLAT]}
+    assert run.card()["nets"][FLAT]["from"] == "first"
+    assert [row["node"] for row in run.history()] == [FLAT, "positive", "negative"]
+    again = train("second", "positive,negative", start="first", resume=True)
+    assert again.card() == run.card()
+
+
+def test_the_flat_net_goes_on_where_it_is_named(first):
+    run = train("further", FLAT, start="first")
+    assert run.card()["nets"][FLAT]["warm_start"] is True
+    assert "from" not in run.card()["nets"][FLAT]
+    before, after = (store.load(each.net(FLAT)).get_weights()[0] for each in (first, run))
+    assert 0 < np.abs(before - after).max() < 0.5  # one gentle epoch away, not another draw
+
+
+@pytest.mark.parametrize("node", [FLAT, *NODES])
+def test_a_warm_start_gives_each_class_the_mean_of_its_leaves(node):
+    from hierarchy.recipes import Net
+    from hierarchy.taxonomy import members
+
+    flat, net = (vgg.build(each, Net(stages=((4,),))) for each in (FLAT, node))
+    vgg.warm_start(net, flat)
+    logits = flat.get_layer(vgg.HEAD).get_weights()[0]
+    expected = np.stack([logits[:, group].mean(axis=1) for group in members(node)], axis=1)
+    np.testing.assert_allclose(net.get_layer(vgg.HEAD).get_weights()[0], expected)
+
+
+def test_a_start_that_does_not_fit_is_told_before_anything_is_trained(first):
+    with pytest.raises(InputError, match="run 'first': its flat net has other layers than the recipe's"):
+        train("wide", "positive", start="first", settings=("net.stages=[[8],[8]]",))
+    with pytest.raises(InputError, match="run 'nobody' has not been trained"):
+        train("none", "positive", start="nobody")
+    assert runs.names() == ["first"]
