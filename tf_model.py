@@ -54,7 +54,10 @@ def train(
         ),
     ] = None,
     node: Annotated[
-        str | None, typer.Option("--node", help=f"One of {', '.join((*NODES, FLAT))}. Default: all.")
+        str | None,
+        typer.Option(
+            "--node", help=f"One, or several as in a,b, of {', '.join((*NODES, FLAT))}. Default: all."
+        ),
     ] = None,
     run: Annotated[str | None, typer.Option("--run", help="Name of the run. Default: the recipe's.")] = None,
     seed: Annotated[
@@ -69,6 +72,10 @@ def train(
     teacher: Annotated[
         str | None,
         typer.Option("--teacher", help="Runs that teach, as in a,b; for recipes with fit.teacher."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--start", help="Run whose flat net stands in, or goes on where --node names flat."),
     ] = None,
     labels: Annotated[
         str | None, typer.Option("--labels", help="fer2013, or ferplus: what most taggers chose.")
@@ -90,6 +97,7 @@ def train(
         resume=resume,
         deterministic=deterministic,
         teacher=teacher,
+        start=start,
         labels=labels,
         framework=framework_of(context),
         say=say,

@@ -6,11 +6,12 @@ file with its checksum. Whatever is written here appears whole or not at all.
 
 import csv
 import hashlib
+import io
 import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -138,7 +139,7 @@ class Run:
         card = self.card() if self.trained else {"nets": {}}
         file = f"{node}{suffix}"
         write_atomic(self.folder / file, data)
-        versioned = {**about, "versions": versions(about["backend"])}
+        versioned = {"versions": versions(about["backend"]), **about}
         nets = card["nets"] | {node: {"file": file, "sha256": sha256(data), **versioned}}
         whole = {"run": self.name, "tree": TREE, "tree_hash": tree_hash()}
         write_json(self.folder / CARD, whole | dict(identity) | {"nets": nets})
@@ -185,6 +186,27 @@ class Run:
 def checksums(card: Mapping[str, Any]) -> dict[str, str]:
     """Checksum of every net's file that a card names, by node."""
     return {node: net["sha256"] for node, net in card["nets"].items()}
+
+
+def write_history(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write history.csv: a row an epoch and node, all with the keys of the first."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(folder / HISTORY, text.getvalue().encode())
+
+
+def adopt(source: Run, target: Run, node: str, identity: Mapping[str, Any]) -> None:
+    """Give a new run another run's net as it is, with its history and what is known of its training.
+
+    Raises:
+        InputError: there is no such net, or it is damaged.
+    """
+    data, about = source.net(node).read_bytes(), source.card()["nets"][node]
+    if history := [row for row in source.history() if row["node"] == node]:
+        write_history(target.folder, history)
+    target.add_net(node, data, {**about, "from": source.name}, identity, Path(about["file"]).suffix)
 
 
 def copy(source: Run, target: Run) -> None:

@@ -55,16 +55,18 @@ def classes_of(node: str) -> tuple[str, ...]:
 
 
 def nodes_named(name: str) -> tuple[str, ...]:
-    """The nodes that a name stands for: `all` for the whole tree, else the node itself.
+    """The nodes that a name stands for: `all` for the whole tree, else one node, or several parted by commas.
 
     Raises:
         InputError: there is no such node.
     """
     if name == "all":
         return NODES
-    if name not in (*NODES, FLAT):
-        raise InputError(f"unknown node {name!r}: allowed are {', '.join(('all', *NODES, FLAT))}")
-    return (name,)
+    nodes = tuple(name.split(","))
+    for node in nodes:
+        if node not in (*NODES, FLAT):
+            raise InputError(f"unknown node {node!r}: allowed are {', '.join(('all', *NODES, FLAT))}")
+    return nodes
 
 
 def branch_of(leaf: str) -> str:

@@ -24,7 +24,7 @@ from hierarchy.nets.logbook import Logbook
 from hierarchy.nets.precision import arithmetic
 from hierarchy.nets.progress import Progress
 from hierarchy.recipes import Fit
-from hierarchy.taxonomy import FLAT, members
+from hierarchy.taxonomy import members
 from pt_files import store
 from pt_files.augment import augmented
 from pt_files.vgg import VGG, macs, parameters, penalty
@@ -71,8 +71,8 @@ class Fitting:
         told = lessons(task.train, task.node, task.fit, task.taught)
         self.epochs = Epochs(told, task.fit, task.recipe.augment, task.seed)
         self.net = VGG(task.node, task.recipe.net)
-        if task.warm:
-            warm_start(self.net, store.load(task.run.net(FLAT)))
+        if task.start:
+            warm_start(self.net, store.load(task.start))
         self.net.to(self.device)
         self.optimizer = _optimizer(self.net, task.fit)
         self.class_weights = torch.from_numpy(class_weights(told.label)).float().to(self.device)

@@ -23,6 +23,7 @@ from hierarchy.taxonomy import (
     expression,
     leaf_slice,
     node_target,
+    nodes_named,
     tree_hash,
 )
 
@@ -62,6 +63,14 @@ def test_a_node_trains_on_its_own_classes_alone(node):
     assert set(trained.values()) == set(range(len(classes_of(node))))
     assert not set(trained) & set(LEFT_OUT)
     assert len(trained) == (len(TREE[node]) if node in TREE else len(LEAVES))
+
+
+def test_nodes_are_named_alone_together_or_all():
+    assert nodes_named("all") == NODES
+    assert nodes_named("positive,flat") == ("positive", FLAT)
+    for wrong in ("positive,", "positive,happy", ""):
+        with pytest.raises(InputError, match="unknown node"):
+            nodes_named(wrong)
 
 
 def test_an_unknown_node_is_refused():

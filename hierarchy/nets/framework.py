@@ -34,6 +34,7 @@ class Task:
         valid: PublicTest faces of the node's own classes, which choose the best epoch.
         identity: what the run's card says besides its nets.
         taught: float[N, leaves], what other nets say of `train`, where the recipe asks for it.
+        start: file of the flat net whose weights the net starts from; None: random ones.
     """
 
     node: str
@@ -45,11 +46,7 @@ class Task:
     valid: Faces
     identity: dict[str, Any]
     taught: np.ndarray | None = None
-
-    @property
-    def warm(self) -> bool:
-        """Whether the net starts from the run's flat net."""
-        return self.fit is self.recipe.warm
+    start: Path | None = None
 
     @property
     def draw(self) -> int:
@@ -67,7 +64,7 @@ class Task:
             "public_test_accuracy": logbook.best["val_accuracy"],
             "minutes": sum(row["seconds"] for row in rows) / 60,
             "images_per_second": float(np.median([row["images_per_second"] for row in rows])),
-            "warm_start": self.warm,
+            "warm_start": self.start is not None,
             "balanced": self.fit.balanced,
         }
 

@@ -76,7 +76,7 @@ def lessons(training: Faces, node: str, fit: Fit, taught: np.ndarray | None = No
     if fit.votes and own.votes is not None:
         told = _mixed(told, _at(node, _of_taggers(own.votes)), fit.votes)
     if fit.teacher and taught is not None:
-        told = _mixed(told, _at(node, taught[mine]), fit.teacher)
+        told = _mixed(told, _as_balanced(_at(node, taught[mine]), target, fit), fit.teacher)
     if not fit.outsiders:
         return Lessons(own.pixels, target, told)
     others = training.take((training.target(FLAT) >= 0) & ~mine).pixels
@@ -95,6 +95,18 @@ def _at(node: str, leaves: np.ndarray) -> np.ndarray:
     mass = np.stack([leaves[:, group].sum(axis=1) for group in members(node)], axis=1)
     total = mass.sum(axis=1, keepdims=True)
     return np.divide(mass, total, out=np.zeros_like(mass), where=total > 0)
+
+
+def _as_balanced(told: np.ndarray, label: np.ndarray, fit: Fit) -> np.ndarray:
+    """A teacher's answers as they would be if classes were as frequent as training shows them (Bayes' rule).
+
+    A teacher speaks of classes as often as they are; a net that is trained on balanced classes, and set
+    right by their frequencies afterwards, would otherwise be set right twice.
+    """
+    if not fit.balanced:
+        return told
+    shown = told / np.maximum(np.bincount(label, minlength=told.shape[1]), 1)
+    return shown / shown.sum(axis=1, keepdims=True)
 
 
 def _mixed(told: np.ndarray, other: np.ndarray, weight: float) -> np.ndarray:

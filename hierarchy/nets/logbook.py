@@ -4,15 +4,14 @@ The raw weights of the last whole epoch, the best epoch's weights, and state.jso
 written last: a run killed at any moment goes on from the epoch that state.json tells of.
 """
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from hierarchy import runs
 from hierarchy.recipes import Fit
-from hierarchy.runs import HISTORY, Run, read_json, write_atomic, write_json
+from hierarchy.runs import Run, read_json, write_atomic, write_json
 from hierarchy.taxonomy import FLAT, NODES
 
 STATE: Final = "state.json"
@@ -104,11 +103,10 @@ class Logbook:
 
 
 def write_history(run: Run, folder: Path) -> None:
-    """history.csv of all nodes of a run, a row an epoch, into `folder`."""
-    states = [run.log / node / STATE for node in (FLAT, *NODES)]
-    rows = [row for state in states if state.is_file() for row in read_json(state)["rows"]]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomic(folder / HISTORY, text.getvalue().encode())
+    """history.csv of all nodes of a run into `folder`; the run's own rows where a node's log is gone."""
+    rows: list[Mapping[str, Any]] = []
+    for node in (FLAT, *NODES):
+        state = run.log / node / STATE
+        known = read_json(state)["rows"] if state.is_file() else run.history()
+        rows += [row for row in known if row["node"] == node]
+    runs.write_history(folder, rows)

@@ -28,6 +28,7 @@ def run(
     resume: bool,
     deterministic: bool,
     teacher: str | None = None,
+    start: str | None = None,
     labels: str | None = None,
     framework: Framework = KERAS,
     again: str | None = None,
@@ -41,12 +42,14 @@ def run(
         data: file or folder of faces; None: wherever `sources.training_faces` finds some.
         recipe: a recipe's name; None: `short`, on sketches `sketch`.
         settings: changes to the recipe, `key=value`.
-        node: one node, or all; None: all.
+        node: one node, several parted by commas, or all; None: all.
         name: of the run; None: the recipe's.
         seed: of everything random; None: 0.
         resume: go on where the run of that name stopped.
         deterministic: the same bits again for the same seed.
         teacher: names of the runs that teach, parted by commas, for recipes with fit.teacher.
+        start: name of the run whose flat net stands in for this run's own, or is trained further where `node`
+            names the flat net.
         labels: whose: fer2013 or ferplus; None: fer2013.
         framework: what fits the nets.
         again: how to go on after Ctrl-C; None: with this run alone.
@@ -65,6 +68,7 @@ def run(
     target = runs.run(name or chosen.name)
     teachers = teacher.split(",") if teacher else list(before.get("teacher", []))
     check(chosen, faces, bool(teachers))
+    origin = _origin(start or next(iter(before.get("start", [])), None), chosen, framework)
     identity: dict[str, Any] = {
         "recipe": chosen.as_dict(),
         "settings": list(settings) or before.get("settings", []),
@@ -78,6 +82,7 @@ def run(
             if teachers
             else {}
         ),
+        **({"start": {origin.name: runs.checksums(origin.card())[FLAT]}} if origin else {}),
     }
     begin(target, identity, resume, {"data": SKETCH if faces.source == SKETCH else data, "node": node})
     if target.trained and "calibration" in target.card() and all(_finished(target, each) for each in nodes):
@@ -87,7 +92,16 @@ def run(
     say(f"training {', '.join(order(nodes, chosen))} with recipe {chosen.name} on {faces.source}")
     told = Teacher(teachers, framework) if teachers else None
     try:
-        train(target, faces, chosen, nodes=nodes, identity=identity, framework=framework, teacher=told)
+        train(
+            target,
+            faces,
+            chosen,
+            nodes=nodes,
+            identity=identity,
+            framework=framework,
+            teacher=told,
+            start=origin,
+        )
     except KeyboardInterrupt:
         say(f"stopped; go on with: {again or f'{framework.command} train --run {target.name} --resume'}")
         raise
@@ -112,6 +126,7 @@ def train(
     identity: dict[str, Any],
     framework: Framework = KERAS,
     teacher: Teacher | None = None,
+    start: runs.Run | None = None,
 ) -> None:
     """Train the nets of a run that are not finished yet, storing each as it finishes, and calibrate them.
 
@@ -119,10 +134,11 @@ def train(
         run: where nets, recipe, history and checkpoints go.
         faces: Training and PublicTest rows are used; others are not looked at.
         recipe: every hyper-parameter.
-        nodes: what to train; the flat net is trained first where the recipe starts the others from it.
+        nodes: what to train; the flat net comes first where the recipe starts the others from it.
         identity: what the run's card says besides its nets, the seed of everything random among it.
         framework: what fits the nets, started.
         teacher: what other nets say, where the recipe asks for it.
+        start: the run whose flat net is taken as it is, or trained further where it is among `nodes`.
 
     Raises:
         InputError: a split is empty for a node; votes or a teacher are asked for and not there.
@@ -130,14 +146,35 @@ def train(
     """
     check(recipe, faces, teacher is not None)
     training, choosing = faces.of(Split.Training), faces.of(Split.PublicTest)
-    taught = teacher(training.pixels) if teacher else None
+    taught = teacher.kept(training.pixels, run.log) if teacher else None
+    if start and FLAT not in nodes and not _finished(run, FLAT):
+        runs.adopt(start, run, FLAT, identity)
     for node in order(nodes, recipe):
         if _finished(run, node):
             continue
-        fit = (recipe.warm if node != FLAT else None) or recipe.fit
-        seed = identity.get("seed", 0)
-        framework.fit(Task(node, recipe, fit, seed, run, training, choosing.for_node(node), identity, taught))
+        seed, valid, fit, origin = identity.get("seed", 0), choosing.for_node(node), recipe.fit, None
+        if node == FLAT:
+            origin = start
+        elif recipe.warm:
+            fit, origin = recipe.warm, run
+        first = origin.net(FLAT) if origin else None
+        framework.fit(Task(node, recipe, fit, seed, run, training, valid, identity, taught, first))
     calibrate(run, faces, framework)
+
+
+def _origin(name: str | None, recipe: recipes.Recipe, framework: Framework) -> runs.Run | None:
+    """The run of a name, from whose flat net nets of the recipe can start.
+
+    Raises:
+        InputError: it has none, or one of another shape or of a framework that is not this one's.
+    """
+    if name is None:
+        return None
+    origin = runs.run(name)
+    framework.open(origin.net(FLAT))
+    if recipes.from_dict(origin.card()["recipe"], f"run {name!r}").net != recipe.net:
+        raise InputError(f"run {name!r}: its flat net has other layers than the recipe's (net.*)")
+    return origin
 
 
 def order(nodes: Sequence[str], recipe: recipes.Recipe) -> list[str]:

@@ -77,6 +77,10 @@ class Lazy:
         """Logits of faces, float32[N,K]."""
         if self.net is None:
             self.net = load(self.path)
+            if keras.backend.backend() == "torch":
+                from hierarchy.nets import fused
+
+                self.net = fused.of(self.net)
             self.net.compile(
                 jit_compile=keras.backend.backend() == "jax"
             )  # elsewhere it costs more than it saves

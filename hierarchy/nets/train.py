@@ -22,7 +22,6 @@ from hierarchy.nets.logbook import Logbook
 from hierarchy.nets.precision import arithmetic
 from hierarchy.nets.progress import Progress
 from hierarchy.recipes import Fit
-from hierarchy.taxonomy import FLAT
 
 
 def fit_node(task: Task) -> None:
@@ -37,8 +36,8 @@ def fit_node(task: Task) -> None:
     told = lessons(task.train, task.node, task.fit, task.taught)
     batches = Batches(told, task.fit, task.recipe.augment, task.seed)
     net = trainable(task)
-    if task.warm:
-        vgg.warm_start(net, store.load(task.run.net(FLAT)))
+    if task.start:
+        vgg.warm_start(net, store.load(task.start))
     trainee = _compiled(net, task, len(batches))
     logbook = Logbook(task.run, task.node, task.fit, ".weights.h5")
     if logbook.weights:

@@ -46,10 +46,10 @@ def build(node: str, net: Net, l2: float = 0.0, kit: Any = layers) -> keras.Mode
 
 
 def warm_start(net: keras.Model, flat: keras.Model) -> None:
-    """Give a router or specialist the weights of a flat net of the same shape.
+    """Give a net the weights of a flat net of the same shape.
 
-    Bodies are copied; a specialist's logits start as the flat net's for its leaves, the router's as the
-    mean over each branch's leaves.
+    Bodies are copied; a flat net's and a specialist's logits start as the flat net's for their leaves, the
+    router's as the mean over each branch's leaves.
     """
     for target, source in zip(net.layers, flat.layers, strict=True):
         if target.name != HEAD:

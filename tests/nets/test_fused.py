@@ -22,6 +22,7 @@ fast.set_weights(stock.get_weights())
 faces = sketch_faces(70)
 target = keras.utils.to_categorical(faces.label % 6, 6)
 np.testing.assert_allclose(fast.predict(faces.pixels), stock.predict(faces.pixels), atol=1e-4)
+np.testing.assert_allclose(fused.of(stock).predict(faces.pixels), stock.predict(faces.pixels), atol=1e-4)
 before = stock.get_weights()
 for net in (stock, fast):
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)

@@ -58,6 +58,9 @@ def test_a_teacher_counts_for_its_share_at_each_node(faces):
     for node in (FLAT, *NODES):
         codes = [node_target(node, leaf) for leaf in LEAVES]
         say = np.array([sum(taught[0, np.array(codes) == code]) for code in range(len(classes_of(node)))])
+        told = lessons(faces, node, Fit(teacher=0.7, oversample=False), taught).target
+        np.testing.assert_allclose(told, 0.3 * plain(faces, node) + 0.7 * say / say.sum(), atol=1e-6)
+        say /= plain(faces, node).sum(axis=0)  # classes of training, had each been shown as often
         told = lessons(faces, node, Fit(teacher=0.7), taught).target
         np.testing.assert_allclose(told, 0.3 * plain(faces, node) + 0.7 * say / say.sum(), atol=1e-6)
 
@@ -91,7 +94,7 @@ def test_a_teacher_is_the_mean_of_its_runs_trees_and_flat_nets(tiny_run, few_ske
     from hierarchy.classifier import HierarchicalClassifier
 
     pixels = few_sketches.pixels[:5]
-    outputs = HierarchicalClassifier.load("tiny", view="flip").outputs(pixels)
+    outputs = HierarchicalClassifier.load("tiny").outputs(pixels)
     tree, flat = judged(outputs, tiny_run.card()["calibration"])
     runs.copy(tiny_run, runs.run("flat-alone"))
     nets = tiny_run.card()["nets"]
@@ -99,3 +102,14 @@ def test_a_teacher_is_the_mean_of_its_runs_trees_and_flat_nets(tiny_run, few_ske
     said = Teacher(["tiny", "flat-alone"])(pixels)
     np.testing.assert_allclose(said, (tree.joint + 2 * flat) / 3, atol=1e-6)
     np.testing.assert_allclose(Teacher(["flat-alone"])(pixels), routing.softmax(outputs[FLAT]), atol=1e-6)
+
+
+def test_a_teacher_is_asked_once(tiny_run, few_sketches, tmp_path, monkeypatch):
+    pixels = few_sketches.pixels[:5]
+    said = Teacher(["tiny"]).kept(pixels, tmp_path)
+    np.testing.assert_array_equal(said, Teacher(["tiny"])(pixels))
+    silent = Teacher(["tiny"])
+    silent.nets = {}
+    np.testing.assert_array_equal(silent.kept(pixels, tmp_path), said)
+    with pytest.raises(KeyError):
+        silent.kept(few_sketches.pixels[:6], tmp_path)  # other faces, of which nothing is kept

@@ -48,6 +48,17 @@ def test_it_is_done_when_epochs_or_patience_run_out(accuracies, patience, done):
     assert filled(*accuracies, fit=Fit(epochs=4, patience=patience)).done is done
 
 
+def test_history_keeps_the_rows_of_a_net_whose_log_is_gone():
+    run = runs.run("x")
+    runs.write_history(run.folder, [{"node": "router", "loss": 2.0, "val_accuracy": 0.8}])
+    filled(0.5)
+    write_history(run, run.folder)
+    assert [(line["node"], line["val_accuracy"]) for line in run.history()] == [
+        ("flat", "0.5"),
+        ("router", "0.8"),
+    ]
+
+
 def test_history_has_a_row_an_epoch():
     filled(0.5, 0.7)
     write_history(runs.run("x"), runs.run("x").folder)

@@ -22,10 +22,14 @@ def first(few_sketches, monkeypatch):
 
 def train(name, node, start=None, resume=False, settings=(LAYERS,)):
     short = (*settings, "fit.epochs=1", "warm.epochs=1")
-    plan = {"data": "sketch", "deterministic": False, "say": lambda line: None, "resume": resume, "seed": None}
-    return next(
-        campaign.campaign(recipe="sketch", name=name, node=node, start=start, settings=short, **plan)
-    )
+    plan = {
+        "data": "sketch",
+        "deterministic": False,
+        "say": lambda line: None,
+        "resume": resume,
+        "seed": None,
+    }
+    return next(campaign.campaign(recipe="sketch", name=name, node=node, start=start, settings=short, **plan))
 
 
 def test_the_flat_net_is_taken_as_it_is(first):
