@@ -155,6 +155,21 @@ def medium() -> Recipe:
     )
 
 
+def distilled() -> Recipe:
+    """`medium` trained further on what a teacher says as well as on labels (--start RUN --teacher RUN,RUN).
+
+    Hinton et al., "Distilling the knowledge in a neural network" (2015). The flat net takes half an
+    hour on two cores, router and specialists together a quarter.
+    """
+    told = Fit(warm_up=0.1, label_smoothing=0.0, teacher=0.7, precision="bfloat16")
+    return replace(
+        medium(),
+        name="distilled",
+        fit=replace(told, epochs=12, learning_rate=0.05),
+        warm=replace(told, epochs=4, learning_rate=0.02),
+    )
+
+
 def half() -> Recipe:
     """As `full` at half its width: 1.2 million weights."""
     net = replace(full().net, stages=((32, 32), (64, 64), (128, 128), (256, 256)), spatial_dropout=0.1)
@@ -210,7 +225,7 @@ def earlier() -> Recipe:
 
 
 RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
-    make.__name__: make for make in (sketch, short, medium, half, full, earlier)
+    make.__name__: make for make in (sketch, short, medium, distilled, half, full, earlier)
 }
 
 
@@ -243,7 +258,7 @@ def named(name: str) -> Recipe:
 
 def listing() -> str:
     """One line a recipe: its name and what it is."""
-    return "\n".join(f"{name:<8} {(make.__doc__ or '').splitlines()[0]}" for name, make in RECIPES.items())
+    return "\n".join(f"{name:<9} {(make.__doc__ or '').splitlines()[0]}" for name, make in RECIPES.items())
 
 
 def from_dict(values: Mapping[str, Any], source: str) -> Recipe:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterable
 from typing import Any, Final
 
 from hierarchy import runs
@@ -36,7 +35,8 @@ def compare() -> str:
     Raises:
         InputError: there is no run to compare, or what one predicted cannot be used.
     """
-    scored = {group.title: list(contest.lines(group)) for group in contest.groups()}
+    every = list(contest.groups())
+    scored = {group.title: list(contest.lines(group, contest.opponent_of(group, every))) for group in every}
     if not scored:
         raise InputError("no run to compare: evaluate writes the predictions that compare reads")
     folder = runs.home() / "results"
@@ -64,8 +64,9 @@ def _scores_table(rows: list[dict[str, Any]]) -> str:
     return table(header, body)
 
 
-def _cost_table(rows: Iterable[dict[str, Any]]) -> str:
-    versus = f"against {plots.SPELLED[FAIR]} flat nets"
+def _cost_table(rows: list[dict[str, Any]]) -> str:
+    whose = "" if rows[0]["opponent"] is None else f" of {rows[0]['opponent']}"
+    versus = f"against {plots.SPELLED[FAIR]} flat nets{whose}"
     header = ("answer", "nets a face", "parameters", "GMAC", *NODES, "ECE", versus, "p")
     body = []
     for row in rows:

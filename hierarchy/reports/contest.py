@@ -44,9 +44,27 @@ class Group:
     cards: list[dict[str, Any]]
     kept: dict[str, list[Kept]]
 
+    @property
+    def name(self) -> str:
+        """The runs' recipe."""
+        return recipe_of(self.cards[0])
+
     def able(self, nodes: Sequence[str]) -> list[int]:
         """The runs that have all these nets."""
         return [i for i, kept in enumerate(self.kept["single"]) if set(nodes) <= kept.logits.keys()]
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """As many flat nets as the tree has, averaged: the fair opponent of one net a node.
+
+    Attributes:
+        name: of the recipe that made them.
+        right: view and part -> bool[systems, faces].
+    """
+
+    name: str
+    right: Mapping[tuple[str, str], np.ndarray]
 
 
 def groups() -> Iterator[Group]:
@@ -65,34 +83,37 @@ def groups() -> Iterator[Group]:
         if evaluated and finished and nets not in copies:
             copies.add(nets)
             shared = [card.get(key) for key in SAME] + [card.get("data", {}).get("fingerprint")]
+            shared += ["start" in card]  # each seed starts from a flat net of its own
             found.setdefault(json.dumps(shared, sort_keys=True), {})[name] = card
     for cards in found.values():
         kept = {view: every for view in VIEWS if (every := _of_view(cards, view))}
         yield Group(_title(cards), list(cards.values()), kept)
 
 
-def lines(group: Group) -> Iterator[dict[str, Any]]:
+def opponent_of(group: Group, every: Sequence[Group]) -> Opponent | None:
+    """The fair opponent of a group: its own, or that of the first other one of the same nets and faces."""
+    for other in (group, *every):
+        flats = other.able([FLAT])
+        if len(flats) >= FAIR and _alike(group, other):
+            way = next(way for way in ways(len(flats), 0) if way.runs == FAIR)
+            return Opponent(other.name, dict(_right(way, other)))
+    return None
+
+
+def lines(group: Group, opponent: Opponent | None = None) -> Iterator[dict[str, Any]]:
     """Every line of a group's table: what it is, what it costs, what it scores in each view and part."""
-    opponents: dict[tuple[str, str], np.ndarray] = {}
-    members = {view: _members(group, view) for view in group.kept}
+    against = opponent.right if opponent else {}
     truth = group.kept["single"][0].target
-    parts = _parts(group.kept["single"][0])
     for way in ways(len(group.able([FLAT])), len(group.able(NODES))):
         able = group.able(way.nodes)
         if len(able) < way.runs:
             continue
-        line: dict[str, Any] = {"answer": way.name, **_cost(way, group.cards[able[0]]), "views": {}}
-        for view, every in members.items():
-            systems = [way.joined(chosen) for chosen in combinations([every[i] for i in able], way.runs)]
-            right = np.array([way.chosen(each) == truth for each in systems])
-            if way.runs == FAIR and way.nodes == (FLAT,):
-                opponents |= {(view, part): right[:, rows] for part, rows in parts.items()}
-            line["views"][view] = {
-                part: _scored(right[:, rows], opponents.get((view, part))) for part, rows in parts.items()
-            }
-            if view == "single":
-                line |= _nodes(systems, truth)
-        yield line
+        whose = None if opponent is None or opponent.name == group.name else opponent.name
+        cost = _cost(way, group.cards[able[0]])
+        line: dict[str, Any] = {"answer": way.name, "opponent": whose, **cost, "views": {}}
+        for (view, part), right in _right(way, group):
+            line["views"].setdefault(view, {})[part] = _scored(right, against.get((view, part)))
+        yield line | _nodes(_systems(way, group, "single"), truth)
 
 
 def verdict(rows: Sequence[dict[str, Any]]) -> str:
@@ -103,8 +124,9 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     """
     tree = next((row for row in rows if row["answer"] == "tree, soft"), None)
     pair = tree and tree["views"]["single"]["all"].get("against_flat")
-    if not pair:
+    if tree is None or not pair:
         return ""
+    whose = "" if tree["opponent"] is None else f" of recipe {tree['opponent']}"
     gap, p, first = pair["difference"], pair["mcnemar_p"], pair["first_difference"]
     low, high = pair["ci95"] or (0.0, 0.0)
     sure = p < SURE and (low > 0 and first > 0 or high < 0 and first < 0)
@@ -112,8 +134,8 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     found = f"{'the tree is' if gap > 0 else f'the {flats} are'} better" if sure else "it may be chance"
     return (
         f"The tree (soft) is {abs(100 * gap):.1f} percentage points {'more' if gap > 0 else 'less'} accurate "
-        f"than {flats} averaged, which cost the same a face ({signed(pair['ci95'])}; exact McNemar test of "
-        f"the first systems, p = {p:.2g}): {found}."
+        f"than {flats}{whose} averaged, which cost the same a face ({signed(pair['ci95'])}; exact McNemar "
+        f"test of the first systems, p = {p:.2g}): {found}."
     )
 
 
@@ -140,15 +162,33 @@ def _title(cards: Mapping[str, dict[str, Any]]) -> str:
     return f"{drawn}{recipe_of(first)} ({', '.join(cards)})"
 
 
-def _members(group: Group, view: str) -> list[Member]:
-    """What each run says in one view."""
-    out = []
-    for card, kept in zip(group.cards, group.kept[view], strict=True):
-        calibration = card.get("calibration", {})
-        tree, flat = judged(kept.logits, calibration)
-        plain, _ = judged(kept.logits, calibration, tempered=False)
-        out.append(Member(plain, tree, tree.joint if flat is None else flat))
-    return out
+def _alike(group: Group, other: Group) -> bool:
+    """Whether two groups' nets are of the same size and were shown the same faces."""
+    ours, theirs = (each.kept["single"][0] for each in (group, other))
+    sizes = [each.cards[0]["nets"].get(FLAT, {}).get("parameters") for each in (group, other)]
+    faces = all(np.array_equal(getattr(ours, key), getattr(theirs, key)) for key in ("row", "label"))
+    return sizes[0] == sizes[1] and faces
+
+
+def _right(way: Way, group: Group) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
+    """For each view and part, which faces each system is right on: bool[systems, faces]."""
+    truth, parts = group.kept["single"][0].target, _parts(group.kept["single"][0])
+    for view in group.kept:
+        right = np.array([way.chosen(each) == truth for each in _systems(way, group, view)])
+        yield from (((view, part), right[:, rows]) for part, rows in parts.items())
+
+
+def _systems(way: Way, group: Group, view: str) -> list[Predictions]:
+    """What each choice of runs says together in one view."""
+    every = [_member(group.cards[i], group.kept[view][i]) for i in group.able(way.nodes)]
+    return [way.joined(chosen) for chosen in combinations(every, way.runs)]
+
+
+def _member(card: Mapping[str, Any], kept: Kept) -> Member:
+    calibration = card.get("calibration", {})
+    tree, flat = judged(kept.logits, calibration)
+    plain, _ = judged(kept.logits, calibration, tempered=False)
+    return Member(plain, tree, tree.joint if flat is None else flat)
 
 
 def _scored(right: np.ndarray, opponent: np.ndarray | None) -> dict[str, Any]:

@@ -93,6 +93,25 @@ def test_a_run_of_another_recipe_is_a_group_of_its_own(seeds):
     assert (seeds / FILE).read_text().count("\n## ") == 2
 
 
+def test_a_group_without_an_opponent_of_its_own_meets_another_recipes(seeds):
+    other = runs.run("fourth")
+    runs.copy(runs.run("other-1"), other)
+    other.amend({"recipe": {**other.card()["recipe"], "name": "changed"}})
+    rewrite(other)
+    assert "than three flat nets of recipe tiny averaged" in compare()
+    changed = [row for row in rows(seeds) if row["runs"].startswith("SKETCH, changed")]
+    theirs = next(row for row in changed if (row["answer"], row["part"]) == ("tree, soft", "all"))
+    assert float(theirs["difference"]) == pytest.approx(
+        float(theirs["accuracy"]) - float(line(seeds, "three flat nets averaged")["accuracy"])
+    )
+    (kept,) = [predictions.read(other.folder / predictions.FILE)]
+    rewrite(other, row=kept.row[::-1])
+    compare()
+    assert [row["difference"] for row in rows(seeds) if row["runs"].startswith("SKETCH, changed")] == [
+        ""
+    ] * 15
+
+
 def without(run, *nodes):
     logits = predictions.read(run.folder / predictions.FILE).logits
     rewrite(run, logits={node: value for node, value in logits.items() if node not in nodes})
@@ -170,7 +189,7 @@ def test_runs_come_and_go(seeds):
 )
 def test_the_verdict_asks_the_first_pair_and_all_seeds(gap, first, p, found):
     pair = {"difference": gap, "ci95": [gap - 0.01, gap + 0.01], "first_difference": first, "mcnemar_p": p}
-    row = {"answer": "tree, soft", "views": {"single": {"all": {"against_flat": pair}}}}
+    row = {"answer": "tree, soft", "opponent": None, "views": {"single": {"all": {"against_flat": pair}}}}
     assert found in verdict([row]) and f"p = {p}" in verdict([row])
     assert ("more accurate" if gap > 0 else "less accurate") in verdict([row])
 
