@@ -10,7 +10,7 @@ import typer
 from hierarchy.taxonomy import FLAT, NODES
 
 if TYPE_CHECKING:
-    from hierarchy.nets.framework import Framework
+    from hierarchy.fitting.framework import Framework
 
 app = typer.Typer(
     help="Two-tier classifier of apparent facial expressions.",
@@ -83,7 +83,7 @@ def train(
 ) -> None:
     """Train the nets of a run, or of several back to back, into results/ (checkpoints: logs/)."""
     from hierarchy import recipes
-    from hierarchy.nets import campaign
+    from hierarchy.fitting import campaign
 
     if recipe == "list":
         return print(recipes.listing())

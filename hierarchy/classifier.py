@@ -20,7 +20,8 @@ from hierarchy.data import sources
 from hierarchy.data.faces import SIDE, UNLABELLED, Faces, Split
 from hierarchy.data.splits import carve
 from hierarchy.errors import InputError, NotFittedError
-from hierarchy.nets.framework import KERAS, Framework
+from hierarchy.fitting.framework import Framework
+from hierarchy.nets.framework import KERAS
 from hierarchy.nets.preprocess import VIEWS, averaged
 from hierarchy.routing import Logits, Predictions
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, expression
@@ -87,7 +88,7 @@ class HierarchicalClassifier:
         """
         self._check_choices()
         KERAS.start(lambda line: None)
-        from hierarchy.nets import plan
+        from hierarchy.fitting import plan
 
         faces = _with_roles(X, y, validation)
         recipe = recipes.with_settings(recipes.named(self.recipe), self.settings)
@@ -100,7 +101,7 @@ class HierarchicalClassifier:
             "seed": self.seed,
             "data": sources.describe(faces),
         }
-        plan.train(run, faces, recipe, nodes=NODES, identity=identity)
+        plan.train(run, faces, recipe, nodes=NODES, identity=identity, framework=KERAS)
         return self._opened(run)
 
     @classmethod

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hierarchy.errors import InputError
-from hierarchy.nets.framework import Framework, Task
+from hierarchy.fitting.framework import Framework, Task
 from hierarchy.routing import Logits
 
 INSTALL = "requirements-torch.txt"

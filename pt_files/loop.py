@@ -17,12 +17,12 @@ from torch import nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from hierarchy.nets.epochs import Epochs
-from hierarchy.nets.framework import VALIDATION_BATCH, Task, carry_out, check_roles
-from hierarchy.nets.lessons import class_weights, lessons, one_hot
-from hierarchy.nets.logbook import Logbook
-from hierarchy.nets.precision import arithmetic
-from hierarchy.nets.progress import Progress
+from hierarchy.fitting.epochs import Epochs
+from hierarchy.fitting.framework import VALIDATION_BATCH, Task, carry_out, check_roles
+from hierarchy.fitting.lessons import class_weights, lessons, one_hot
+from hierarchy.fitting.logbook import Logbook
+from hierarchy.fitting.precision import arithmetic
+from hierarchy.fitting.progress import Progress
 from hierarchy.recipes import Fit
 from hierarchy.taxonomy import members
 from pt_files import store

@@ -8,6 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -38,6 +39,12 @@ settings.load_profile("house")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_data: needs FER-2013 and FER+ in $FER2013_DIR")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers, the same ones in every test."""
+    return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="session")

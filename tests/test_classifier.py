@@ -252,11 +252,11 @@ def test_a_stored_run_answers_the_same_alone_and_in_a_batch(tiny_run, pixels):
 @pytest.fixture
 def trained_as(monkeypatch, stored_run) -> list[Faces]:
     """`fit` without training: the nets are those of the stored run; the list holds the faces given."""
-    from hierarchy.nets import plan
+    from hierarchy.fitting import plan
 
     given = []
 
-    def fake(run, faces, recipe, *, nodes, identity):
+    def fake(run, faces, recipe, *, nodes, identity, framework):
         given.append(faces)
         for node in nodes:
             run.add_net(

@@ -2,8 +2,8 @@
 
 import keras
 
-from hierarchy.nets.epochs import Epochs
-from hierarchy.nets.lessons import Lessons
+from hierarchy.fitting.epochs import Epochs
+from hierarchy.fitting.lessons import Lessons
 from hierarchy.recipes import Augment, Fit
 
 

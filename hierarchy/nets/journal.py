@@ -6,10 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from hierarchy.fitting.logbook import Logbook
+from hierarchy.fitting.progress import Progress
 from hierarchy.nets.augment import Augment
 from hierarchy.nets.batches import Batches
-from hierarchy.nets.logbook import Logbook
-from hierarchy.nets.progress import Progress
 from hierarchy.nets.store import weights_to_bytes
 
 

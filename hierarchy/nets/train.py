@@ -12,15 +12,15 @@ from typing import Any
 
 import keras
 
+from hierarchy.fitting.framework import VALIDATION_BATCH, Task, carry_out, check_roles
+from hierarchy.fitting.lessons import class_weights, lessons, one_hot
+from hierarchy.fitting.logbook import Logbook
+from hierarchy.fitting.precision import arithmetic
+from hierarchy.fitting.progress import Progress
 from hierarchy.nets import backend, store, vgg
 from hierarchy.nets.augment import Augment
 from hierarchy.nets.batches import Batches
-from hierarchy.nets.framework import VALIDATION_BATCH, Task, carry_out, check_roles
 from hierarchy.nets.journal import Bar, Journal, RawWeights, Restart
-from hierarchy.nets.lessons import class_weights, lessons, one_hot
-from hierarchy.nets.logbook import Logbook
-from hierarchy.nets.precision import arithmetic
-from hierarchy.nets.progress import Progress
 from hierarchy.recipes import Fit
 
 

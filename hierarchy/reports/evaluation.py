@@ -9,7 +9,8 @@ from hierarchy.data.faces import SKETCH, Faces, Split
 from hierarchy.data.ferplus import LABELS, relabelled
 from hierarchy.data.splits import part
 from hierarchy.errors import InputError
-from hierarchy.nets.framework import KERAS, Framework
+from hierarchy.fitting.framework import Framework
+from hierarchy.nets.framework import KERAS
 from hierarchy.reports import model_card, report, robustness
 from hierarchy.reports.predictions import Kept
 from hierarchy.routing import judged

@@ -10,7 +10,8 @@ from hierarchy import images, runs
 from hierarchy.answers import COLUMNS, Answer, answers
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.errors import InputError
-from hierarchy.nets.framework import KERAS, Framework
+from hierarchy.fitting.framework import Framework
+from hierarchy.nets.framework import KERAS
 from hierarchy.reports import report
 
 Show = Callable[[Iterable[Answer]], None]

@@ -35,10 +35,10 @@ def keras_rate(precision: str) -> float:
     from hierarchy import recipes, runs
     from hierarchy.data.faces import Split
     from hierarchy.data.sketch import sketch_faces
+    from hierarchy.fitting.framework import Task
+    from hierarchy.fitting.lessons import lessons
     from hierarchy.nets import train
     from hierarchy.nets.batches import Batches
-    from hierarchy.nets.framework import Task
-    from hierarchy.nets.lessons import lessons
 
     recipe = recipes.with_settings(recipes.short(), [f"fit.precision={precision}"])
     faces = sketch_faces(BATCH * BATCHES * 2).of(Split.Training).for_node("flat")

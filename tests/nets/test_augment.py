@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hierarchy import recipes
+from hierarchy.fitting.epochs import mixup
 from hierarchy.nets.augment import Augment
-from hierarchy.nets.epochs import mixup
 
 NOTHING = recipes.Augment(flip=False, rotation=0.0, scale=0.0, shift=0.0)
 

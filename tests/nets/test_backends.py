@@ -22,13 +22,16 @@ backend.start()
 import keras
 from hierarchy.data.faces import Split
 from hierarchy.data.sketch import sketch_faces
-from hierarchy.nets import plan, store
+from hierarchy.fitting import plan
+from hierarchy.nets import store
+from hierarchy.nets.framework import KERAS
 from hierarchy.runs import Run
 folder = Path(sys.argv[1])
 logits = store.Lazy(folder / "net.keras")(sketch_faces(70).pixels)
 recipe = recipes.with_settings(recipes.sketch(), ["net.stages=[[4],[8]]", "fit.epochs=2", "fit.ema=0.9"])
 run = Run("b", folder / keras.backend.backend(), folder / (keras.backend.backend() + "-logs"))
-plan.train(run, sketch_faces(300), recipe, nodes=("flat",), identity={"recipe": recipe.as_dict()})
+identity = {"recipe": recipe.as_dict()}
+plan.train(run, sketch_faces(300), recipe, nodes=("flat",), identity=identity, framework=KERAS)
 trained = store.Lazy(run.net("flat"))(sketch_faces(70).pixels)
 assert np.isfinite(trained).all()
 np.save(folder / (keras.backend.backend() + ".npy"), logits)

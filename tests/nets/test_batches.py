@@ -5,8 +5,8 @@ import pytest
 
 from hierarchy import recipes
 from hierarchy.data.sketch import sketch_faces
+from hierarchy.fitting.lessons import lessons
 from hierarchy.nets.batches import Batches
-from hierarchy.nets.lessons import lessons
 
 FIT = recipes.Fit(batch_size=16, epochs=10)
 

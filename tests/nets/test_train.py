@@ -18,10 +18,11 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import layouts
 from hierarchy.data.faces import Split
 from hierarchy.data.sketch import sketch_faces
-from hierarchy.nets import backend, plan, train, vgg
+from hierarchy.fitting import plan
+from hierarchy.fitting.framework import Task
+from hierarchy.fitting.lessons import class_weights, lessons
+from hierarchy.nets import backend, train, vgg
 from hierarchy.nets.batches import Batches
-from hierarchy.nets.framework import Task
-from hierarchy.nets.lessons import class_weights, lessons
 from hierarchy.taxonomy import FLAT, LEAVES, NODES
 
 DOOR = Path(__file__).parents[2] / "tf_model.py"

@@ -8,9 +8,9 @@ import pytest
 from hierarchy import recipes, runs
 from hierarchy.data.faces import Split
 from hierarchy.data.sketch import sketch_faces
-from hierarchy.nets.framework import Task
-from hierarchy.nets.logbook import Logbook
-from hierarchy.nets.progress import Progress
+from hierarchy.fitting.framework import Task
+from hierarchy.fitting.logbook import Logbook
+from hierarchy.fitting.progress import Progress
 from hierarchy.taxonomy import FLAT
 
 pytest.importorskip("torch", reason="pip install -r requirements-torch.txt")

@@ -8,10 +8,10 @@ from hierarchy.data import sources
 from hierarchy.data.faces import SKETCH, Faces, Split
 from hierarchy.data.ferplus import LABELS, relabelled
 from hierarchy.errors import InputError
-from hierarchy.nets.calibrate import calibrate
-from hierarchy.nets.framework import KERAS, ORDER, Framework, Task
-from hierarchy.nets.lessons import check
-from hierarchy.nets.teacher import Teacher
+from hierarchy.fitting.calibrate import calibrate
+from hierarchy.fitting.framework import ORDER, Framework, Task
+from hierarchy.fitting.lessons import check
+from hierarchy.fitting.teacher import Teacher
 from hierarchy.taxonomy import FLAT, nodes_named
 
 Say = Callable[[str], None]
@@ -30,7 +30,7 @@ def run(
     teacher: str | None = None,
     start: str | None = None,
     labels: str | None = None,
-    framework: Framework = KERAS,
+    framework: Framework,
     again: str | None = None,
     say: Say,
 ) -> runs.Run:
@@ -124,7 +124,7 @@ def train(
     *,
     nodes: Sequence[str],
     identity: dict[str, Any],
-    framework: Framework = KERAS,
+    framework: Framework,
     teacher: Teacher | None = None,
     start: runs.Run | None = None,
 ) -> None:

@@ -9,14 +9,14 @@ import numpy as np
 
 from hierarchy import routing
 from hierarchy.data.faces import Faces, Split
-from hierarchy.nets.framework import KERAS, Framework
+from hierarchy.fitting.framework import Framework
 from hierarchy.runs import Run
 from hierarchy.taxonomy import classes_of
 
 RANGE = (0.2, 5.0)  # of temperatures searched
 
 
-def calibrate(run: Run, faces: Faces, framework: Framework = KERAS) -> None:
+def calibrate(run: Run, faces: Faces, framework: Framework) -> None:
     """Find offset and temperature of every net of a run and write them on its card.
 
     Args:

@@ -5,7 +5,9 @@ import pytest
 
 from hierarchy import runs
 from hierarchy.errors import InputError
-from hierarchy.nets import campaign, store, vgg
+from hierarchy.fitting import campaign
+from hierarchy.nets import store, vgg
+from hierarchy.nets.framework import KERAS
 from hierarchy.taxonomy import FLAT, NODES
 
 LAYERS = "net.stages=[[4],[8]]"
@@ -28,6 +30,7 @@ def train(name, node, start=None, resume=False, settings=(LAYERS,)):
         "say": lambda line: None,
         "resume": resume,
         "seed": None,
+        "framework": KERAS,
     }
     return next(campaign.campaign(recipe="sketch", name=name, node=node, start=start, settings=short, **plan))
 

@@ -1,5 +1,5 @@
 from hierarchy import routing
-from hierarchy.nets.calibrate import temperature
+from hierarchy.fitting.calibrate import temperature
 
 
 def test_the_temperature_that_spoiled_the_logits_is_found_again(rng):

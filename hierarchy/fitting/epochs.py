@@ -3,7 +3,7 @@
 import numpy as np
 
 from hierarchy.data.balance import oversampled
-from hierarchy.nets.lessons import Lessons
+from hierarchy.fitting.lessons import Lessons
 from hierarchy.recipes import Augment, Fit
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from hierarchy import runs
 from hierarchy.errors import InputError
-from hierarchy.nets import campaign
+from hierarchy.fitting import campaign
+from hierarchy.nets.framework import KERAS
 
 QUICK = ("net.stages=[[4],[8]]", "fit.epochs=1", "warm.epochs=1")
 
@@ -19,6 +20,7 @@ def asked(recipe="sketch", seed=None, name=None, resume=False, settings=QUICK, s
         settings=settings,
         node="flat",
         deterministic=False,
+        framework=KERAS,
         say=(said if said is not None else []).append,
     )
 

@@ -9,8 +9,9 @@ from hierarchy import recipes, routing, runs
 from hierarchy.data import ferplus
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.errors import InputError
-from hierarchy.nets.lessons import check, lessons
-from hierarchy.nets.teacher import Teacher
+from hierarchy.fitting.lessons import check, lessons
+from hierarchy.fitting.teacher import Teacher
+from hierarchy.nets.framework import KERAS
 from hierarchy.recipes import Fit
 from hierarchy.routing import judged
 from hierarchy.taxonomy import FLAT, LEAVES, NODES, classes_of, node_target
@@ -99,16 +100,18 @@ def test_a_teacher_is_the_mean_of_its_runs_trees_and_flat_nets(tiny_run, few_ske
     runs.copy(tiny_run, runs.run("flat-alone"))
     nets = tiny_run.card()["nets"]
     runs.run("flat-alone").amend({"nets": {FLAT: nets[FLAT]}})
-    said = Teacher(["tiny", "flat-alone"])(pixels)
+    said = Teacher(["tiny", "flat-alone"], KERAS)(pixels)
     np.testing.assert_allclose(said, (tree.joint + 2 * flat) / 3, atol=1e-6)
-    np.testing.assert_allclose(Teacher(["flat-alone"])(pixels), routing.softmax(outputs[FLAT]), atol=1e-6)
+    np.testing.assert_allclose(
+        Teacher(["flat-alone"], KERAS)(pixels), routing.softmax(outputs[FLAT]), atol=1e-6
+    )
 
 
 def test_a_teacher_is_asked_once(tiny_run, few_sketches, tmp_path, monkeypatch):
     pixels = few_sketches.pixels[:5]
-    said = Teacher(["tiny"]).kept(pixels, tmp_path)
-    np.testing.assert_array_equal(said, Teacher(["tiny"])(pixels))
-    silent = Teacher(["tiny"])
+    said = Teacher(["tiny"], KERAS).kept(pixels, tmp_path)
+    np.testing.assert_array_equal(said, Teacher(["tiny"], KERAS)(pixels))
+    silent = Teacher(["tiny"], KERAS)
     silent.nets = {}
     np.testing.assert_array_equal(silent.kept(pixels, tmp_path), said)
     with pytest.raises(KeyError):

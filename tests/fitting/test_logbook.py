@@ -3,7 +3,7 @@
 import pytest
 
 from hierarchy import runs
-from hierarchy.nets.logbook import Logbook, write_history
+from hierarchy.fitting.logbook import Logbook, write_history
 from hierarchy.recipes import Fit
 
 

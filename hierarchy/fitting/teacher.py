@@ -9,12 +9,9 @@ import numpy as np
 
 from hierarchy import runs
 from hierarchy.errors import InputError
-from hierarchy.nets.framework import KERAS, Framework
-from hierarchy.nets.preprocess import averaged
+from hierarchy.fitting.framework import Framework
 from hierarchy.routing import judged
 from hierarchy.taxonomy import FLAT, NODES
-
-VIEW = "single"
 
 
 class Teacher:
@@ -28,13 +25,13 @@ class Teacher:
         InputError: no such run, one whose nets are damaged, or one with neither a tree nor a flat net.
     """
 
-    def __init__(self, names: Sequence[str], framework: Framework = KERAS) -> None:
+    def __init__(self, names: Sequence[str], framework: Framework) -> None:
         self.cards = {name: runs.run(name).card() for name in names}
         for name, card in self.cards.items():
             if FLAT not in card["nets"] and not set(NODES) <= card["nets"].keys():
                 raise InputError(f"run {name!r} cannot teach: it has neither a whole tree nor a flat net")
         self.nets = {
-            name: {node: averaged(framework.open(runs.run(name).net(node)), VIEW) for node in card["nets"]}
+            name: {node: framework.open(runs.run(name).net(node)) for node in card["nets"]}
             for name, card in self.cards.items()
         }
 

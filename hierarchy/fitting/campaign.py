@@ -6,7 +6,7 @@ from typing import Any
 
 from hierarchy import recipes, runs
 from hierarchy.errors import InputError
-from hierarchy.nets import plan
+from hierarchy.fitting import plan
 
 Asked = tuple[str | None, int | None, str | None]  # recipe, seed and name of a run, where they are given
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hierarchy.nets import precision
+from hierarchy.fitting import precision
 from hierarchy.recipes import Fit
 
 HALF, WHOLE = Fit(precision="bfloat16"), Fit(precision="float32")

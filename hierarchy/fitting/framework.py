@@ -1,0 +1,148 @@
+"""What fits a net and opens it: Keras, PyTorch, or another that hands itself in. All the rest is shared."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from hierarchy.data.faces import Faces, Split
+from hierarchy.errors import InputError
+from hierarchy.fitting.logbook import Logbook, write_history
+from hierarchy.fitting.progress import Progress
+from hierarchy.recipes import Fit, Recipe
+from hierarchy.routing import Logits
+from hierarchy.runs import Run
+from hierarchy.taxonomy import FLAT, NODES, classes_of
+
+ORDER = (FLAT, *NODES)  # of training: the others may start from the flat net
+VALIDATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Task:
+    """One net to be fitted.
+
+    Attributes:
+        node: which one.
+        recipe: of the run.
+        fit: the part of the recipe that is this net's.
+        seed: of weights, order, augmentation and dropout.
+        run: where net, history and checkpoints go.
+        train: Training faces.
+        valid: PublicTest faces of the node's own classes, which choose the best epoch.
+        identity: what the run's card says besides its nets.
+        taught: float[N, leaves], what other nets say of `train`, where the recipe asks for it.
+        start: file of the flat net whose weights the net starts from; None: random ones.
+    """
+
+    node: str
+    recipe: Recipe
+    fit: Fit
+    seed: int
+    run: Run
+    train: Faces
+    valid: Faces
+    identity: dict[str, Any]
+    taught: np.ndarray | None = None
+    start: Path | None = None
+
+    @property
+    def draw(self) -> int:
+        """A seed of this net's own."""
+        return int(np.random.default_rng([self.seed, ORDER.index(self.node)]).integers(2**31))
+
+    def told_by(self, logbook: Logbook) -> dict[str, Any]:
+        """What the run's card says of the net, by its whole epochs."""
+        rows = logbook.rows
+        return {
+            "classes": list(classes_of(self.node)),
+            "seed": self.seed,
+            "epochs": len(rows),
+            "best_epoch": logbook.best["epoch"],
+            "public_test_accuracy": logbook.best["val_accuracy"],
+            "minutes": sum(row["seconds"] for row in rows) / 60,
+            "images_per_second": float(np.median([row["images_per_second"] for row in rows])),
+            "warm_start": self.start is not None,
+            "balanced": self.fit.balanced,
+        }
+
+
+def carry_out(
+    task: Task,
+    logbook: Logbook,
+    epochs: Callable[[Progress], None],
+    packed: Callable[[Path], tuple[bytes, dict[str, Any]]],
+    suffix: str,
+) -> None:
+    """Fit what is left to be fitted, then store the best epoch's net, even when it was interrupted.
+
+    Args:
+        task: what is fitted.
+        logbook: of the task.
+        epochs: fits the epochs that are left and adds each to the logbook.
+        packed: from the best weights, the net's file and what the card says of its size.
+        suffix: of the net's file.
+
+    Raises:
+        KeyboardInterrupt: as it came, after the best weights so far have been stored.
+    """
+    interrupted = False
+    try:
+        if not logbook.done:
+            with Progress(task.node, task.fit) as progress:
+                epochs(progress)
+    except KeyboardInterrupt:
+        interrupted = True
+    if logbook.best_weights:
+        data, size = packed(logbook.best_weights)
+        about = task.told_by(logbook) | size | {"finished": not interrupted}
+        task.run.add_net(task.node, data, about, task.identity, suffix)
+        write_history(task.run, task.run.folder)
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+def check_roles(task: Task) -> None:
+    """Refuse faces that a task must not have.
+
+    Raises:
+        InputError: a split is empty for the node.
+        ValueError: faces of another split.
+    """
+    for faces, role in ((task.train, Split.Training), (task.valid, Split.PublicTest)):
+        if not (faces.target(task.node) >= 0).any():
+            classes = ", ".join(classes_of(task.node))
+            raise InputError(f"{faces.source}: no {role.name} faces for the {task.node} net ({classes})")
+        if (faces.split != role).any():
+            raise ValueError(f"{task.node}: faces of another split than {role.name}")
+
+
+class Framework(Protocol):
+    """Fits and opens nets.
+
+    Attributes:
+        name: of the framework.
+        command: how the user calls it.
+    """
+
+    name: str
+    command: str
+
+    def start(self, say: Callable[[str], None], *, deterministic: bool = False) -> None:
+        """Import what is needed, and tell the user what will be missing.
+
+        Raises:
+            InputError: it is not installed.
+        """
+
+    def fit(self, task: Task) -> None:
+        """Fit one net and store it in its run, going on from the last whole epoch.
+
+        Raises:
+            KeyboardInterrupt: after the best weights so far have been stored.
+        """
+
+    def open(self, path: Path) -> Logits:
+        """A stored net as a function uint8[N,48,48] -> logits float32[N, its classes]."""
