@@ -24,6 +24,7 @@ from hierarchy.fitting.framework import Framework
 from hierarchy.nets.framework import KERAS
 from hierarchy.nets.preprocess import VIEWS, averaged
 from hierarchy.routing import Logits, Predictions
+from hierarchy.settings import with_settings
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, expression
 
 ROUTINGS = ("soft", "hard", "lazy")
@@ -91,7 +92,7 @@ class HierarchicalClassifier:
         from hierarchy.fitting import plan
 
         faces = _with_roles(X, y, validation)
-        recipe = recipes.with_settings(recipes.named(self.recipe), self.settings)
+        recipe = with_settings(recipes.named(self.recipe), self.settings)
         root = Path(tempfile.mkdtemp(prefix="hierarchy-fit-"))
         weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)  # goes when the estimator goes
         run = runs.Run("fit", root / "results", root / "logs")

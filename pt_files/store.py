@@ -10,8 +10,9 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
-from hierarchy import recipes, runs
+from hierarchy import runs
 from hierarchy.errors import InputError
+from hierarchy.settings import net_from_dict
 from hierarchy.taxonomy import TREE, check_tree
 from pt_files import port
 from pt_files.vgg import VGG
@@ -45,7 +46,7 @@ def _of_safetensors(path: Path) -> VGG:
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: cannot be read as a net of the mirror ({error})") from None
     check_tree(tree, str(path))
-    net = VGG(node, recipes.net_from_dict(layers, str(path)))
+    net = VGG(node, net_from_dict(layers, str(path)))
     try:
         net.load_state_dict(weights)
     except RuntimeError:
@@ -58,7 +59,7 @@ def _of_keras(path: Path) -> VGG:
     nodes = [node for node, net in card["nets"].items() if net["file"] == path.name]
     if not nodes:
         raise InputError(f"{path}: {runs.CARD} beside it does not name it")
-    net = VGG(nodes[0], recipes.net_from_dict(card["recipe"]["net"], str(path)))
+    net = VGG(nodes[0], net_from_dict(card["recipe"]["net"], str(path)))
     port.from_archive(path, net)
     return net.eval()
 

@@ -7,6 +7,8 @@ from typing import Any
 from hierarchy import recipes, runs
 from hierarchy.errors import InputError
 from hierarchy.fitting import plan
+from hierarchy.fitting.identity import refuse_begun
+from hierarchy.settings import with_settings
 
 Asked = tuple[str | None, int | None, str | None]  # recipe, seed and name of a run, where they are given
 
@@ -30,9 +32,9 @@ def campaign(
     asked = _asked(recipe, seed, name)
     for one, _, called in asked:
         if one:
-            recipes.with_settings(recipes.named(one), same["settings"])
+            with_settings(recipes.named(one), same["settings"])
         if called and len(asked) > 1 and not resume:
-            plan.refuse_begun(runs.run(called))
+            refuse_begun(runs.run(called))
     again = "the same command and --resume" if len(asked) > 1 else None
     for one, number, called in asked:
         yield plan.run(recipe=one, seed=number, name=called, resume=resume, again=again, **same)

@@ -10,8 +10,10 @@ from hierarchy.data.ferplus import LABELS, relabelled
 from hierarchy.errors import InputError
 from hierarchy.fitting.calibrate import calibrate
 from hierarchy.fitting.framework import ORDER, Framework, Task
+from hierarchy.fitting.identity import begin, plan_of
 from hierarchy.fitting.lessons import check
 from hierarchy.fitting.teacher import Teacher
+from hierarchy.settings import from_dict, with_settings
 from hierarchy.taxonomy import FLAT, nodes_named
 
 Say = Callable[[str], None]
@@ -113,8 +115,8 @@ def _recipe(
 ) -> recipes.Recipe:
     """The recipe asked for; else the one that the run was begun with; else one that suits the faces."""
     if name is None and before and not settings:
-        return recipes.from_dict(before["recipe"], f"run {before.get('run', '')!r}")
-    return recipes.with_settings(recipes.named(name or ("sketch" if faces.drawn else "short")), settings)
+        return from_dict(before["recipe"], f"run {before.get('run', '')!r}")
+    return with_settings(recipes.named(name or ("sketch" if faces.drawn else "short")), settings)
 
 
 def train(
@@ -172,7 +174,7 @@ def _origin(name: str | None, recipe: recipes.Recipe, framework: Framework) -> r
         return None
     origin = runs.run(name)
     framework.open(origin.net(FLAT))
-    if recipes.from_dict(origin.card()["recipe"], f"run {name!r}").net != recipe.net:
+    if from_dict(origin.card()["recipe"], f"run {name!r}").net != recipe.net:
         raise InputError(f"run {name!r}: its flat net has other layers than the recipe's (net.*)")
     return origin
 
@@ -185,60 +187,3 @@ def order(nodes: Sequence[str], recipe: recipes.Recipe) -> list[str]:
 
 def _finished(run: runs.Run, node: str) -> bool:
     return run.trained and bool(run.card()["nets"].get(node, {}).get("finished"))
-
-
-def plan_of(target: runs.Run) -> dict[str, Any]:
-    """What a run was begun with, by its card and its log; empty where there is neither."""
-    plan = target.log / runs.CARD
-    return (target.card() if target.trained else {}) | (runs.read_json(plan) if plan.is_file() else {})
-
-
-def begin(target: runs.Run, identity: dict[str, Any], resume: bool, asked: dict[str, Any]) -> None:
-    """Open the run's log with its identity, or hold it against the one that is there.
-
-    Args:
-        target: the run.
-        identity: what its card will say.
-        resume: whether a run that is there may go on.
-        asked: where its data were found and which node was asked for, so that resuming needs neither.
-
-    Raises:
-        InputError: the run is there and is not to be resumed, was begun with another identity, or cannot be
-            written.
-    """
-    before, now = _dotted(plan_of(target)), _dotted(identity)
-    if not resume:
-        refuse_begun(target)
-    for key in now:
-        if begun(target) and before.get(key, now[key]) != now[key]:
-            raise InputError(
-                f"run {target.name!r} was begun with {key} {before[key]}, not {now[key]}: "
-                "give the same options, or another name (--run NAME, make train RUN=NAME)"
-            )
-    target.check_writable()
-    runs.write_json(target.log / runs.CARD, identity | {"asked": asked})
-
-
-def begun(target: runs.Run) -> bool:
-    """Whether a net, or a whole epoch of one, is there to be lost."""
-    return target.trained or any(target.log.glob("*/state.json"))
-
-
-def refuse_begun(target: runs.Run) -> None:
-    """Keep a run from being trained over.
-
-    Raises:
-        InputError: the run is there.
-    """
-    if begun(target):
-        raise InputError(
-            f"run {target.name!r} is there already: --resume goes on with it, --run NAME starts another"
-        )
-
-
-def _dotted(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted key."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

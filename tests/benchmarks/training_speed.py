@@ -39,8 +39,9 @@ def keras_rate(precision: str) -> float:
     from hierarchy.fitting.lessons import lessons
     from hierarchy.nets import train
     from hierarchy.nets.batches import Batches
+    from hierarchy.settings import with_settings
 
-    recipe = recipes.with_settings(recipes.short(), [f"fit.precision={precision}"])
+    recipe = with_settings(recipes.short(), [f"fit.precision={precision}"])
     faces = sketch_faces(BATCH * BATCHES * 2).of(Split.Training).for_node("flat")
     told = lessons(faces.take(np.arange(BATCH * BATCHES)), "flat", recipe.fit)
     batches = Batches(told, recipe.fit, recipe.augment, seed=0)

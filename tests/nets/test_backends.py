@@ -17,6 +17,7 @@ import sys
 import numpy as np
 from pathlib import Path
 from hierarchy import recipes
+from hierarchy.settings import with_settings
 from hierarchy.nets import backend
 backend.start()
 import keras
@@ -28,7 +29,7 @@ from hierarchy.nets.framework import KERAS
 from hierarchy.runs import Run
 folder = Path(sys.argv[1])
 logits = store.Lazy(folder / "net.keras")(sketch_faces(70).pixels)
-recipe = recipes.with_settings(recipes.sketch(), ["net.stages=[[4],[8]]", "fit.epochs=2", "fit.ema=0.9"])
+recipe = with_settings(recipes.sketch(), ["net.stages=[[4],[8]]", "fit.epochs=2", "fit.ema=0.9"])
 run = Run("b", folder / keras.backend.backend(), folder / (keras.backend.backend() + "-logs"))
 identity = {"recipe": recipe.as_dict()}
 plan.train(run, sketch_faces(300), recipe, nodes=("flat",), identity=identity, framework=KERAS)

@@ -20,6 +20,7 @@ from hierarchy.data.faces import Split
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.fitting import plan
 from hierarchy.fitting.framework import Task
+from hierarchy.fitting.identity import begin, plan_of
 from hierarchy.fitting.lessons import class_weights, lessons
 from hierarchy.nets import backend, train, vgg
 from hierarchy.nets.batches import Batches
@@ -112,10 +113,10 @@ def test_resume_needs_no_options_but_the_name(place, whole):
 def test_a_run_stopped_in_its_first_epoch_is_resumed_by_its_own_plan(own_home):
     run = runs.run("early")
     begun = {"recipe": recipes.half().as_dict(), "seed": 4}
-    plan.begin(run, begun, resume=False, asked={"data": "sketch", "node": "flat"})
-    assert plan.plan_of(run)["recipe"]["name"] == "half"
-    plan.begin(run, begun | {"seed": 5}, resume=False, asked={})  # nothing is lost by starting anew
-    assert plan.plan_of(run)["seed"] == 5
+    begin(run, begun, resume=False, asked={"data": "sketch", "node": "flat"})
+    assert plan_of(run)["recipe"]["name"] == "half"
+    begin(run, begun | {"seed": 5}, resume=False, asked={})  # nothing is lost by starting anew
+    assert plan_of(run)["seed"] == 5
 
 
 def test_a_run_that_is_there_is_not_trained_over(place, whole):
