@@ -2,14 +2,15 @@
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hierarchy import runs
 from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
 from hierarchy.reports import contest, plots
-from hierarchy.reports.markdown import interval, percent, signed, table
-from hierarchy.reports.ways import FAIR
+from hierarchy.reports.markdown import SURE, interval, percent, signed, table
+from hierarchy.reports.ways import ALONE, FAIR, SOFT
 from hierarchy.taxonomy import NODES
 
 FILE: Final = "compare.md"
@@ -36,30 +37,71 @@ def compare() -> str:
         InputError: there is no run to compare, or what one predicted cannot be used.
     """
     every = list(contest.groups())
-    scored = {group.title: list(contest.lines(group, contest.opponent_of(group, every))) for group in every}
-    if not scored:
+    if not every:
         raise InputError("no run to compare: evaluate writes the predictions that compare reads")
+    scored = {group.title: list(contest.lines(group, contest.opponent_of(group, every))) for group in every}
+    chosen = {group.title: contest.on_public_test(group) for group in every}
     folder = runs.home() / "results"
     runs.write_atomic(folder / CSV, _csv(scored).encode())
-    runs.write_atomic(folder / FILE, _markdown(scored).encode())
-    said = [f"{title}: {sentence}" for title, rows in scored.items() if (sentence := contest.verdict(rows))]
+    runs.write_atomic(folder / FILE, _markdown(scored, chosen).encode())
+    said = [f"{title}: {sentence}" for title, rows in scored.items() if (sentence := verdict(rows))]
     return "\n".join([*said, str(folder / FILE)])
 
 
-def _markdown(scored: Scored) -> str:
+def verdict(rows: Sequence[dict[str, Any]]) -> str:
+    """One sentence: does the tree beat as many flat nets? Empty where nobody can tell yet.
+
+    One side is called better where the interval over all seeds leaves out zero and McNemar's test of the
+    first systems says so too.
+    """
+    tree = next((row for row in rows if row["answer"] == SOFT), None)
+    pair = tree and tree["views"]["single"]["all"].get("against_flat")
+    if tree is None or not pair:
+        return ""
+    whose = "" if tree["opponent"] is None else f" of recipe {tree['opponent']}"
+    gap, p, first = pair["difference"], pair["mcnemar_p"], pair["first_difference"]
+    low, high = pair["ci95"] or (0.0, 0.0)
+    sure = p < SURE and (low > 0 and first > 0 or high < 0 and first < 0)
+    flats = f"{plots.SPELLED[FAIR]} flat nets"
+    found = f"{'the tree is' if gap > 0 else f'the {flats} are'} better" if sure else "it may be chance"
+    return (
+        f"The tree (soft) is {abs(100 * gap):.1f} percentage points {'more' if gap > 0 else 'less'} accurate "
+        f"than {flats}{whose} averaged, which cost the same a face ({signed(pair['ci95'])}; exact McNemar "
+        f"test of the first systems, p = {p:.2g}): {found}."
+    )
+
+
+def _markdown(scored: Scored, chosen: Mapping[str, float | None]) -> str:
     out = ["# Tree against flat net", LEGEND]
+    if len(scored) > 1:
+        out += ["## Recipes side by side", _overview(scored, chosen)]
     for title, rows in scored.items():
-        out += [f"## {title}", _scores_table(rows), _cost_table(rows)]
-        out += [sentence] if (sentence := contest.verdict(rows)) else []
+        out += [f"## {title}", *(_scores_table(rows, view) for view in rows[0]["views"]), _cost_table(rows)]
+        out += [sentence] if (sentence := verdict(rows)) else []
     return "\n\n".join(out) + "\n"
 
 
-def _scores_table(rows: list[dict[str, Any]]) -> str:
-    columns = [(view, part) for view, parts in rows[0]["views"].items() for part in parts]
-    header = ["answer", "systems"] + [f"{view}, {contest.PARTS[part]}" for view, part in columns]
+def _overview(scored: Scored, chosen: Mapping[str, float | None]) -> str:
+    """A line a recipe: its flat net and its tree, and what PublicTest said when it was chosen."""
+    body = []
+    for title, rows in scored.items():
+        answers = {row["answer"]: row for row in rows}
+        single = {name: row["views"]["single"] for name, row in answers.items()}
+        tree, flat = (single.get(name) for name in (SOFT, ALONE))
+        cells = [_score(each["all"]) if each else "-" for each in (flat, tree)]
+        free = _score(tree["leak-free"]) if tree and "leak-free" in tree else "-"
+        nodes = [percent(answers.get(SOFT, rows[0])[node]) for node in NODES]
+        body.append((title, percent(chosen[title]), *cells, free, *nodes))
+    parts = (ALONE, SOFT, f"{SOFT}, {contest.PARTS['leak-free']}")
+    return table(("recipe (runs)", Split.PublicTest.name, *parts, *NODES), body)
+
+
+def _scores_table(rows: list[dict[str, Any]], view: str) -> str:
+    parts = list(rows[0]["views"][view])
+    header = ["answer", "systems", *(f"{view}, {contest.PARTS[part]}" for part in parts)]
     body = []
     for row in rows:
-        scores = [row["views"][view][part] for view, part in columns]
+        scores = [row["views"][view][part] for part in parts]
         body.append((row["answer"], str(scores[0]["systems"]), *map(_score, scores)))
     return table(header, body)
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -14,8 +15,8 @@ import numpy as np
 from hierarchy import metrics, runs
 from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
-from hierarchy.reports import plots, predictions, report
-from hierarchy.reports.markdown import SURE, recipe_of, signed
+from hierarchy.reports import predictions, report
+from hierarchy.reports.markdown import recipe_of
 from hierarchy.reports.predictions import Kept
 from hierarchy.reports.ways import FAIR, Member, Way, ways
 from hierarchy.routing import Predictions, judged
@@ -27,6 +28,7 @@ PARTS: Final = {
     "leak-free": "no identical twin",
     "leak-free, near": "no near copy either",
 }
+CHOICE: Final = f"{Split.PublicTest.name}-single"  # folder of the report that choices are made by
 SAME: Final = ("recipe", "labels", "teacher", "framework")  # what runs of one group share, besides their data
 
 
@@ -116,27 +118,17 @@ def lines(group: Group, opponent: Opponent | None = None) -> Iterator[dict[str, 
         yield line | _nodes(_systems(way, group, "single"), truth)
 
 
-def verdict(rows: Sequence[dict[str, Any]]) -> str:
-    """One sentence: does the tree beat as many flat nets? Empty where nobody can tell yet.
-
-    One side is called better where the interval over all seeds leaves out zero and McNemar's test of the
-    first systems says so too.
-    """
-    tree = next((row for row in rows if row["answer"] == "tree, soft"), None)
-    pair = tree and tree["views"]["single"]["all"].get("against_flat")
-    if tree is None or not pair:
-        return ""
-    whose = "" if tree["opponent"] is None else f" of recipe {tree['opponent']}"
-    gap, p, first = pair["difference"], pair["mcnemar_p"], pair["first_difference"]
-    low, high = pair["ci95"] or (0.0, 0.0)
-    sure = p < SURE and (low > 0 and first > 0 or high < 0 and first < 0)
-    flats = f"{plots.SPELLED[FAIR]} flat nets"
-    found = f"{'the tree is' if gap > 0 else f'the {flats} are'} better" if sure else "it may be chance"
-    return (
-        f"The tree (soft) is {abs(100 * gap):.1f} percentage points {'more' if gap > 0 else 'less'} accurate "
-        f"than {flats}{whose} averaged, which cost the same a face ({signed(pair['ci95'])}; exact McNemar "
-        f"test of the first systems, p = {p:.2g}): {found}."
-    )
+def on_public_test(group: Group) -> float | None:
+    """Mean accuracy of the runs' trees (soft) on PublicTest; None where one was not evaluated there."""
+    found = []
+    for card in group.cards:
+        path = runs.run(card["run"]).folder / CHOICE / predictions.FILE
+        if not path.is_file():
+            return None
+        kept = _read(path, card)
+        tree, _ = judged(kept.logits, card.get("calibration", {}))
+        found.append(metrics.by_node(tree, kept.target)[FLAT]["accuracy"])
+    return float(np.mean(found))
 
 
 def _of_view(cards: Mapping[str, dict[str, Any]], view: str) -> list[Kept]:
@@ -144,16 +136,21 @@ def _of_view(cards: Mapping[str, dict[str, Any]], view: str) -> list[Kept]:
     paths = [runs.run(name).folder / VIEWS[view] / predictions.FILE for name in cards]
     if not all(path.is_file() for path in paths):
         return []
-    every = [predictions.read(path) for path in paths]
-    for card, path, kept in zip(cards.values(), paths, every, strict=True):
-        if kept.nets != {node: runs.checksums(card).get(node) for node in kept.logits}:
-            raise InputError(f"{path}: of other nets than the run's; evaluate it again")
+    every = [_read(path, card) for path, card in zip(paths, cards.values(), strict=True)]
+    for path, kept in zip(paths, every, strict=True):
         same = [
             np.array_equal(getattr(kept, key), getattr(every[0], key)) for key in ("row", "split", "label")
         ]
         if not all(same) or (kept.split != Split.PrivateTest).any():
             raise InputError(f"{path}: not of the same PrivateTest faces as {paths[0]}; evaluate it again")
     return every
+
+
+def _read(path: Path, card: Mapping[str, Any]) -> Kept:
+    kept = predictions.read(path)
+    if kept.nets != {node: runs.checksums(card).get(node) for node in kept.logits}:
+        raise InputError(f"{path}: of other nets than the run's; evaluate it again")
+    return kept
 
 
 def _title(cards: Mapping[str, dict[str, Any]]) -> str:

@@ -15,6 +15,7 @@ from hierarchy.routing import Predictions
 from hierarchy.taxonomy import BRANCHES, FLAT, NODES
 
 FAIR: Final = len(NODES)  # as many flat nets as the tree has
+ALONE, SOFT = "flat net", "tree, soft"  # the ways that recipes are told apart by
 MOST: Final = 5  # nets a node
 
 
@@ -50,13 +51,13 @@ class Way:
 
 def ways(flats: int, trees: int) -> Iterator[Way]:
     """Every way to use so many runs with a flat net and so many with a tree, the fair opponent first."""
-    yield Way("flat net", (FLAT,), 1, lambda each: routing.from_flat(each[0].flat))
+    yield Way(ALONE, (FLAT,), 1, lambda each: routing.from_flat(each[0].flat))
     for count in sorted({FAIR, min(MOST, flats)}):
         if 1 < count <= flats:
             yield Way(f"{plots.SPELLED[count]} flat nets averaged", (FLAT,), count, _flat_together)
     yield Way("tree, hard", NODES, 1, lambda each: each[0].tree, routing.hard, idle=len(BRANCHES) - 1)
     yield Way("tree, soft, without temperatures", NODES, 1, lambda each: each[0].plain)
-    yield Way("tree, soft", NODES, 1, lambda each: each[0].tree)
+    yield Way(SOFT, NODES, 1, lambda each: each[0].tree)
     yield Way("tree times flat net", (*NODES, FLAT), 1, _product)
     count = min(MOST, trees)
     if count > 1:

@@ -10,9 +10,10 @@ import pytest
 from hierarchy import metrics, routing, runs
 from hierarchy.errors import InputError
 from hierarchy.reports import predictions
-from hierarchy.reports.compare import CSV, FILE, compare
-from hierarchy.reports.contest import verdict
+from hierarchy.reports.compare import CSV, FILE, compare, verdict
+from hierarchy.reports.contest import CHOICE
 from hierarchy.reports.evaluation import evaluate
+from hierarchy.reports.markdown import percent
 from hierarchy.routing import judged
 from hierarchy.taxonomy import FLAT, NODES
 
@@ -90,7 +91,28 @@ def test_a_run_of_another_recipe_is_a_group_of_its_own(seeds):
     other = runs.run("other-1")
     other.amend({"recipe": {**other.card()["recipe"], "name": "changed"}})
     assert "than three flat nets" not in compare()  # two runs have no three flat nets
-    assert (seeds / FILE).read_text().count("\n## ") == 2
+    written = (seeds / FILE).read_text()
+    assert written.count("\n## ") == 3 and written.index("## Recipes side by side") < written.index(
+        "## SKETCH"
+    )
+
+
+def test_recipes_stand_side_by_side_with_what_public_test_said(seeds):
+    other = runs.run("other-1")
+    other.amend({"recipe": {**other.card()["recipe"], "name": "changed"}})
+    kept = predictions.read(other.folder / predictions.FILE)
+    (other.folder / CHOICE).mkdir()
+    half = replace(kept, label=np.where(np.arange(len(kept.label)) % 2, kept.label, np.int8(-1)))
+    (other.folder / CHOICE / predictions.FILE).write_bytes(half.to_bytes())
+    compare()
+    (row,) = [
+        line for line in (seeds / FILE).read_text().splitlines() if line.startswith("| SKETCH, changed")
+    ]
+    tree, _ = judged(half.logits, other.card()["calibration"])
+    right = routing.soft(tree)[half.target >= 0] == half.target[half.target >= 0]
+    assert row.split(" | ")[1] == percent(right.mean())
+    (row,) = [line for line in (seeds / FILE).read_text().splitlines() if line.startswith("| SKETCH, tiny")]
+    assert row.split(" | ")[1] == "-"  # not evaluated there
 
 
 def test_a_group_without_an_opponent_of_its_own_meets_another_recipes(seeds):
@@ -169,7 +191,7 @@ def test_a_copy_of_a_run_and_an_unfinished_one_are_no_further_seeds(seeds):
 def test_runs_that_differ_in_more_than_their_seed_are_apart(seeds, key):
     runs.run("other-1").amend({key: "another"})
     compare()
-    assert (seeds / FILE).read_text().count("\n## ") == 2
+    assert (seeds / FILE).read_text().count("\n## ") == 3  # two groups, and both side by side
 
 
 def test_runs_come_and_go(seeds):
