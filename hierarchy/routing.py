@@ -83,20 +83,26 @@ def from_flat(probability: np.ndarray) -> Predictions:
 
 
 def judged(
-    logits: Mapping[str, np.ndarray], calibration: Mapping[str, Any], *, tempered: bool = True
+    logits: Mapping[str, np.ndarray],
+    calibration: Mapping[str, Any],
+    *,
+    tempered: bool = True,
+    adjusted: bool = True,
 ) -> tuple[Predictions, np.ndarray | None]:
     """The tree's predictions and the flat net's probabilities, from logits before calibration.
 
     Args:
         logits: node -> float[N, its classes]; without the whole tree, the flat net's sums are the tree's.
         calibration: of the run's card, node -> offset and temperature.
-        tempered: whether the temperatures are used; offsets are in either case.
+        tempered: whether the temperatures are used.
+        adjusted: whether the offsets are used, which give classes their frequencies back.
     """
     ready = {}
     for node, values in logits.items():
         about = calibration.get(node, {"offset": 0.0, "temperature": 1.0})
         temperature = about["temperature"] if tempered else 1.0
-        ready[node] = calibrated(values, np.array(about["offset"]), temperature)
+        offset = np.array(about["offset"]) if adjusted else 0.0
+        ready[node] = calibrated(values, offset, temperature)
     flat = softmax(ready[FLAT]) if FLAT in ready else None
     if set(NODES) <= ready.keys():
         return from_logits(ready), flat

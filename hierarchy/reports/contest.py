@@ -185,7 +185,8 @@ def _member(card: Mapping[str, Any], kept: Kept) -> Member:
     calibration = card.get("calibration", {})
     tree, flat = judged(kept.logits, calibration)
     plain, _ = judged(kept.logits, calibration, tempered=False)
-    return Member(plain, tree, tree.joint if flat is None else flat)
+    even, _ = judged(kept.logits, calibration, adjusted=False)
+    return Member(plain, even, tree, tree.joint if flat is None else flat)
 
 
 def _scored(right: np.ndarray, opponent: np.ndarray | None) -> dict[str, Any]:

@@ -178,12 +178,11 @@ def _making(card: Mapping[str, Any]) -> Iterator[str]:
     nets = card["nets"]
     rows = [(node, *(_of_net(key, about[key]) for key in NETS.values())) for node, about in nets.items()]
     backends = " and ".join(sorted({about["backend"] for about in nets.values()}))
-    minutes = sum(about["minutes"] for about in nets.values())
     yield "## How it was made"
     data = card.get("data", {}).get("source", "not recorded")
     yield (
         f"Recipe: {recipe_of(card)} (every value is in {CARD}). Training data: {data}. "
-        f"Training took {minutes:.0f} minutes on the {backends} backend. "
+        f"Training took {minutes(card):.0f} minutes on the {backends} backend.{descent(card)} "
         f"Tree {card['tree_hash']}: {describe(card['tree'])}."
     )
     yield table(("net", *NETS), rows)
@@ -207,6 +206,19 @@ def recipe_of(card: Mapping[str, Any]) -> str:
     """The name of a run's recipe, with the values that were set otherwise."""
     name, settings = str(card["recipe"]["name"]), card.get("settings", ())
     return f"{name} with {', '.join(settings)}" if settings else name
+
+
+def minutes(card: Mapping[str, Any]) -> float:
+    """How long the run's own nets were trained; not those that another run gave it."""
+    return sum(about["minutes"] for about in card["nets"].values() if "from" not in about)
+
+
+def descent(card: Mapping[str, Any]) -> str:
+    """Which runs a run started from and learned from; empty where it did neither."""
+    said = [f"started from the flat net of run {name}" for name in card.get("start", {})]
+    if teachers := list(card.get("teacher", {})):
+        said.append(f"was taught by {', '.join(teachers)} as well as by labels")
+    return f" It {' and '.join(said)}, whose training is not counted here." if said else ""
 
 
 def percent(share: float | None) -> str:

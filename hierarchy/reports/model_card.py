@@ -11,7 +11,7 @@ import numpy as np
 
 from hierarchy.data.faces import Split
 from hierarchy.reports import plots
-from hierarchy.reports.markdown import PARTS, interval, percent, recipe_of, table
+from hierarchy.reports.markdown import PARTS, descent, interval, minutes, percent, recipe_of, table
 from hierarchy.taxonomy import FLAT, LEAVES, NODES, branch_of, describe
 
 FILE: Final = "MODEL_CARD.md"
@@ -71,8 +71,8 @@ def _about(scores: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"VGG-style nets that say the apparent expression of a face in two steps. {len(LEAVES)} "
         f"answers in a tree: {describe(card['tree'])}. Weights: {sizes}. Recipe: {recipe_of(card)}; seed "
-        f"{card.get('seed', 0)}; {sum(net['minutes'] for net in nets.values()):.0f} minutes of training on "
-        f"{' and '.join(sorted({net['backend'] for net in nets.values()}))}. Epochs and "
+        f"{card.get('seed', 0)}; {minutes(card):.0f} minutes of training on "
+        f"{' and '.join(sorted({net['backend'] for net in nets.values()}))}.{descent(card)} Epochs and "
         f"temperatures were chosen on {Split.PublicTest.name}. MIT licence."
     )
 

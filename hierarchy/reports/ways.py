@@ -24,6 +24,7 @@ class Member:
     """One run's answers in one view."""
 
     plain: Predictions  # the tree, without temperatures
+    even: Predictions  # the tree, as if classes were equally frequent
     tree: Predictions
     flat: np.ndarray
 
@@ -57,6 +58,7 @@ def ways(flats: int, trees: int) -> Iterator[Way]:
             yield Way(f"{plots.SPELLED[count]} flat nets averaged", (FLAT,), count, _flat_together)
     yield Way("tree, hard", NODES, 1, lambda each: each[0].tree, routing.hard, idle=len(BRANCHES) - 1)
     yield Way("tree, soft, without temperatures", NODES, 1, lambda each: each[0].plain)
+    yield Way("tree, soft, without class frequencies", NODES, 1, lambda each: each[0].even)
     yield Way(SOFT, NODES, 1, lambda each: each[0].tree)
     yield Way("tree times flat net", (*NODES, FLAT), 1, _product)
     count = min(MOST, trees)

@@ -39,6 +39,18 @@ def test_provenance_is_told_of_fer2013_alone(scored):
     assert "Goodfellow" in text and "Left out of training: disgust (547 faces)." in text
 
 
+def test_it_says_where_the_nets_come_from(scored):
+    assert "It started" not in card_of(scored)
+    nets = {FLAT: scored.card["nets"][FLAT] | {"from": "first"}} | {
+        node: net for node, net in scored.card["nets"].items() if node != FLAT
+    }
+    later = scored.card | {"start": {"first": "sum"}, "teacher": {"first": {}, "second": {}}, "nets": nets}
+    about = {"dataset": "x", "split": "PrivateTest", "view": "single", "drawn": False}
+    text = model_card.markdown(about | scored.scores, later)
+    assert "It started from the flat net of run first and was taught by first, second as well as" in text
+    assert "36 minutes" in text and "48 minutes" in card_of(scored)  # three nets of twelve, and four
+
+
 def test_a_run_without_flat_net_says_nothing_of_one(scored):
     scores = {key: value for key, value in scored.scores.items() if key != FLAT}
     text = model_card.markdown(dict(dataset="x", split="PrivateTest", view="single") | scores, scored.card)
