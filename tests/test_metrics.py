@@ -129,20 +129,6 @@ def test_hard_confidence_is_the_joint_of_the_chosen_leaf():
     assert found["six_class"]["soft"]["ece"] == pytest.approx(0.4)
 
 
-def test_wilson_interval_is_the_published_example():
-    found = metrics.share(np.arange(263) < 81)  # Newcombe 1998, table I
-    assert found["n"] == 263
-    assert found["ci95"] == pytest.approx([0.2553, 0.3662], abs=5e-5)
-
-
-def test_mcnemar_by_hand():
-    ours = np.array([True] * 5 + [False] + [True] * 20)
-    theirs = np.array([False] * 5 + [True] + [True] * 20)
-    assert metrics.mcnemar(ours, theirs) == pytest.approx(2 * (1 + 6) / 2**6)
-    assert metrics.mcnemar(theirs, ours) == metrics.mcnemar(ours, theirs)
-    assert metrics.mcnemar(ours, ours) == 1
-
-
 def test_soft_against_flat_counts_the_faces_they_differ_on(scores):
     pair, n = scores["soft_against_flat"], scores["n"]
     lead = (scores["six_class"]["soft"]["accuracy"] - scores["flat"]["accuracy"]) * n

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from hierarchy import metrics, runs
+from hierarchy import metrics, runs, significance
 from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
 from hierarchy.reports import predictions, report
@@ -190,8 +190,8 @@ def _member(card: Mapping[str, Any], kept: Kept) -> Member:
 
 
 def _scored(right: np.ndarray, opponent: np.ndarray | None) -> dict[str, Any]:
-    against = {} if opponent is None else {"against_flat": metrics.paired_difference(right, opponent)}
-    return metrics.mean_accuracy(right) | against
+    against = {} if opponent is None else {"against_flat": significance.paired_difference(right, opponent)}
+    return significance.mean_accuracy(right) | against
 
 
 def _cost(way: Way, card: dict[str, Any]) -> dict[str, Any]:

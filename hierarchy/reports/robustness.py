@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from hierarchy import metrics, routing
+from hierarchy import routing, significance
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import corrupt
 from hierarchy.data.faces import Faces
@@ -47,7 +47,7 @@ def measure(
         tree, flat = judged(classifier.outputs(shown), card.get("calibration", {}))
         labels = {"tree": routing.soft(tree)} if set(NODES) <= card["nets"].keys() else {}
         labels |= {} if flat is None else {FLAT: flat.argmax(axis=1)}
-        return {name: 1 - metrics.share(label == truth)["accuracy"] for name, label in labels.items()}
+        return {name: 1 - significance.share(label == truth)["accuracy"] for name, label in labels.items()}
 
     found = {
         name: [errors(corrupt.corrupted(pixels, name, strength, SEED)) for strength in corrupt.STRENGTHS]

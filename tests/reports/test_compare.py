@@ -215,23 +215,3 @@ def test_the_verdict_asks_the_first_pair_and_all_seeds(gap, first, p, found):
     row = {"answer": "tree, soft", "opponent": None, "views": {"single": {"all": {"against_flat": pair}}}}
     assert found in verdict([row]) and f"p = {p}" in verdict([row])
     assert ("more accurate" if gap > 0 else "less accurate") in verdict([row])
-
-
-def test_the_interval_of_several_systems_holds_their_mean():
-    right = np.random.default_rng(0).random((3, 500)) < 0.7
-    score = metrics.mean_accuracy(right)
-    assert score["accuracy"] == pytest.approx(right.mean())
-    assert score["ci95"][0] < score["accuracy"] < score["ci95"][1]
-    assert score["spread"] == pytest.approx(right.mean(axis=1).std(ddof=1))
-    alone = metrics.mean_accuracy(right[:1])
-    assert alone["spread"] is None and np.ptp(alone["ci95"]) > np.ptp(score["ci95"])
-    # one system: the normal approximation, a bootstrap's limit
-    assert np.ptp(alone["ci95"]) == pytest.approx(2 * 1.96 * np.sqrt(0.7 * 0.3 / 500), rel=0.1)
-
-
-def test_systems_apart_are_told_apart():
-    right = np.random.default_rng(0).random((3, 500)) < 0.7
-    same = metrics.paired_difference(right, right)
-    assert same == {"difference": 0.0, "ci95": None, "first_difference": 0.0, "mcnemar_p": 1.0}
-    worse = metrics.paired_difference(right & (np.arange(500) % 5 > 0), right)
-    assert worse["ci95"][1] < 0 and worse["mcnemar_p"] < 0.001
