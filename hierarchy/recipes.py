@@ -134,6 +134,7 @@ def medium() -> Recipe:
 def distilled() -> Recipe:
     """`medium` trained further on what a teacher says as well as on labels (--start RUN --teacher RUN,RUN).
 
+    `--node all,flat` trains the flat net too; without it, the start's flat net stands in.
     Hinton et al., "Distilling the knowledge in a neural network" (2015). The flat net takes half an
     hour on two cores, router and specialists together a quarter.
     """

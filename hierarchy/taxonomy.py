@@ -55,18 +55,17 @@ def classes_of(node: str) -> tuple[str, ...]:
 
 
 def nodes_named(name: str) -> tuple[str, ...]:
-    """The nodes that a name stands for: `all` for the whole tree, else one node, or several parted by commas.
+    """The nodes that names parted by commas stand for; `all` is the whole tree.
 
     Raises:
         InputError: there is no such node.
     """
-    if name == "all":
-        return NODES
-    nodes = tuple(name.split(","))
-    for node in nodes:
-        if node not in (*NODES, FLAT):
+    nodes: dict[str, None] = {}
+    for node in name.split(","):
+        if node not in ("all", *NODES, FLAT):
             raise InputError(f"unknown node {node!r}: allowed are {', '.join(('all', *NODES, FLAT))}")
-    return nodes
+        nodes |= dict.fromkeys(NODES if node == "all" else (node,))
+    return tuple(nodes)
 
 
 def branch_of(leaf: str) -> str:

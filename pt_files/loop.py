@@ -162,7 +162,7 @@ class Fitting:
 
 
 def warm_start(net: VGG, flat: VGG) -> None:
-    """Give a router or specialist a flat net's weights; a class' logit starts as the mean of its leaves'."""
+    """Give a net a flat net's weights; a class' logit starts as the mean of its leaves'."""
     weights = flat.state_dict()
     groups = members(net.node)
     for name in ("logits.weight", "logits.bias"):

@@ -67,7 +67,8 @@ def test_a_node_trains_on_its_own_classes_alone(node):
 
 def test_nodes_are_named_alone_together_or_all():
     assert nodes_named("all") == NODES
-    assert nodes_named("positive,flat") == ("positive", FLAT)
+    assert nodes_named("positive,flat,positive") == ("positive", FLAT)
+    assert nodes_named("all,flat") == (*NODES, FLAT)
     for wrong in ("positive,", "positive,happy", ""):
         with pytest.raises(InputError, match="unknown node"):
             nodes_named(wrong)

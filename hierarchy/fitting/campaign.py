@@ -8,6 +8,7 @@ from hierarchy import recipes, runs
 from hierarchy.errors import InputError
 from hierarchy.fitting import plan
 from hierarchy.fitting.identity import refuse_begun
+from hierarchy.fitting.origin import origin
 from hierarchy.settings import with_settings
 
 Asked = tuple[str | None, int | None, str | None]  # recipe, seed and name of a run, where they are given
@@ -32,7 +33,9 @@ def campaign(
     asked = _asked(recipe, seed, name)
     for one, _, called in asked:
         if one:
-            with_settings(recipes.named(one), same["settings"])
+            chosen = with_settings(recipes.named(one), same["settings"])
+            if same.get("start"):
+                origin(same["start"], chosen, same["framework"])
         if called and len(asked) > 1 and not resume:
             refuse_begun(runs.run(called))
     again = "the same command and --resume" if len(asked) > 1 else None

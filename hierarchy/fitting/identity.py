@@ -4,6 +4,9 @@ from typing import Any
 
 from hierarchy import runs
 from hierarchy.errors import InputError
+from hierarchy.fitting.logbook import STATE
+
+OTHERS = ("teacher", "start")  # what a card says of other runs, by their names
 
 
 def plan_of(target: runs.Run) -> dict[str, Any]:
@@ -25,22 +28,32 @@ def begin(target: runs.Run, identity: dict[str, Any], resume: bool, asked: dict[
         InputError: the run is there and is not to be resumed, was begun with another identity, or cannot be
             written.
     """
-    before, now = _dotted(plan_of(target)), _dotted(identity)
     if not resume:
         refuse_begun(target)
-    for key in now:
-        if begun(target) and before.get(key, now[key]) != now[key]:
-            raise InputError(
-                f"run {target.name!r} was begun with {key} {before[key]}, not {now[key]}: "
-                "give the same options, or another name (--run NAME, make train RUN=NAME)"
-            )
+    if begun(target):
+        known = plan_of(target)
+        asked = known.get("asked", asked)
+        before, now = ({key: {} for key in OTHERS} | _dotted(values) for values in (known, identity))
+        for key in now:
+            if before.get(key, now[key]) != now[key]:
+                raise InputError(
+                    f"run {target.name!r} was begun with {key} {_short(before[key])}, "
+                    f"not {_short(now[key])}: give the same options, or another name "
+                    "(--run NAME, make train RUN=NAME)"
+                )
     target.check_writable()
     runs.write_json(target.log / runs.CARD, identity | {"asked": asked})
 
 
 def begun(target: runs.Run) -> bool:
     """Whether a net, or a whole epoch of one, is there to be lost."""
-    return target.trained or any(target.log.glob("*/state.json"))
+    return target.trained or any(target.log.glob(f"*/{STATE}"))
+
+
+def node_begun(target: runs.Run, node: str) -> bool:
+    """Whether a net of a node, or a whole epoch of one, is there."""
+    named = target.trained and node in target.card()["nets"]
+    return named or (target.log / node / STATE).is_file()
 
 
 def refuse_begun(target: runs.Run) -> None:
@@ -56,8 +69,16 @@ def refuse_begun(target: runs.Run) -> None:
 
 
 def _dotted(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted key."""
+    """Nested values by dotted key; what is said of other runs stays whole."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        nested = isinstance(value, dict) and key not in OTHERS
+        flat |= _dotted(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
     return flat
+
+
+def _short(value: Any) -> Any:
+    """A value for people: of other runs, their names; where those are the same, their nets have changed."""
+    if not isinstance(value, dict):
+        return value
+    return ", ".join(f"{name} ({str(nets)[:12]} ...)" for name, nets in value.items()) or "no run"

@@ -92,9 +92,7 @@ def _of_taggers(votes: np.ndarray) -> np.ndarray:
 
 def _at(node: str, leaves: np.ndarray) -> np.ndarray:
     """A distribution over leaves as one over a node's classes; zero rows where none of it is the node's."""
-    mass = np.stack([leaves[:, group].sum(axis=1) for group in members(node)], axis=1)
-    total = mass.sum(axis=1, keepdims=True)
-    return np.divide(mass, total, out=np.zeros_like(mass), where=total > 0)
+    return _normed(np.stack([leaves[:, group].sum(axis=1) for group in members(node)], axis=1))
 
 
 def _as_balanced(told: np.ndarray, label: np.ndarray, fit: Fit) -> np.ndarray:
@@ -105,8 +103,13 @@ def _as_balanced(told: np.ndarray, label: np.ndarray, fit: Fit) -> np.ndarray:
     """
     if not fit.balanced:
         return told
-    shown = told / np.maximum(np.bincount(label, minlength=told.shape[1]), 1)
-    return shown / shown.sum(axis=1, keepdims=True)
+    return _normed(told / np.maximum(np.bincount(label, minlength=told.shape[1]), 1))
+
+
+def _normed(mass: np.ndarray) -> np.ndarray:
+    """Rows that sum to one; rows of zeros stay."""
+    total = mass.sum(axis=1, keepdims=True)
+    return np.divide(mass, total, out=np.zeros_like(mass), where=total > 0)
 
 
 def _mixed(told: np.ndarray, other: np.ndarray, weight: float) -> np.ndarray:

@@ -7,12 +7,12 @@ from hierarchy import recipes, runs
 from hierarchy.data import sources
 from hierarchy.data.faces import SKETCH, Faces, Split
 from hierarchy.data.ferplus import LABELS, relabelled
-from hierarchy.errors import InputError
 from hierarchy.fitting.calibrate import calibrate
 from hierarchy.fitting.framework import ORDER, Framework, Task
-from hierarchy.fitting.identity import begin, plan_of
+from hierarchy.fitting.identity import OTHERS, begin, node_begun, plan_of
 from hierarchy.fitting.lessons import check
-from hierarchy.fitting.teacher import Teacher
+from hierarchy.fitting.origin import check_taught_alike, origin
+from hierarchy.fitting.teacher import Teacher, taught_by
 from hierarchy.settings import from_dict, with_settings
 from hierarchy.taxonomy import FLAT, nodes_named
 
@@ -70,40 +70,34 @@ def run(
     target = runs.run(name or chosen.name)
     teachers = teacher.split(",") if teacher else list(before.get("teacher", []))
     check(chosen, faces, bool(teachers))
-    origin = _origin(start or next(iter(before.get("start", [])), None), chosen, framework)
+    first = origin(start, chosen, framework) if start else None
+    said = before.get("recipe") == chosen.as_dict()
     identity: dict[str, Any] = {
         "recipe": chosen.as_dict(),
-        "settings": list(settings) or before.get("settings", []),
+        "settings": before.get("settings", []) if said else list(settings),
         "seed": before.get("seed", 0) if seed is None else seed,
         "deterministic": deterministic or before.get("deterministic", False),
         "labels": labels,
         "framework": framework.name,
         "data": sources.describe(faces),
-        **(
-            {"teacher": {each: runs.checksums(runs.run(each).card()) for each in teachers}}
-            if teachers
-            else {}
-        ),
-        **({"start": {origin.name: runs.checksums(origin.card())[FLAT]}} if origin else {}),
     }
+    identity |= {"start": {first.name: runs.checksums(first.card())[FLAT]}} if first else {}
+    identity |= {"teacher": taught_by(teachers)} if teacher else {}
+    identity |= {key: before[key] for key in OTHERS if key in before and key not in identity}
     begin(target, identity, resume, {"data": SKETCH if faces.source == SKETCH else data, "node": node})
     if target.trained and "calibration" in target.card() and all(_finished(target, each) for each in nodes):
         say(f"run {target.name!r} is finished")
         return target
+    if "start" in identity and not node_begun(target, FLAT):
+        first = first or origin(next(iter(identity["start"])), chosen, framework)
+        if FLAT not in nodes:
+            check_taught_alike(first, identity, say)
+            runs.adopt(first, target, FLAT, identity)
     framework.start(say, deterministic=identity["deterministic"])
     say(f"training {', '.join(order(nodes, chosen))} with recipe {chosen.name} on {faces.source}")
-    told = Teacher(teachers, framework) if teachers else None
+    told = Teacher(identity["teacher"], framework) if teachers else None
     try:
-        train(
-            target,
-            faces,
-            chosen,
-            nodes=nodes,
-            identity=identity,
-            framework=framework,
-            teacher=told,
-            start=origin,
-        )
+        train(target, faces, chosen, nodes=nodes, identity=identity, framework=framework, teacher=told)
     except KeyboardInterrupt:
         say(f"stopped; go on with: {again or f'{framework.command} train --run {target.name} --resume'}")
         raise
@@ -114,8 +108,9 @@ def _recipe(
     name: str | None, settings: Sequence[str], before: dict[str, Any], faces: Faces
 ) -> recipes.Recipe:
     """The recipe asked for; else the one that the run was begun with; else one that suits the faces."""
-    if name is None and before and not settings:
-        return from_dict(before["recipe"], f"run {before.get('run', '')!r}")
+    if name is None and before:
+        begun = from_dict(before["recipe"], f"run {before.get('run', '')!r}")
+        return with_settings(begun, settings)
     return with_settings(recipes.named(name or ("sketch" if faces.drawn else "short")), settings)
 
 
@@ -128,7 +123,6 @@ def train(
     identity: dict[str, Any],
     framework: Framework,
     teacher: Teacher | None = None,
-    start: runs.Run | None = None,
 ) -> None:
     """Train the nets of a run that are not finished yet, storing each as it finishes, and calibrate them.
 
@@ -140,7 +134,6 @@ def train(
         identity: what the run's card says besides its nets, the seed of everything random among it.
         framework: what fits the nets, started.
         teacher: what other nets say, where the recipe asks for it.
-        start: the run whose flat net is taken as it is, or trained further where it is among `nodes`.
 
     Raises:
         InputError: a split is empty for a node; votes or a teacher are asked for and not there.
@@ -149,34 +142,16 @@ def train(
     check(recipe, faces, teacher is not None)
     training, choosing = faces.of(Split.Training), faces.of(Split.PublicTest)
     taught = teacher.kept(training.pixels, run.log) if teacher else None
-    if start and FLAT not in nodes and not _finished(run, FLAT):
-        runs.adopt(start, run, FLAT, identity)
     for node in order(nodes, recipe):
         if _finished(run, node):
             continue
-        seed, valid, fit, origin = identity.get("seed", 0), choosing.for_node(node), recipe.fit, None
-        if node == FLAT:
-            origin = start
-        elif recipe.warm:
-            fit, origin = recipe.warm, run
-        first = origin.net(FLAT) if origin else None
+        seed, valid, fit = identity.get("seed", 0), choosing.for_node(node), recipe.fit
+        source = next(map(runs.run, identity.get("start", ())), None)
+        if node != FLAT:
+            fit, source = recipe.warm or recipe.fit, run if recipe.warm else None
+        first = source.net(FLAT) if source else None
         framework.fit(Task(node, recipe, fit, seed, run, training, valid, identity, taught, first))
     calibrate(run, faces, framework)
-
-
-def _origin(name: str | None, recipe: recipes.Recipe, framework: Framework) -> runs.Run | None:
-    """The run of a name, from whose flat net nets of the recipe can start.
-
-    Raises:
-        InputError: it has none, or one of another shape or of a framework that is not this one's.
-    """
-    if name is None:
-        return None
-    origin = runs.run(name)
-    framework.open(origin.net(FLAT))
-    if from_dict(origin.card()["recipe"], f"run {name!r}").net != recipe.net:
-        raise InputError(f"run {name!r}: its flat net has other layers than the recipe's (net.*)")
-    return origin
 
 
 def order(nodes: Sequence[str], recipe: recipes.Recipe) -> list[str]:

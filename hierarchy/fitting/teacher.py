@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +14,39 @@ from hierarchy.routing import judged
 from hierarchy.taxonomy import FLAT, NODES
 
 
+def taught_by(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """What a card says of the runs that teach: name -> node -> checksum of the net.
+
+    Raises:
+        InputError: no such run, an unfinished one, or one with neither a tree nor a flat net.
+    """
+    found = {}
+    for name in names:
+        card = runs.run(name).card()
+        if FLAT not in card["nets"] and not set(NODES) <= card["nets"].keys():
+            raise InputError(f"run {name!r} cannot teach: it has neither a whole tree nor a flat net")
+        calibrated = set(card["nets"]) <= set(card.get("calibration", {}))
+        if not calibrated or any(not net.get("finished", True) for net in card["nets"].values()):
+            raise InputError(f"run {name!r} cannot teach: it is not trained to the end (train --resume)")
+        found[name] = runs.checksums(card)
+    return found
+
+
 class Teacher:
     """Probabilities of the leaves, float64[N, leaves], for faces uint8[N,48,48].
 
     Args:
-        names: of the runs.
-        framework: what opens their nets.
+        known: of `taught_by`.
+        framework: what opens the runs' nets.
 
     Raises:
-        InputError: no such run, one whose nets are damaged, or one with neither a tree nor a flat net.
+        InputError: as `taught_by`; a run that has changed, or whose nets are damaged.
     """
 
-    def __init__(self, names: Sequence[str], framework: Framework) -> None:
-        self.cards = {name: runs.run(name).card() for name in names}
-        for name, card in self.cards.items():
-            if FLAT not in card["nets"] and not set(NODES) <= card["nets"].keys():
-                raise InputError(f"run {name!r} cannot teach: it has neither a whole tree nor a flat net")
+    def __init__(self, known: Mapping[str, Mapping[str, str]], framework: Framework) -> None:
+        if taught_by(known) != known:
+            raise InputError(f"the nets of {', '.join(known)} have changed since they began to teach")
+        self.cards = {name: runs.run(name).card() for name in known}
         self.nets = {
             name: {node: framework.open(runs.run(name).net(node)) for node in card["nets"]}
             for name, card in self.cards.items()
@@ -37,7 +54,8 @@ class Teacher:
 
     def kept(self, pixels: np.ndarray, folder: Path) -> np.ndarray:
         """As `__call__`, kept in a file of the folder, so that a resumed run need not ask again."""
-        asked = json.dumps([runs.checksums(card) for card in self.cards.values()]).encode() + pixels.tobytes()
+        told = [(runs.checksums(card), card.get("calibration")) for card in self.cards.values()]
+        asked = json.dumps(told).encode() + pixels.tobytes()
         path = folder / f"taught-{runs.sha256(asked)[:12]}.npy"
         if not path.is_file():
             out = io.BytesIO()

@@ -15,7 +15,7 @@ from hierarchy.taxonomy import NODES
 
 FILE: Final = "compare.md"
 CSV: Final = "compare.csv"
-COST: Final = ("nets", "parameters", "gmac", *NODES, "ece")
+COST: Final = ("opponent", "nets", "parameters", "gmac", *NODES, "ece")
 SCORES: Final = ("systems", "n", "accuracy", "spread", "low", "high", "difference", "mcnemar_p")
 LEGEND: Final = (
     f"{Split.PrivateTest.name}, {plots.CLASSES}. Percentages: the mean over systems, ± their standard "
@@ -58,7 +58,7 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     pair = tree and tree["views"]["single"]["all"].get("against_flat")
     if tree is None or not pair:
         return ""
-    whose = "" if tree["opponent"] is None else f" of recipe {tree['opponent']}"
+    whose = "" if tree["opponent"] is None else f" of {tree['opponent']}"
     gap, p, first = pair["difference"], pair["mcnemar_p"], pair["first_difference"]
     low, high = pair["ci95"] or (0.0, 0.0)
     sure = p < SURE and (low > 0 and first > 0 or high < 0 and first < 0)

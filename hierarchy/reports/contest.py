@@ -46,14 +46,12 @@ class Group:
     cards: list[dict[str, Any]]
     kept: dict[str, list[Kept]]
 
-    @property
-    def name(self) -> str:
-        """The runs' recipe."""
-        return recipe_of(self.cards[0])
-
     def able(self, nodes: Sequence[str]) -> list[int]:
-        """The runs that have all these nets."""
-        return [i for i, kept in enumerate(self.kept["single"]) if set(nodes) <= kept.logits.keys()]
+        """The runs that have all these nets; of runs with one and the same flat net for it, the first."""
+        able = [i for i, kept in enumerate(self.kept["single"]) if set(nodes) <= kept.logits.keys()]
+        if set(nodes) != {FLAT}:
+            return able
+        return list({self.kept["single"][i].nets[FLAT]: i for i in reversed(able)}.values())[::-1]
 
 
 @dataclass(frozen=True)
@@ -61,11 +59,11 @@ class Opponent:
     """As many flat nets as the tree has, averaged: the fair opponent of one net a node.
 
     Attributes:
-        name: of the recipe that made them.
+        title: of the group that they belong to.
         right: view and part -> bool[systems, faces].
     """
 
-    name: str
+    title: str
     right: Mapping[tuple[str, str], np.ndarray]
 
 
@@ -98,7 +96,7 @@ def opponent_of(group: Group, every: Sequence[Group]) -> Opponent | None:
         flats = other.able([FLAT])
         if len(flats) >= FAIR and _alike(group, other):
             way = next(way for way in ways(len(flats), 0) if way.runs == FAIR)
-            return Opponent(other.name, dict(_right(way, other)))
+            return Opponent(other.title, dict(_right(way, other)))
     return None
 
 
@@ -110,7 +108,7 @@ def lines(group: Group, opponent: Opponent | None = None) -> Iterator[dict[str, 
         able = group.able(way.nodes)
         if len(able) < way.runs:
             continue
-        whose = None if opponent is None or opponent.name == group.name else opponent.name
+        whose = None if opponent is None or opponent.title == group.title else opponent.title
         cost = _cost(way, group.cards[able[0]])
         line: dict[str, Any] = {"answer": way.name, "opponent": whose, **cost, "views": {}}
         for (view, part), right in _right(way, group):
@@ -121,14 +119,14 @@ def lines(group: Group, opponent: Opponent | None = None) -> Iterator[dict[str, 
 def on_public_test(group: Group) -> float | None:
     """Mean accuracy of the runs' trees (soft) on PublicTest; None where one was not evaluated there."""
     found = []
-    for card in group.cards:
+    for card in (group.cards[i] for i in group.able(NODES)):
         path = runs.run(card["run"]).folder / CHOICE / predictions.FILE
         if not path.is_file():
             return None
         kept = _read(path, card)
         tree, _ = judged(kept.logits, card.get("calibration", {}))
         found.append(metrics.by_node(tree, kept.target)[FLAT]["accuracy"])
-    return float(np.mean(found))
+    return float(np.mean(found)) if found else None
 
 
 def _of_view(cards: Mapping[str, dict[str, Any]], view: str) -> list[Kept]:
@@ -160,11 +158,12 @@ def _title(cards: Mapping[str, dict[str, Any]]) -> str:
 
 
 def _alike(group: Group, other: Group) -> bool:
-    """Whether two groups' nets are of the same size and were shown the same faces."""
+    """Whether two groups' nets have the same layers and learned and were shown the same faces."""
     ours, theirs = (each.kept["single"][0] for each in (group, other))
-    sizes = [each.cards[0]["nets"].get(FLAT, {}).get("parameters") for each in (group, other)]
+    cards = (group.cards[0], other.cards[0])
+    known = [(card["recipe"].get("net"), card.get("data", {}).get("fingerprint")) for card in cards]
     faces = all(np.array_equal(getattr(ours, key), getattr(theirs, key)) for key in ("row", "label"))
-    return sizes[0] == sizes[1] and faces
+    return known[0] == known[1] and faces
 
 
 def _right(way: Way, group: Group) -> Iterator[tuple[tuple[str, str], np.ndarray]]:

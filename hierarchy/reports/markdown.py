@@ -215,7 +215,8 @@ def minutes(card: Mapping[str, Any]) -> float:
 
 def descent(card: Mapping[str, Any]) -> str:
     """Which runs a run started from and learned from; empty where it did neither."""
-    said = [f"started from the flat net of run {name}" for name in card.get("start", {})]
+    how = "took its flat net from" if "from" in card["nets"].get(FLAT, {}) else "went on from the flat net of"
+    said = [f"{how} run {name}" for name in card.get("start", {})]
     if teachers := list(card.get("teacher", {})):
         said.append(f"was taught by {', '.join(teachers)} as well as by labels")
     return f" It {' and '.join(said)}, whose training is not counted here." if said else ""

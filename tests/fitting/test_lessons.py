@@ -10,7 +10,7 @@ from hierarchy.data import ferplus
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.fitting.lessons import check, lessons
-from hierarchy.fitting.teacher import Teacher
+from hierarchy.fitting.teacher import Teacher, taught_by
 from hierarchy.nets.framework import KERAS
 from hierarchy.recipes import Fit
 from hierarchy.routing import judged
@@ -91,28 +91,64 @@ def test_what_is_asked_for_and_not_there_is_told(part, faces):
             check(recipe, faces, there)
 
 
-def test_a_teacher_is_the_mean_of_its_runs_trees_and_flat_nets(tiny_run, few_sketches):
+@pytest.fixture
+def teaching(tiny_run):
+    """The tiny run, calibrated to the end."""
+    plain = {node: {"offset": 0.0, "temperature": 1.0} for node in (FLAT, *NODES)}
+    tiny_run.amend({"calibration": plain | tiny_run.card()["calibration"]})
+    return tiny_run
+
+
+def teacher(*names):
+    return Teacher(taught_by(names), KERAS)
+
+
+def test_a_teacher_is_the_mean_of_its_runs_trees_and_flat_nets(teaching, few_sketches):
     from hierarchy.classifier import HierarchicalClassifier
 
     pixels = few_sketches.pixels[:5]
     outputs = HierarchicalClassifier.load("tiny").outputs(pixels)
-    tree, flat = judged(outputs, tiny_run.card()["calibration"])
-    runs.copy(tiny_run, runs.run("flat-alone"))
-    nets = tiny_run.card()["nets"]
+    tree, flat = judged(outputs, teaching.card()["calibration"])
+    runs.copy(teaching, runs.run("flat-alone"))
+    nets = teaching.card()["nets"]
     runs.run("flat-alone").amend({"nets": {FLAT: nets[FLAT]}})
-    said = Teacher(["tiny", "flat-alone"], KERAS)(pixels)
+    said = teacher("tiny", "flat-alone")(pixels)
     np.testing.assert_allclose(said, (tree.joint + 2 * flat) / 3, atol=1e-6)
-    np.testing.assert_allclose(
-        Teacher(["flat-alone"], KERAS)(pixels), routing.softmax(outputs[FLAT]), atol=1e-6
-    )
+    np.testing.assert_allclose(teacher("flat-alone")(pixels), routing.softmax(outputs[FLAT]), atol=1e-6)
 
 
-def test_a_teacher_is_asked_once(tiny_run, few_sketches, tmp_path, monkeypatch):
+def test_a_teacher_is_asked_once(teaching, few_sketches, tmp_path):
     pixels = few_sketches.pixels[:5]
-    said = Teacher(["tiny"], KERAS).kept(pixels, tmp_path)
-    np.testing.assert_array_equal(said, Teacher(["tiny"], KERAS)(pixels))
-    silent = Teacher(["tiny"], KERAS)
+    said = teacher("tiny").kept(pixels, tmp_path)
+    np.testing.assert_array_equal(said, teacher("tiny")(pixels))
+    silent = teacher("tiny")
     silent.nets = {}
     np.testing.assert_array_equal(silent.kept(pixels, tmp_path), said)
     with pytest.raises(KeyError):
         silent.kept(few_sketches.pixels[:6], tmp_path)  # other faces, of which nothing is kept
+
+
+def test_who_cannot_teach_is_told(teaching):
+    known = taught_by(["tiny"])
+    nets = teaching.card()["nets"]
+    for change in (
+        {"calibration": {}},
+        {"nets": nets | {FLAT: nets[FLAT] | {"finished": False}}},
+    ):
+        before = teaching.card()
+        teaching.amend(change)
+        with pytest.raises(InputError, match="run 'tiny' cannot teach: it is not trained to the end"):
+            taught_by(["tiny"])
+        teaching.amend({key: before[key] for key in change})
+    teaching.amend({"nets": nets | {FLAT: nets[FLAT] | {"sha256": "another"}}})
+    with pytest.raises(InputError, match="the nets of tiny have changed since they began to teach"):
+        Teacher(known, KERAS)
+    teaching.amend({"nets": {"router": nets["router"]}})
+    with pytest.raises(InputError, match="it has neither a whole tree nor a flat net"):
+        taught_by(["tiny"])
+
+
+def test_where_a_teacher_says_nothing_the_label_alone_counts(faces):
+    silent = np.zeros((len(faces), len(LEAVES)))
+    told = lessons(faces, "negative", Fit(teacher=0.7), silent).target
+    np.testing.assert_array_equal(told, plain(faces, "negative"))

@@ -11,6 +11,7 @@ from hierarchy.data.sketch import sketch_faces
 from hierarchy.fitting.framework import Task
 from hierarchy.fitting.logbook import Logbook
 from hierarchy.fitting.progress import Progress
+from hierarchy.settings import from_dict
 from hierarchy.taxonomy import FLAT
 
 pytest.importorskip("torch", reason="pip install -r requirements-torch.txt")
@@ -125,6 +126,17 @@ def test_a_warm_net_starts_as_the_flat_net(own_home):
         pixels = torch.from_numpy(FACES.pixels[:5])
         six, two = flat(pixels), router(pixels)
     torch.testing.assert_close(two, torch.stack([six[:, :3].mean(1), six[:, 3:].mean(1)], dim=1))
+
+
+def test_a_run_starts_from_a_keras_flat_net(tiny_run):
+    net = from_dict(tiny_run.card()["recipe"], "tiny").net
+    start = tiny_run.net(FLAT)
+    for node in (FLAT, "negative"):
+        begun = replace(task(node=node), start=start)
+        begun = replace(begun, recipe=replace(begun.recipe, net=net))
+        ours, theirs = loop.Fitting(begun).net.state_dict(), loop.store.load(start).state_dict()
+        same = [torch.equal(ours[name], theirs[name]) for name in ours if not name.startswith("logits")]
+        assert all(same) and len(same) > 3
 
 
 def test_augmentation_off_changes_nothing_and_on_stays_in_range():

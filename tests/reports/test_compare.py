@@ -121,7 +121,7 @@ def test_a_group_without_an_opponent_of_its_own_meets_another_recipes(seeds):
     runs.copy(runs.run("other-1"), other)
     other.amend({"recipe": {**other.card()["recipe"], "name": "changed"}})
     rewrite(other)
-    assert "than three flat nets of recipe tiny averaged" in compare()
+    assert "than three flat nets of SKETCH, tiny (other-1, other-2, tiny) averaged" in compare()
     changed = [row for row in rows(seeds) if row["runs"].startswith("SKETCH, changed")]
     theirs = next(row for row in changed if (row["answer"], row["part"]) == ("tree, soft", "all"))
     assert float(theirs["difference"]) == pytest.approx(
@@ -133,6 +133,19 @@ def test_a_group_without_an_opponent_of_its_own_meets_another_recipes(seeds):
     assert [row["difference"] for row in rows(seeds) if row["runs"].startswith("SKETCH, changed")] == [
         ""
     ] * 18
+
+
+def test_one_flat_net_in_three_runs_is_no_average_of_three(seeds):
+    mine = runs.run("tiny").card()["nets"][FLAT]["sha256"]
+    said = predictions.read(seeds / "tiny" / predictions.FILE).logits[FLAT]
+    for name in ("other-1", "other-2"):
+        run = runs.run(name)
+        kept = predictions.read(run.folder / predictions.FILE)
+        run.amend({"nets": run.card()["nets"] | {FLAT: run.card()["nets"][FLAT] | {"sha256": mine}}})
+        same = replace(kept, logits={**kept.logits, FLAT: said}, nets={**kept.nets, FLAT: mine})
+        (run.folder / predictions.FILE).write_bytes(same.to_bytes())
+    assert "than three flat nets" not in compare()
+    assert line(seeds, "flat net")["systems"] == "1" and line(seeds, "tree, soft")["systems"] == "3"
 
 
 def without(run, *nodes):

@@ -40,14 +40,16 @@ def test_provenance_is_told_of_fer2013_alone(scored):
 
 
 def test_it_says_where_the_nets_come_from(scored):
-    assert "It started" not in card_of(scored)
+    assert "flat net from run" not in card_of(scored)
     nets = {FLAT: scored.card["nets"][FLAT] | {"from": "first"}} | {
         node: net for node, net in scored.card["nets"].items() if node != FLAT
     }
     later = scored.card | {"start": {"first": "sum"}, "teacher": {"first": {}, "second": {}}, "nets": nets}
     about = {"dataset": "x", "split": "PrivateTest", "view": "single", "drawn": False}
     text = model_card.markdown(about | scored.scores, later)
-    assert "It started from the flat net of run first and was taught by first, second as well as" in text
+    assert "It took its flat net from run first and was taught by first, second as well as" in text
+    later["nets"] = scored.card["nets"]
+    assert "It went on from the flat net of run first" in model_card.markdown(about | scored.scores, later)
     assert "36 minutes" in text and "48 minutes" in card_of(scored)  # three nets of twelve, and four
 
 

@@ -1,0 +1,45 @@
+"""The run whose flat net another run starts from: taken as it is, or trained further."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hierarchy import runs
+from hierarchy.data.ferplus import LABELS
+from hierarchy.errors import InputError
+from hierarchy.fitting.framework import Framework
+from hierarchy.recipes import Recipe
+from hierarchy.settings import from_dict
+from hierarchy.taxonomy import FLAT
+
+
+def origin(name: str, recipe: Recipe, framework: Framework) -> runs.Run:
+    """The run of a name, from whose flat net nets of a recipe can start.
+
+    Raises:
+        InputError: it has none that is finished, or one of other layers, or of another framework.
+    """
+    found = runs.run(name)
+    framework.open(found.net(FLAT))
+    card = found.card()
+    if not card["nets"][FLAT].get("finished", True):
+        raise InputError(f"run {name!r}: its flat net is not trained to the end; train --resume goes on")
+    if from_dict(card["recipe"], f"run {name!r}").net != recipe.net:
+        raise InputError(f"run {name!r}: its flat net has other layers than the recipe's (net.*)")
+    return found
+
+
+def check_taught_alike(found: runs.Run, identity: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Hold what an origin learned against what a run will learn that takes its flat net as it is.
+
+    Raises:
+        InputError: it learned other labels.
+    """
+    card = found.card()
+    labels = card.get("labels", LABELS[0])
+    if labels != identity["labels"]:
+        raise InputError(
+            f"run {found.name!r}: its flat net learned {labels} labels, not {identity['labels']}; "
+            "--node all,flat trains it further"
+        )
+    if card.get("data", {}).get("fingerprint") != identity["data"]["fingerprint"]:
+        say(f"the flat net of run {found.name!r} learned other data, which may hold faces that test this run")
