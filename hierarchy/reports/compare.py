@@ -1,4 +1,4 @@
-"""results/compare.md and compare.csv: tree against flat net at every cost, as tables."""
+"""results/compare.md, .csv and .png: tree against flat net at every cost."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from typing import Any, Final
 from hierarchy import runs
 from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
-from hierarchy.reports import contest, plots
+from hierarchy.reports import contest, forest, plots
 from hierarchy.reports.markdown import SURE, interval, percent, signed, table
 from hierarchy.reports.ways import ALONE, FAIR, SOFT
 from hierarchy.taxonomy import NODES
@@ -43,6 +43,7 @@ def compare() -> str:
     chosen = {group.title: contest.on_public_test(group) for group in every}
     folder = runs.home() / "results"
     runs.write_atomic(folder / CSV, _csv(scored).encode())
+    runs.write_atomic(folder / forest.FILE, plots.png(forest.forest(scored)))
     runs.write_atomic(folder / FILE, _markdown(scored, chosen).encode())
     said = [f"{title}: {sentence}" for title, rows in scored.items() if (sentence := verdict(rows))]
     return "\n".join([*said, str(folder / FILE)])
@@ -72,7 +73,7 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _markdown(scored: Scored, chosen: Mapping[str, float | None]) -> str:
-    out = ["# Tree against flat net", LEGEND]
+    out = ["# Tree against flat net", LEGEND, f"![What every answer scores]({forest.FILE})"]
     if len(scored) > 1:
         out += ["## Recipes side by side", _overview(scored, chosen)]
     for title, rows in scored.items():

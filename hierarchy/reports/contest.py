@@ -110,7 +110,7 @@ def lines(group: Group, opponent: Opponent | None = None) -> Iterator[dict[str, 
             continue
         whose = None if opponent is None or opponent.title == group.title else opponent.title
         cost = _cost(way, group.cards[able[0]])
-        line: dict[str, Any] = {"answer": way.name, "opponent": whose, **cost, "views": {}}
+        line: dict[str, Any] = {"answer": way.name, "uses": way.nodes, "opponent": whose, **cost, "views": {}}
         for (view, part), right in _right(way, group):
             line["views"].setdefault(view, {})[part] = _scored(right, against.get((view, part)))
         yield line | _nodes(_systems(way, group, "single"), truth)

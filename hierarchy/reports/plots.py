@@ -82,7 +82,7 @@ def confusion(scores: Mapping[str, Any], table: str, classes: Sequence[str]) -> 
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 2.8 + 0.75 * len(classes)
     name = answering(scores) if table == SOFT else table
-    figure, (axes,) = _figure(1, 1, (side, side), f"Confusion: {name}", scores)
+    figure, (axes,) = canvas(1, 1, (side, side), f"Confusion: {name}", scores)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):
         text, colour = f"{100 * share:.1f} %\n{counts[row, column]:,}", "white" if share > 0.5 else INK
@@ -102,7 +102,7 @@ def per_class(scores: Mapping[str, Any]) -> "Figure":
     both = has_tree(scores) and FLAT in scores
     systems = [scores["per_class"]] + ([scores[FLAT]["per_class"]] if both else [])
     about = f"dark: {NAMES[SOFT]}; pale: {NAMES[FLAT]}" if both else answering(scores)
-    figure, panels = _figure(1, len(PER_CLASS), (13, 4), f"Per class ({about})", scores)
+    figure, panels = canvas(1, len(PER_CLASS), (13, 4), f"Per class ({about})", scores)
     width, colours = 0.84 / len(systems), [COLOURS[leaf] for leaf in LEAVES]
     for axes, (key, label) in zip(panels, PER_CLASS.items(), strict=True):
         for rank, rows in enumerate(systems):
@@ -123,7 +123,7 @@ def reliability(scores: Mapping[str, Any]) -> "Figure":
     answers = (SOFT, FLAT, *NODES) if has_tree(scores) else (FLAT,)
     names = [name for name in answers if name in scores["reliability"]]
     size = (max(2.7 * len(names), 4.5), 5)
-    figure, panels = _figure(2, len(names), size, "Reliability", scores, heights=(3, 1))
+    figure, panels = canvas(2, len(names), size, "Reliability", scores, heights=(3, 1))
     for name, above, below in zip(names, panels, panels[len(names) :], strict=False):
         table = scores["reliability"][name]
         count = np.array(table["count"])
@@ -152,7 +152,7 @@ def curves(history: Sequence[Mapping[str, Any]], *, sketched: bool = False) -> "
     nodes = list(dict.fromkeys(row["node"] for row in history))
     size = (max(3.1 * len(nodes), 5), 5.4)
     title = "Training, epoch by epoch" + (f"\n{DRAWN}" if sketched else "")
-    figure, panels = _figure(len(CURVES), len(nodes), size, title, alarm=sketched)
+    figure, panels = canvas(len(CURVES), len(nodes), size, title, alarm=sketched)
     for rank, (key, (label, factor)) in enumerate(CURVES.items()):
         for node, axes in zip(nodes, panels[rank * len(nodes) :], strict=False):
             rows = [row for row in history if row["node"] == node]
@@ -212,7 +212,7 @@ def _ece(scores: Mapping[str, Any], name: str) -> str:
     return "no faces" if ece is None else f"ECE {100 * ece:.1f} %"
 
 
-def _figure(
+def canvas(
     rows: int,
     columns: int,
     size: tuple[float, float],

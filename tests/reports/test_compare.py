@@ -9,9 +9,9 @@ import pytest
 
 from hierarchy import metrics, routing, runs
 from hierarchy.errors import InputError
-from hierarchy.reports import predictions
+from hierarchy.reports import forest, predictions
 from hierarchy.reports.compare import CSV, FILE, compare, verdict
-from hierarchy.reports.contest import CHOICE
+from hierarchy.reports.contest import CHOICE, groups, lines
 from hierarchy.reports.evaluation import evaluate
 from hierarchy.reports.markdown import percent
 from hierarchy.routing import judged
@@ -70,6 +70,19 @@ def test_runs_that_differ_in_their_seed_are_one_group(seeds):
     }
     assert line(seeds, "flat net")["systems"] == "3" and line(seeds, together[0])["systems"] == "1"
     assert line(seeds, "tree, hard")["nets"] == "2" and line(seeds, together[1])["nets"] == "9"
+
+
+def test_the_picture_shows_every_line_where_its_score_is(seeds):
+    compare()
+    assert (seeds / forest.FILE).read_bytes().startswith(b"\x89PNG")
+    (group,) = groups()
+    found = list(lines(group))
+    (axes,) = forest.forest({group.title: found}).axes
+    assert [label.get_text().split(" (")[0] for label in axes.get_yticklabels()] == [
+        row["answer"] for row in found
+    ]
+    dots = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    assert dots == [pytest.approx(100 * row["views"]["single"]["all"]["accuracy"]) for row in found]
 
 
 def test_a_line_is_what_the_predictions_say(seeds):
