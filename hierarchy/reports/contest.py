@@ -6,6 +6,7 @@ Runs that differ in nothing but their seed are one group. Every line is a way of
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +46,14 @@ class Group:
     title: str
     cards: list[dict[str, Any]]
     kept: dict[str, list[Kept]]
+
+    @cached_property
+    def members(self) -> dict[str, list[Member]]:
+        """What each run says, by view."""
+        return {
+            view: [_member(card, kept) for card, kept in zip(self.cards, every, strict=True)]
+            for view, every in self.kept.items()
+        }
 
     def able(self, nodes: Sequence[str]) -> list[int]:
         """The runs that have all these nets; of runs with one and the same flat net for it, the first."""
@@ -176,8 +185,8 @@ def _right(way: Way, group: Group) -> Iterator[tuple[tuple[str, str], np.ndarray
 
 def _systems(way: Way, group: Group, view: str) -> list[Predictions]:
     """What each choice of runs says together in one view."""
-    every = [_member(group.cards[i], group.kept[view][i]) for i in group.able(way.nodes)]
-    return [way.joined(chosen) for chosen in combinations(every, way.runs)]
+    able = [group.members[view][i] for i in group.able(way.nodes)]
+    return [way.joined(chosen) for chosen in combinations(able, way.runs)]
 
 
 def _member(card: Mapping[str, Any], kept: Kept) -> Member:
