@@ -56,7 +56,8 @@ def train(
     node: Annotated[
         str | None,
         typer.Option(
-            "--node", help=f"One, or several as in a,b, of {', '.join((*NODES, FLAT))}. Default: all."
+            "--node",
+            help=f"One, or several as in a,b, of {', '.join((*NODES, FLAT))}. Default: as the recipe says.",
         ),
     ] = None,
     run: Annotated[str | None, typer.Option("--run", help="Name of the run. Default: the recipe's.")] = None,

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
+from hierarchy.backbones import BACKBONES
 from hierarchy.errors import InputError
-from hierarchy.recipes import LARGEST, Net, Recipe
+from hierarchy.hyperparameters import LARGEST, Backbone, Net, Recipe
 
 RANGES: Final[dict[str, tuple[float, float]]] = {  # from, and below; every other number is 0 or more
     "stages": (1, math.inf),
@@ -18,6 +19,7 @@ RANGES: Final[dict[str, tuple[float, float]]] = {  # from, and below; every othe
     "spatial_dropout": (0, 1),
     "dropout": (0, 1),
     "crop": (1, LARGEST + 1),
+    "side": (32, 513),
     "scale": (0, 1),
     "warm_up": (0, 1),
     "momentum": (0, 1),
@@ -25,11 +27,14 @@ RANGES: Final[dict[str, tuple[float, float]]] = {  # from, and below; every othe
     "ema": (0, 1),
     "votes": (0, 1),
     "teacher": (0, 1),
+    "every": (1, math.inf),
 }
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "backbone": tuple(BACKBONES),
     "padding": ("same", "valid"),
     "head": ("pool", "flatten"),
     "optimizer": ("sgd", "adam"),
+    "schedule": ("cosine", "constant", "step", "plateau"),
     "loss": ("cross-entropy", "focal"),
     "precision": ("float32", "bfloat16"),
 }
@@ -44,13 +49,14 @@ def from_dict(values: Mapping[str, Any], source: str) -> Recipe:
     return _build(Recipe, values, source)
 
 
-def net_from_dict(values: Mapping[str, Any], source: str) -> Net:
+def net_from_dict(values: Mapping[str, Any], source: str) -> Net | Backbone:
     """The net that a recipe's `as_dict` wrote under "net".
 
     Raises:
         InputError: a key is unknown; `source` names the file.
     """
-    return _build(Net, values, source)
+    built: Net | Backbone = _build(_part(Net | Backbone, values), values, source)
+    return built
 
 
 def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
@@ -104,9 +110,15 @@ def _value(wanted: Any, value: Any, key: str) -> Any:
     return value
 
 
-def _part(wanted: Any) -> Any:
-    """The dataclass that a field of type `wanted` holds, or may hold; None where it holds a value."""
-    return next((kind for kind in (wanted, *get_args(wanted)) if dataclasses.is_dataclass(kind)), None)
+def _part(wanted: Any, values: Any = None) -> Any:
+    """The dataclass that a field of type `wanted` holds, or may hold; None where it holds a value.
+
+    Of several, the first that has a field for every key of `values`, or else the first.
+    """
+    kinds = [kind for kind in (wanted, *get_args(wanted)) if dataclasses.is_dataclass(kind)]
+    keys = set(values) if isinstance(values, Mapping) else set()
+    fitting = [kind for kind in kinds if keys <= {item.name for item in dataclasses.fields(kind)}]
+    return next(iter([*fitting, *kinds]), None)
 
 
 def _items(value: Any) -> Iterable[Any]:
@@ -122,7 +134,7 @@ def _build(cls: Any, values: Mapping[str, Any], source: str) -> Any:
         raise InputError(f"{source}: unknown recipe key {unknown[0]!r}: allowed are {', '.join(hints)}")
     built = {}
     for key, value in values.items():
-        if part := _part(hints[key]):
+        if part := _part(hints[key], value):
             empty = value is None and type(None) in get_args(hints[key])
             built[key] = None if empty else _build(part, value, source)
         else:

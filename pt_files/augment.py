@@ -6,13 +6,16 @@ import torch
 from torch.nn import functional
 
 from hierarchy.data.faces import SIDE
-from hierarchy.recipes import ERASED, Augment
+from hierarchy.hyperparameters import ERASED, Augment
 
 
 def augmented(pixels: torch.Tensor, strengths: Augment) -> torch.Tensor:
     """uint8[N,48,48] -> uint8[N,48,48], changed at random by torch's own generator."""
-    image = _erased(_lit(_moved(pixels.float(), strengths), strengths), strengths)
-    return image.clamp(0, 255).round().to(torch.uint8)
+    image = pixels.float()
+    changed = _erased(_lit(_moved(image, strengths), strengths), strengths)
+    if strengths.probability < 1:
+        changed = torch.where(_uniform(image, 0, 1) < strengths.probability, changed, image)
+    return changed.clamp(0, 255).round().to(torch.uint8)
 
 
 def _uniform(image: torch.Tensor, low: float, high: float) -> torch.Tensor:

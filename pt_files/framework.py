@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hierarchy.errors import InputError
-from hierarchy.fitting.framework import Framework, Task
+from hierarchy.fitting.framework import DOORS, Framework, Task
 from hierarchy.routing import Logits
 
 INSTALL = "requirements-torch.txt"
@@ -15,7 +15,7 @@ class PyTorch:
     """PyTorch: fits on a GPU where there is one, answers on the CPU."""
 
     name = "PyTorch"
-    command = "python -m pt_files"
+    command = DOORS[name]
 
     def start(self, say: Callable[[str], None], *, deterministic: bool = False) -> None:
         """Look for torch, and set it up.

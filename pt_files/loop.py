@@ -5,9 +5,8 @@ epoch leaves a checkpoint: a run that was stopped goes on from its last whole ep
 """
 
 import io
-import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,12 @@ from hierarchy.fitting.lessons import class_weights, lessons, one_hot
 from hierarchy.fitting.logbook import Logbook
 from hierarchy.fitting.precision import arithmetic
 from hierarchy.fitting.progress import Progress
-from hierarchy.recipes import Fit
+from hierarchy.fitting.schedule import learning_rate
+from hierarchy.hyperparameters import Fit
 from hierarchy.taxonomy import members
 from pt_files import store
+from pt_files.architecture import Built, build, empty, macs, parameters, penalty
 from pt_files.augment import augmented
-from pt_files.vgg import VGG, macs, parameters, penalty
 
 SUFFIX = ".pt"  # of checkpoints: tensors alone
 ALPHA = 0.25  # of Keras' focal loss
@@ -50,7 +50,7 @@ def fit_node(task: Task) -> None:
 
     def epochs(progress: Progress) -> None:
         while not logbook.done:
-            row = fitting.epoch(logbook.epoch, progress)
+            row = fitting.epoch(logbook.rows, progress)
             logbook.keep(fitting.to_bytes())
             logbook.add(row, _saved(fitting.judged.state_dict()))
             progress.end(row)
@@ -70,9 +70,10 @@ class Fitting:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         told = lessons(task.train, task.node, task.fit, task.taught)
         self.epochs = Epochs(told, task.fit, task.recipe.augment, task.seed)
-        self.net = VGG(task.node, task.recipe.net)
+        self.net = build(task.node, task.recipe.net)
         if task.start:
             warm_start(self.net, store.load(task.start))
+        self.net.body.requires_grad_(not task.fit.frozen)
         self.net.to(self.device)
         self.optimizer = _optimizer(self.net, task.fit)
         self.class_weights = torch.from_numpy(class_weights(told.label)).float().to(self.device)
@@ -86,16 +87,19 @@ class Fitting:
         """The net whose score counts: the averaged one, where weights are averaged."""
         return self.averaged.module if self.averaged is not None else self.net
 
-    def epoch(self, number: int, progress: Progress) -> dict[str, float]:
-        """Fit for one epoch, counted from 0, and judge the net: a row of history."""
+    def epoch(self, rows: Sequence[Mapping[str, Any]], progress: Progress) -> dict[str, float]:
+        """Fit for one epoch more than there are rows of history, and judge the net: the next row."""
+        number, steps = len(rows), len(self.epochs)
         self.epochs.begin(number)
         torch.manual_seed(int(np.random.default_rng([self.task.seed, number]).integers(2**31)))
-        progress.begin(number, len(self.epochs))
+        progress.begin(number, steps)
         started = time.perf_counter()
         self.net.train()
+        self.net.body.train(not self.fit.frozen)
         figures = []
-        for step in range(len(self.epochs)):
-            figures.append(self._step(number * len(self.epochs) + step, *self.epochs[step]))
+        for step in range(steps):
+            rate = learning_rate(self.fit, number * steps + step, steps, rows)
+            figures.append(self._step(rate, *self.epochs[step]))
             progress.step()
         fitted = time.perf_counter()
         loss, accuracy = np.mean(figures, axis=0)
@@ -106,7 +110,7 @@ class Fitting:
             "val_loss": valid_loss,
             "val_accuracy": valid_accuracy,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
-            "images_per_second": len(self.epochs) * self.fit.batch_size / (fitted - started),
+            "images_per_second": steps * self.fit.batch_size / (fitted - started),
             "seconds": time.perf_counter() - started,
         }
 
@@ -124,9 +128,9 @@ class Fitting:
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])
 
-    def _step(self, number: int, pixels: np.ndarray, target: np.ndarray) -> tuple[float, float]:
+    def _step(self, rate: float, pixels: np.ndarray, target: np.ndarray) -> tuple[float, float]:
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.fit, number, len(self.epochs) * self.fit.epochs)
+            group["lr"] = rate
         faces = augmented(torch.from_numpy(pixels).to(self.device), self.task.recipe.augment)
         wanted = torch.from_numpy(target).to(self.device)
         with self._precision():
@@ -161,7 +165,7 @@ class Fitting:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
 
 
-def warm_start(net: VGG, flat: VGG) -> None:
+def warm_start(net: Built, flat: Built) -> None:
     """Give a net a flat net's weights; a class' logit starts as the mean of its leaves'."""
     weights = flat.state_dict()
     groups = members(net.node)
@@ -170,18 +174,7 @@ def warm_start(net: VGG, flat: VGG) -> None:
     net.load_state_dict(weights)
 
 
-def learning_rate(fit: Fit, step: int, total: int) -> float:
-    """The learning rate of a step: a straight rise to the peak, then cosine to zero; or a constant."""
-    if fit.constant:
-        return fit.learning_rate
-    rise = int(total * fit.warm_up)
-    if step < rise:
-        low = fit.learning_rate / 25
-        return low + (fit.learning_rate - low) * step / rise
-    return fit.learning_rate * (1 + math.cos(math.pi * (step - rise) / (total - rise))) / 2
-
-
-def _optimizer(net: VGG, fit: Fit) -> torch.optim.Optimizer:
+def _optimizer(net: Built, fit: Fit) -> torch.optim.Optimizer:
     """SGD or Adam; weights decay in kernels alone."""
     kernels = [parameter for parameter in net.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in net.parameters() if parameter.ndim <= 1]
@@ -215,7 +208,7 @@ def _saved(state: dict[str, Any]) -> bytes:
 
 def _packed(task: Task, best: Path) -> tuple[bytes, dict[str, Any]]:
     """The best epoch's net."""
-    net = VGG(task.node, task.recipe.net)
+    net = empty(task.node, task.recipe.net)
     net.load_state_dict(torch.load(best, weights_only=True, map_location="cpu"))
     precision = arithmetic(task.fit, torch.cuda.is_available())
     size = {"parameters": parameters(net), "macs": macs(net)}

@@ -12,23 +12,25 @@ from safetensors import SafetensorError, safe_open
 
 from hierarchy import runs
 from hierarchy.errors import InputError
+from hierarchy.hyperparameters import Backbone
 from hierarchy.settings import net_from_dict
 from hierarchy.taxonomy import TREE, check_tree
 from pt_files import port
+from pt_files.architecture import Built, empty
 from pt_files.vgg import VGG
 
 CHUNK: Final = 64  # faces a call
 ABOUT: Final = "about"  # the key of what stands beside the weights
 
 
-def to_bytes(net: VGG) -> bytes:
+def to_bytes(net: Built) -> bytes:
     """A net with its float32 weights in float16; its node, its layers and the tree stand beside them."""
     about = {"node": net.node, "tree": TREE, "net": dataclasses.asdict(net.net)}
     weights = {name: _halved(value).contiguous() for name, value in net.state_dict().items()}
     return safetensors.torch.save(weights, {ABOUT: json.dumps(about)})  # one key: their order would be chance
 
 
-def load(path: Path) -> VGG:
+def load(path: Path) -> Built:
     """The net of a .safetensors file, or of a run's .keras file, ported as it is read.
 
     Raises:
@@ -37,7 +39,7 @@ def load(path: Path) -> VGG:
     return _of_keras(path) if path.suffix == ".keras" else _of_safetensors(path)
 
 
-def _of_safetensors(path: Path) -> VGG:
+def _of_safetensors(path: Path) -> Built:
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {})[ABOUT])
@@ -46,7 +48,7 @@ def _of_safetensors(path: Path) -> VGG:
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: cannot be read as a net of the mirror ({error})") from None
     check_tree(tree, str(path))
-    net = VGG(node, net_from_dict(layers, str(path)))
+    net = empty(node, net_from_dict(layers, str(path)))
     try:
         net.load_state_dict(weights)
     except RuntimeError:
@@ -59,7 +61,10 @@ def _of_keras(path: Path) -> VGG:
     nodes = [node for node, net in card["nets"].items() if net["file"] == path.name]
     if not nodes:
         raise InputError(f"{path}: {runs.CARD} beside it does not name it")
-    net = VGG(nodes[0], net_from_dict(card["recipe"]["net"], str(path)))
+    layers = net_from_dict(card["recipe"]["net"], str(path))
+    if isinstance(layers, Backbone):
+        raise InputError(f"{path}: only nets of the VGG-style family are ported, not {layers.backbone}")
+    net = VGG(nodes[0], layers)
     port.from_archive(path, net)
     return net.eval()
 
@@ -77,7 +82,7 @@ class Lazy:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.net: VGG | None = None
+        self.net: Built | None = None
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Logits of faces, float32[N,K]."""

@@ -4,10 +4,9 @@ from collections import OrderedDict
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from hierarchy.data.faces import SIDE
-from hierarchy.recipes import Net, check
+from hierarchy.hyperparameters import Net, check
 from hierarchy.taxonomy import classes_of
 
 EPSILON = 1e-3  # of Keras' normalisation
@@ -86,36 +85,3 @@ def _start(layer: nn.Module) -> None:
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
-
-
-def parameters(net: VGG) -> int:
-    """How many numbers the net holds, as Keras counts them: running statistics too."""
-    return sum(value.numel() for value in net.state_dict().values() if value.is_floating_point())
-
-
-def macs(net: VGG) -> int:
-    """Multiplications that the net needs for one face, those of convolutions and dense layers."""
-    counted = []
-
-    def count(layer: nn.Module, _: object, out: torch.Tensor) -> None:
-        counted.append(layer.get_parameter("weight").numel() * out[0, 0].numel())
-
-    hooks = [
-        layer.register_forward_hook(count)
-        for layer in net.modules()
-        if isinstance(layer, nn.Conv2d | nn.Linear)
-    ]
-    with torch.no_grad():
-        net.eval()(torch.zeros(1, SIDE, SIDE, dtype=torch.uint8))
-    for hook in hooks:
-        hook.remove()
-    return sum(counted)
-
-
-def penalty(net: VGG, l2: float) -> torch.Tensor:
-    """The sum of squares of every kernel, times `l2`."""
-    kernels = [parameter for parameter in net.parameters() if parameter.ndim > 1]
-    return (
-        l2
-        * torch.stack([functional.mse_loss(k, torch.zeros_like(k), reduction="sum") for k in kernels]).sum()
-    )

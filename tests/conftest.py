@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from hierarchy import recipes, runs
+from hierarchy import runs
 from hierarchy.data.faces import Faces
+from hierarchy.hyperparameters import Net, Recipe
 from hierarchy.taxonomy import FLAT, NODES, ROUTER, classes_of
 
 FER2013_DIR = os.environ.get("FER2013_DIR")
@@ -106,7 +107,7 @@ def stored_run(few_sketches: Faces, tmp_path_factory: pytest.TempPathFactory) ->
 
     root = tmp_path_factory.mktemp("stored")
     run = runs.Run("tiny", root / "results" / "tiny", root / "logs" / "tiny")
-    recipe = recipes.Recipe("tiny", net=recipes.Net(stages=((4,),)))
+    recipe = Recipe("tiny", net=Net(stages=((4,),)))
     keras.utils.set_random_seed(0)
     for node in (FLAT, *NODES):
         net = vgg.build(node, recipe.net)

@@ -6,7 +6,8 @@ import pytest
 
 from hierarchy import recipes
 from hierarchy.errors import InputError
-from hierarchy.recipes import RECIPES, Fit, Net, named
+from hierarchy.hyperparameters import Fit, Net
+from hierarchy.recipes import RECIPES, named
 from hierarchy.settings import from_dict
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from hierarchy.errors import InputError
-from hierarchy.recipes import RECIPES, Recipe, named
+from hierarchy.hyperparameters import Recipe
+from hierarchy.recipes import RECIPES, named
 from hierarchy.settings import from_dict, with_settings
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from hierarchy.data.balance import oversampled
 from hierarchy.fitting.lessons import Lessons
-from hierarchy.recipes import Augment, Fit
+from hierarchy.hyperparameters import Augment, Fit
 
 
 class Epochs:

@@ -7,17 +7,19 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from hierarchy.backbones import BACKBONES
 from hierarchy.data.faces import Faces, Split
 from hierarchy.errors import InputError
 from hierarchy.fitting.logbook import Logbook, write_history
 from hierarchy.fitting.progress import Progress
-from hierarchy.recipes import Fit, Recipe
+from hierarchy.hyperparameters import Backbone, Fit, Recipe
 from hierarchy.routing import Logits
 from hierarchy.runs import Run
 from hierarchy.taxonomy import FLAT, NODES, classes_of
 
 ORDER = (FLAT, *NODES)  # of training: the others may start from the flat net
 VALIDATION_BATCH = 256
+DOORS = {"Keras": "python tf_model.py", "PyTorch": "python -m pt_files"}  # framework -> its command
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Task:
             "epochs": len(rows),
             "best_epoch": logbook.best["epoch"],
             "public_test_accuracy": logbook.best["val_accuracy"],
-            "minutes": sum(row["seconds"] for row in rows) / 60,
+            "minutes": logbook.minutes,
             "images_per_second": float(np.median([row["images_per_second"] for row in rows])),
             "warm_start": self.start is not None,
             "balanced": self.fit.balanced,
@@ -117,6 +119,22 @@ def check_roles(task: Task) -> None:
             raise InputError(f"{faces.source}: no {role.name} faces for the {task.node} net ({classes})")
         if (faces.split != role).any():
             raise ValueError(f"{task.node}: faces of another split than {role.name}")
+
+
+def check_home(recipe: Recipe, framework: "Framework") -> None:
+    """Refuse a published net that another framework's library builds.
+
+    Raises:
+        InputError: names the door that leads there.
+    """
+    if (
+        isinstance(recipe.net, Backbone)
+        and (home := BACKBONES[recipe.net.backbone].framework) != framework.name
+    ):
+        raise InputError(
+            f"{recipe.net.backbone} is a net of {home}'s library, not of {framework.name}'s: "
+            f"{DOORS[home]} trains it"
+        )
 
 
 class Framework(Protocol):

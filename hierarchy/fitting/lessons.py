@@ -12,7 +12,7 @@ import numpy as np
 from hierarchy.data import ferplus
 from hierarchy.data.faces import Faces
 from hierarchy.errors import InputError
-from hierarchy.recipes import Fit, Recipe
+from hierarchy.hyperparameters import Fit, Recipe
 from hierarchy.taxonomy import FLAT, LEAVES, classes_of, members
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hierarchy import runs
-from hierarchy.recipes import Fit
+from hierarchy.hyperparameters import Fit
 from hierarchy.runs import Run, read_json, write_atomic, write_json
 from hierarchy.taxonomy import FLAT, NODES
 
@@ -64,9 +64,17 @@ class Logbook:
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing more to do: all epochs are whole, or patience has run out."""
-        waited = bool(self.rows) and self.epoch - self.best["epoch"] >= self.fit.patience
-        return self.epoch >= self.fit.epochs or bool(self.fit.patience and waited)
+        """Whether there is nothing more to do: all epochs are whole, or patience or time has run out."""
+        if not self.rows:
+            return False
+        waited = self.fit.patience and self.epoch - self.best["epoch"] >= self.fit.patience
+        late = self.fit.minutes and self.minutes >= self.fit.minutes
+        return bool(self.epoch >= self.fit.epochs or waited or late)
+
+    @property
+    def minutes(self) -> float:
+        """Spent on whole epochs."""
+        return float(sum(row["seconds"] for row in self.rows)) / 60
 
     def keep(self, weights: bytes) -> None:
         """Write the raw weights of the epoch that is about to be added; `add` makes them count."""

@@ -7,7 +7,7 @@ from hierarchy import runs
 from hierarchy.data.ferplus import LABELS
 from hierarchy.errors import InputError
 from hierarchy.fitting.framework import Framework
-from hierarchy.recipes import Recipe
+from hierarchy.hyperparameters import Recipe
 from hierarchy.settings import from_dict
 from hierarchy.taxonomy import FLAT
 

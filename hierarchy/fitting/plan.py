@@ -8,11 +8,12 @@ from hierarchy.data import sources
 from hierarchy.data.faces import SKETCH, Faces, Split
 from hierarchy.data.ferplus import LABELS, relabelled
 from hierarchy.fitting.calibrate import calibrate
-from hierarchy.fitting.framework import ORDER, Framework, Task
+from hierarchy.fitting.framework import ORDER, Framework, Task, check_home
 from hierarchy.fitting.identity import OTHERS, begin, node_begun, plan_of
 from hierarchy.fitting.lessons import check
 from hierarchy.fitting.origin import check_taught_alike, origin
 from hierarchy.fitting.teacher import Teacher, taught_by
+from hierarchy.hyperparameters import Recipe
 from hierarchy.settings import from_dict, with_settings
 from hierarchy.taxonomy import FLAT, nodes_named
 
@@ -44,7 +45,7 @@ def run(
         data: file or folder of faces; None: wherever `sources.training_faces` finds some.
         recipe: a recipe's name; None: `short`, on sketches `sketch`.
         settings: changes to the recipe, `key=value`.
-        node: one node, several parted by commas, or all; None: all.
+        node: one node, several parted by commas, or all; None: what the recipe says, as a rule all.
         name: of the run; None: the recipe's.
         seed: of everything random; None: 0.
         resume: go on where the run of that name stopped.
@@ -63,10 +64,12 @@ def run(
     """
     before = plan_of(runs.run(name or recipe or "short")) if resume else {}
     asked = before.get("asked", {})
-    node, data = node or asked.get("node", "all"), data or asked.get("data")
-    nodes, labels = nodes_named(node), labels or before.get("labels", LABELS[0])
+    data, labels = data or asked.get("data"), labels or before.get("labels", LABELS[0])
     faces = relabelled(sources.training_faces(data, say), labels)
     chosen = _recipe(recipe, settings, before, faces)
+    check_home(chosen, framework)
+    node = node or asked.get("node") or chosen.node
+    nodes = nodes_named(node)
     target = runs.run(name or chosen.name)
     teachers = teacher.split(",") if teacher else list(before.get("teacher", []))
     check(chosen, faces, bool(teachers))
@@ -104,9 +107,7 @@ def run(
     return target
 
 
-def _recipe(
-    name: str | None, settings: Sequence[str], before: dict[str, Any], faces: Faces
-) -> recipes.Recipe:
+def _recipe(name: str | None, settings: Sequence[str], before: dict[str, Any], faces: Faces) -> Recipe:
     """The recipe asked for; else the one that the run was begun with; else one that suits the faces."""
     if name is None and before:
         begun = from_dict(before["recipe"], f"run {before.get('run', '')!r}")
@@ -117,7 +118,7 @@ def _recipe(
 def train(
     run: runs.Run,
     faces: Faces,
-    recipe: recipes.Recipe,
+    recipe: Recipe,
     *,
     nodes: Sequence[str],
     identity: dict[str, Any],
@@ -154,7 +155,7 @@ def train(
     calibrate(run, faces, framework)
 
 
-def order(nodes: Sequence[str], recipe: recipes.Recipe) -> list[str]:
+def order(nodes: Sequence[str], recipe: Recipe) -> list[str]:
     """The nodes in the order of training."""
     wanted = set(nodes) | ({FLAT} if recipe.warm else set())
     return [node for node in ORDER if node in wanted]

@@ -7,7 +7,7 @@ float32 is used, and the net's entry on the run's card says so.
 from pathlib import Path
 from typing import Final
 
-from hierarchy.recipes import Fit
+from hierarchy.hyperparameters import Fit
 
 PROCESSOR: Final = Path("/proc/cpuinfo")
 INSTRUCTIONS: Final = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux names them on x86-64 and on Arm

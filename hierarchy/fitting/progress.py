@@ -9,7 +9,7 @@ from typing import Any, Self
 import rich.console
 import rich.progress
 
-from hierarchy.recipes import Fit
+from hierarchy.hyperparameters import Fit
 
 
 class Progress:

@@ -12,8 +12,8 @@ import keras
 from keras import ops, random
 
 from hierarchy.data.faces import SIDE
-from hierarchy.recipes import ERASED
-from hierarchy.recipes import Augment as Strengths
+from hierarchy.hyperparameters import ERASED
+from hierarchy.hyperparameters import Augment as Strengths
 
 
 class Augment(keras.layers.Layer):
@@ -34,8 +34,10 @@ class Augment(keras.layers.Layer):
         if not training:
             return pixels
         image = ops.cast(pixels, "float32")
-        image = self._erased(self._lit(self._moved(image)))
-        return ops.cast(ops.round(ops.clip(image, 0.0, 255.0)), "uint8")
+        changed = self._erased(self._lit(self._moved(image)))
+        if self.strengths.probability < 1:
+            changed = ops.where(self._uniform(image, 0.0, 1.0) < self.strengths.probability, changed, image)
+        return ops.cast(ops.round(ops.clip(changed, 0.0, 255.0)), "uint8")
 
     def _uniform(self, image: keras.KerasTensor, low: float, high: float) -> keras.KerasTensor:
         """One number a face, float32[N,1,1]."""

@@ -4,7 +4,7 @@ import keras
 
 from hierarchy.fitting.epochs import Epochs
 from hierarchy.fitting.lessons import Lessons
-from hierarchy.recipes import Augment, Fit
+from hierarchy.hyperparameters import Augment, Fit
 
 
 class Batches(Epochs, keras.utils.PyDataset):

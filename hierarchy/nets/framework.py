@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hierarchy.errors import InputError
-from hierarchy.fitting.framework import Framework, Task
+from hierarchy.fitting.framework import DOORS, Framework, Task
 from hierarchy.routing import Logits
 
 
@@ -12,7 +12,7 @@ class Keras:
     """Keras 3 on the backend that KERAS_BACKEND names."""
 
     name = "Keras"
-    command = "python tf_model.py"
+    command = DOORS[name]
 
     def start(self, say: Callable[[str], None], *, deterministic: bool = False) -> None:
         """Import keras, quietly."""

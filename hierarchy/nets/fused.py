@@ -55,12 +55,23 @@ def of(net: keras.Model) -> keras.Model:
     ours = {kind.__name__: kind for kind in (Conv2D, BatchNormalization, MaxPooling2D)}
 
     def made(layer: Any) -> Any:
-        kind: Any = ours.get(type(layer).__name__, type(layer))
+        kind: Any = ours.get(type(layer).__name__, type(layer)) if _plain(layer) else type(layer)
         return kind.from_config(layer.get_config())
 
     faster = keras.models.clone_model(net, clone_function=made)
     faster.set_weights(net.get_weights())
     return faster
+
+
+def _plain(layer: Any) -> bool:
+    """Whether it is as in nets/vgg.py: no strides, gaps or groups; published nets have others."""
+    about = layer.get_config()
+    one, whole = (1, 1), (2, 2)
+    if isinstance(layer, layers.Conv2D):
+        return (tuple(about["strides"]), tuple(about["dilation_rate"]), about["groups"]) == (one, one, 1)
+    if isinstance(layer, layers.MaxPooling2D):
+        return tuple(about["pool_size"]) == tuple(about["strides"]) == whole and about["padding"] == "valid"
+    return True
 
 
 def _first(picture: torch.Tensor) -> Any:

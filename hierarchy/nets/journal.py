@@ -8,6 +8,7 @@ import numpy as np
 
 from hierarchy.fitting.logbook import Logbook
 from hierarchy.fitting.progress import Progress
+from hierarchy.fitting.schedule import learning_rate
 from hierarchy.nets.augment import Augment
 from hierarchy.nets.batches import Batches
 from hierarchy.nets.store import weights_to_bytes
@@ -32,6 +33,20 @@ class Restart(keras.callbacks.Callback):
                 state = layer.seed_generator.state
                 high = np.random.default_rng([self.seed, epoch, index]).integers(2**31)
                 state.assign(np.array([high, 0], dtype=state.dtype))
+
+
+class Rate(keras.callbacks.Callback):
+    """Set the learning rate of every epoch."""
+
+    def __init__(self, logbook: Logbook) -> None:
+        super().__init__()
+        self.logbook = logbook
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """By the epochs that have been."""
+        steps = int(self.params["steps"])
+        rate = learning_rate(self.logbook.fit, epoch * steps, steps, self.logbook.rows)
+        self.model.optimizer.learning_rate = rate
 
 
 class RawWeights(keras.callbacks.Callback):

@@ -17,11 +17,11 @@ from hierarchy.fitting.lessons import class_weights, lessons, one_hot
 from hierarchy.fitting.logbook import Logbook
 from hierarchy.fitting.precision import arithmetic
 from hierarchy.fitting.progress import Progress
-from hierarchy.nets import backend, store, vgg
+from hierarchy.hyperparameters import Fit
+from hierarchy.nets import architecture, backend, store
 from hierarchy.nets.augment import Augment
 from hierarchy.nets.batches import Batches
-from hierarchy.nets.journal import Bar, Journal, RawWeights, Restart
-from hierarchy.recipes import Fit
+from hierarchy.nets.journal import Bar, Journal, Rate, RawWeights, Restart
 
 
 def fit_node(task: Task) -> None:
@@ -37,7 +37,7 @@ def fit_node(task: Task) -> None:
     batches = Batches(told, task.fit, task.recipe.augment, task.seed)
     net = trainable(task)
     if task.start:
-        vgg.warm_start(net, store.load(task.start))
+        architecture.warm_start(net, store.load(task.start))
     trainee = _compiled(net, task, len(batches))
     logbook = Logbook(task.run, task.node, task.fit, ".weights.h5")
     if logbook.weights:
@@ -54,6 +54,7 @@ def fit_node(task: Task) -> None:
             class_weight=dict(enumerate(class_weights(told.label))) if task.fit.class_weights else None,
             callbacks=[
                 Restart(batches, task.seed),
+                *([] if task.fit.schedule == "cosine" else [Rate(logbook)]),
                 RawWeights(logbook),  # before the averaged ones are swapped in, which the journal judges
                 *_swap_and_events(task),
                 Bar(progress),
@@ -71,7 +72,10 @@ def trainable(task: Task) -> keras.Model:
     if keras.backend.backend() == "torch":
         from hierarchy.nets import fused as kit
     with _precision(arithmetic(task.fit, backend.accelerated())):
-        return vgg.build(task.node, task.recipe.net, task.fit.l2, kit)
+        net = architecture.build(task.node, task.recipe.net, task.fit.l2, kit)
+    if task.fit.frozen:
+        architecture.freeze(net)
+    return net
 
 
 @contextmanager
@@ -107,7 +111,7 @@ def loss_of(fit: Fit) -> keras.losses.Loss:
 
 
 def _optimizer(fit: Fit, steps: int) -> keras.optimizers.Optimizer:
-    """SGD or Adam on the recipe's schedule.
+    """SGD or Adam.
 
     Keras decays weights apart from the gradient, by rate * decay a step. Recipes give the decay in the
     coupled sense of SGD, where momentum lets it act 1 / (1 - momentum) times; hence the factor.
@@ -131,8 +135,8 @@ def _optimizer(fit: Fit, steps: int) -> keras.optimizers.Optimizer:
 
 
 def _schedule(fit: Fit, steps: int) -> Any:
-    """Linear rise to the peak, then cosine to zero (one-cycle where the rise is long); or a constant."""
-    if fit.constant:
+    """The cosine of fitting/schedule.py, inside Keras' own step; else a first rate for `Rate`."""
+    if fit.schedule != "cosine":
         return fit.learning_rate
     total = steps * fit.epochs
     rise = int(total * fit.warm_up)
@@ -156,8 +160,8 @@ def tensorboard_works() -> bool:
 
 def _packed(task: Task, best: Path) -> tuple[bytes, dict[str, Any]]:
     """The best epoch's net, in Keras' own layers."""
-    net = vgg.build(task.node, task.recipe.net, task.fit.l2)
+    net = architecture.empty(task.node, task.recipe.net)
     net.load_weights(best)
-    size = {"parameters": net.count_params(), "macs": vgg.macs(net)}
+    size = {"parameters": net.count_params(), "macs": architecture.macs(net)}
     how = {"precision": arithmetic(task.fit, backend.accelerated()), "backend": keras.backend.backend()}
     return store.to_bytes(net), size | how

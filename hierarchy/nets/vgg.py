@@ -7,13 +7,12 @@ style: Simonyan and Zisserman, "Very deep convolutional networks" (2015), with b
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers
 
 from hierarchy.data.faces import SIDE
+from hierarchy.hyperparameters import Net, check
 from hierarchy.nets.preprocess import preprocess
-from hierarchy.recipes import Net, check
-from hierarchy.taxonomy import classes_of, members
+from hierarchy.taxonomy import classes_of
 
 HEAD = "logits"  # the last layer
 
@@ -43,27 +42,6 @@ def build(node: str, net: Net, l2: float = 0.0, kit: Any = layers) -> keras.Mode
     x = _head(x, net, penalty, kit)
     logits = layers.Dense(len(classes_of(node)), kernel_regularizer=penalty, dtype="float32", name=HEAD)(x)
     return keras.Model(pixels, logits, name=node)
-
-
-def warm_start(net: keras.Model, flat: keras.Model) -> None:
-    """Give a net the weights of a flat net of the same shape.
-
-    Bodies are copied; a flat net's and a specialist's logits start as the flat net's for their leaves, the
-    router's as the mean over each branch's leaves.
-    """
-    for target, source in zip(net.layers, flat.layers, strict=True):
-        if target.name != HEAD:
-            target.set_weights(source.get_weights())
-    kernel, bias = flat.get_layer(HEAD).get_weights()
-    groups = members(net.name)
-    columns = np.stack([kernel[:, group].mean(axis=1) for group in groups], axis=1)
-    net.get_layer(HEAD).set_weights([columns, np.array([bias[group].mean() for group in groups])])
-
-
-def macs(net: keras.Model) -> int:
-    """Multiplications that a net needs for one face, those of convolutions and dense layers."""
-    kernels = [layer for layer in net.layers if isinstance(layer, layers.Conv2D | layers.Dense)]
-    return sum(int(np.prod(each.kernel.shape) * np.prod(each.output.shape[1:-1])) for each in kernels)
 
 
 def _convolution(

@@ -16,11 +16,13 @@ import numpy as np
 from hierarchy import metrics, runs, significance
 from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
+from hierarchy.hyperparameters import Recipe
 from hierarchy.reports import predictions, report
 from hierarchy.reports.markdown import recipe_of
 from hierarchy.reports.predictions import Kept
 from hierarchy.reports.ways import FAIR, Member, Way, ways
 from hierarchy.routing import Predictions, judged
+from hierarchy.settings import from_dict
 from hierarchy.taxonomy import FLAT, NODES
 
 VIEWS: Final = {"single": "", "ten-crop": f"{Split.PrivateTest.name}-ten-crop"}  # view -> folder in a run's
@@ -30,7 +32,7 @@ PARTS: Final = {
     "leak-free, near": "no near copy either",
 }
 CHOICE: Final = f"{Split.PublicTest.name}-single"  # folder of the report that choices are made by
-SAME: Final = ("recipe", "labels", "teacher", "framework")  # what runs of one group share, besides their data
+SAME: Final = ("labels", "teacher", "framework")  # what runs of one group share, besides their data
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def groups() -> Iterator[Group]:
         finished = all(net.get("finished", True) for net in card["nets"].values())
         if evaluated and finished and nets not in copies:
             copies.add(nets)
-            shared = [card.get(key) for key in SAME] + [card.get("data", {}).get("fingerprint")]
+            shared = [_recipe(card).as_dict(), *(card.get(key) for key in SAME)]
+            shared += [card.get("data", {}).get("fingerprint")]
             shared += ["start" in card]  # each seed starts from a flat net of its own
             found.setdefault(json.dumps(shared, sort_keys=True), {})[name] = card
     for cards in found.values():
@@ -160,6 +163,10 @@ def _read(path: Path, card: Mapping[str, Any]) -> Kept:
     return kept
 
 
+def _recipe(card: Mapping[str, Any]) -> Recipe:
+    return from_dict(card["recipe"], f"run {card['run']!r}")
+
+
 def _title(cards: Mapping[str, dict[str, Any]]) -> str:
     first = next(iter(cards.values()))
     drawn = "SKETCH, " if report.sketched(first) else ""
@@ -170,7 +177,7 @@ def _alike(group: Group, other: Group) -> bool:
     """Whether two groups' nets have the same layers and learned and were shown the same faces."""
     ours, theirs = (each.kept["single"][0] for each in (group, other))
     cards = (group.cards[0], other.cards[0])
-    known = [(card["recipe"].get("net"), card.get("data", {}).get("fingerprint")) for card in cards]
+    known = [(_recipe(card).net, card.get("data", {}).get("fingerprint")) for card in cards]
     faces = all(np.array_equal(getattr(ours, key), getattr(theirs, key)) for key in ("row", "label"))
     return known[0] == known[1] and faces
 

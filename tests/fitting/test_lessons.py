@@ -11,8 +11,8 @@ from hierarchy.data.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.fitting.lessons import check, lessons
 from hierarchy.fitting.teacher import Teacher, taught_by
+from hierarchy.hyperparameters import Fit
 from hierarchy.nets.framework import KERAS
-from hierarchy.recipes import Fit
 from hierarchy.routing import judged
 from hierarchy.taxonomy import FLAT, LEAVES, NODES, classes_of, node_target
 

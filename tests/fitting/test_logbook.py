@@ -4,7 +4,7 @@ import pytest
 
 from hierarchy import runs
 from hierarchy.fitting.logbook import Logbook, write_history
-from hierarchy.recipes import Fit
+from hierarchy.hyperparameters import Fit
 
 
 def row(accuracy):

@@ -3,7 +3,7 @@
 import pytest
 
 from hierarchy.fitting import precision
-from hierarchy.recipes import Fit
+from hierarchy.hyperparameters import Fit
 
 HALF, WHOLE = Fit(precision="bfloat16"), Fit(precision="float32")
 

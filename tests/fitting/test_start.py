@@ -59,11 +59,12 @@ def test_the_flat_net_goes_on_where_it_is_named(first):
 
 @pytest.mark.parametrize("node", [FLAT, *NODES])
 def test_a_warm_start_gives_each_class_the_mean_of_its_leaves(node):
-    from hierarchy.recipes import Net
+    from hierarchy.hyperparameters import Net
+    from hierarchy.nets import architecture
     from hierarchy.taxonomy import members
 
     flat, net = (vgg.build(each, Net(stages=((4,),))) for each in (FLAT, node))
-    vgg.warm_start(net, flat)
+    architecture.warm_start(net, flat)
     logits = flat.get_layer(vgg.HEAD).get_weights()[0]
     expected = np.stack([logits[:, group].mean(axis=1) for group in members(node)], axis=1)
     np.testing.assert_allclose(net.get_layer(vgg.HEAD).get_weights()[0], expected)

@@ -5,9 +5,10 @@ import pytest
 
 from hierarchy import recipes
 from hierarchy.fitting.epochs import mixup
+from hierarchy.hyperparameters import Augment as Strengths
 from hierarchy.nets.augment import Augment
 
-NOTHING = recipes.Augment(flip=False, rotation=0.0, scale=0.0, shift=0.0)
+NOTHING = Strengths(flip=False, rotation=0.0, scale=0.0, shift=0.0)
 
 
 @pytest.fixture

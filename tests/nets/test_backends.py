@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from hierarchy.data.sketch import sketch_faces
+from hierarchy.hyperparameters import Net
 from hierarchy.nets import store, vgg
-from hierarchy.recipes import Net
 
 SCRIPT = """
 import sys

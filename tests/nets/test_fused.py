@@ -14,7 +14,7 @@ backend.start()
 import keras
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.nets import fused, vgg
-from hierarchy.recipes import Net
+from hierarchy.hyperparameters import Net
 
 recipe = Net(stages=((8, 8), (16,)), padding=PADDING, batch_norm=NORM, dense=(8,), dropout=0.0)
 stock, fast = vgg.build("flat", recipe), vgg.build("flat", recipe, kit=fused)

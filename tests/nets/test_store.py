@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from hierarchy.errors import InputError
+from hierarchy.hyperparameters import Net
 from hierarchy.nets import store, vgg
-from hierarchy.recipes import Net
 from hierarchy.taxonomy import FLAT
 
 

@@ -22,6 +22,7 @@ from hierarchy.fitting import plan
 from hierarchy.fitting.framework import Task
 from hierarchy.fitting.identity import begin, plan_of
 from hierarchy.fitting.lessons import class_weights, lessons
+from hierarchy.hyperparameters import Augment, Fit, Net, Recipe
 from hierarchy.nets import backend, train, vgg
 from hierarchy.nets.batches import Batches
 from hierarchy.taxonomy import FLAT, LEAVES, NODES
@@ -159,14 +160,14 @@ def test_a_small_hierarchy_learns_the_sketches():
 def compiled(**changes):
     recipe = recipes.sketch()
     fit = replace(recipe.fit, **changes)
-    net = vgg.build(FLAT, recipes.Net(stages=((4,),)), fit.l2)
+    net = vgg.build(FLAT, Net(stages=((4,),)), fit.l2)
     return train._compiled(net, task(fit, recipe), steps=100)
 
 
 def test_half_precision_is_of_the_arithmetic_alone(monkeypatch):
     monkeypatch.setattr(backend, "accelerated", lambda: True)
-    recipe = recipes.Recipe("half", net=recipes.Net(stages=((4,),)))
-    fit = recipes.Fit(precision="bfloat16")
+    recipe = Recipe("half", net=Net(stages=((4,),)))
+    fit = Fit(precision="bfloat16")
     net = train.trainable(task(fit, recipe))
     assert net.get_layer("block1_conv1").compute_dtype == "bfloat16"
     assert {str(weight.dtype) for weight in net.weights} == {"float32"}
@@ -185,7 +186,7 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero():
 
 
 def test_weight_decay_shrinks_kernels_and_nothing_else():
-    trainee = compiled(weight_decay=0.01, constant=True, learning_rate=0.1)
+    trainee = compiled(weight_decay=0.01, schedule="constant", learning_rate=0.1)
     before = [variable.numpy().copy() for variable in trainee.trainable_variables]
     still = [np.zeros_like(value) for value in before]
     trainee.optimizer.apply(still, trainee.trainable_variables)
@@ -202,8 +203,8 @@ def test_weight_decay_shrinks_kernels_and_nothing_else():
 def test_every_option_gives_a_step_that_changes_the_weights(changes):
     trainee = compiled(oversample=False, **changes)
     faces = sketch_faces(80).for_node(FLAT)
-    fit = recipes.Fit(batch_size=32)
-    batches = Batches(lessons(faces, FLAT, fit), fit, recipes.Augment(), seed=0)
+    fit = Fit(batch_size=32)
+    batches = Batches(lessons(faces, FLAT, fit), fit, Augment(), seed=0)
     weights = dict(enumerate(class_weights(batches.lessons.label))) if changes.get("class_weights") else None
     if weights is not None:
         assert np.average(

@@ -3,9 +3,9 @@ import pytest
 
 from hierarchy import recipes
 from hierarchy.errors import InputError
+from hierarchy.hyperparameters import Net
 from hierarchy.nets import vgg
-from hierarchy.recipes import Net
-from hierarchy.taxonomy import BRANCHES, FLAT, LEAVES, NODES, TREE, classes_of
+from hierarchy.taxonomy import FLAT, NODES, classes_of
 
 TINY = Net(stages=((4,), (6, 6)), dropout=0.0)
 
@@ -23,26 +23,6 @@ def test_a_node_has_a_logit_for_each_of_its_classes(node, rng):
     faces = rng.integers(0, 256, (3, 48, 48), dtype=np.uint8)
     logits = np.asarray(vgg.build(node, TINY)(faces))
     assert logits.shape == (3, len(classes_of(node))) and np.isfinite(logits).all()
-
-
-def test_a_specialist_starts_as_the_flat_net_restricted_to_its_leaves(rng):
-    faces = rng.integers(0, 256, (4, 48, 48), dtype=np.uint8)
-    flat = vgg.build(FLAT, TINY)
-    said = np.asarray(flat(faces))
-    for branch in BRANCHES:
-        net = vgg.build(branch, TINY)
-        vgg.warm_start(net, flat)
-        columns = [LEAVES.index(leaf) for leaf in TREE[branch]]
-        np.testing.assert_allclose(np.asarray(net(faces)), said[:, columns], atol=1e-5)
-
-
-def test_the_router_starts_as_the_mean_of_each_branchs_leaves(rng):
-    faces = rng.integers(0, 256, (4, 48, 48), dtype=np.uint8)
-    flat, router = vgg.build(FLAT, TINY), vgg.build("router", TINY)
-    vgg.warm_start(router, flat)
-    said = np.asarray(flat(faces))
-    means = [said[:, [LEAVES.index(leaf) for leaf in TREE[branch]]].mean(axis=1) for branch in BRANCHES]
-    np.testing.assert_allclose(np.asarray(router(faces)), np.stack(means, axis=1), atol=1e-5)
 
 
 @pytest.mark.parametrize("net", [Net(crop=50), Net(crop=8), Net(crop=20, padding="valid")])

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from hierarchy import recipes, runs
+from hierarchy import runs
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.errors import InputError
+from hierarchy.hyperparameters import Net
 from hierarchy.nets import backend
 
 pytest.importorskip("torch", reason="pip install -r requirements-torch.txt")
@@ -13,14 +14,15 @@ pytest.importorskip("torch", reason="pip install -r requirements-torch.txt")
 import torch  # noqa: E402
 
 from pt_files import port, store  # noqa: E402
-from pt_files.vgg import VGG, macs, parameters  # noqa: E402
+from pt_files.architecture import macs, parameters  # noqa: E402
+from pt_files.vgg import VGG  # noqa: E402
 
 backend.start()
 
 NETS = {
-    "pooled": recipes.Net(stages=((4, 4), (8,)), spatial_dropout=0.1),
-    "dense": recipes.Net(stages=((4,), (8,)), dense=(8, 5), head="flatten"),
-    "plain": recipes.Net(stages=((4,), (8,)), padding="valid", crop=48, batch_norm=False, dense=(8,)),
+    "pooled": Net(stages=((4, 4), (8,)), spatial_dropout=0.1),
+    "dense": Net(stages=((4,), (8,)), dense=(8, 5), head="flatten"),
+    "plain": Net(stages=((4,), (8,)), padding="valid", crop=48, batch_norm=False, dense=(8,)),
 }
 PIXELS = sketch_faces(20).pixels
 
@@ -67,10 +69,10 @@ def test_a_keras_file_is_ported_without_keras(name, tmp_path):
 
 @pytest.mark.parametrize("name", NETS)
 def test_both_frameworks_count_alike(name):
-    from hierarchy.nets import vgg
+    from hierarchy.nets import architecture, vgg
 
     net, mirrored = vgg.build("router", NETS[name]), VGG("router", NETS[name])
-    assert (net.count_params(), vgg.macs(net)) == (parameters(mirrored), macs(mirrored))
+    assert (net.count_params(), architecture.macs(net)) == (parameters(mirrored), macs(mirrored))
 
 
 def test_a_file_of_another_recipe_or_a_damaged_one_is_refused(tmp_path):

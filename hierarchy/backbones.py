@@ -1,0 +1,51 @@
+"""The published nets that can be a node's body: who builds them, and what pictures they were made for.
+
+nets/backbones.py builds those of Keras' library, pt_files/backbones.py those of PyTorch's.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+Colour = tuple[float, float, float]
+
+IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published net.
+
+    Attributes:
+        title: as its authors call it.
+        framework: the one whose library builds it, by the name of its `Framework`.
+        hub: what its weights are called there.
+        mean, deviation: of a picture's red, green and blue, white being 1.
+        side: pixels a side of the pictures that its weights were made with.
+    """
+
+    title: str
+    framework: str
+    hub: str
+    mean: Colour
+    deviation: Colour
+    side: int = 224
+
+
+BACKBONES: Final[dict[str, Published]] = {
+    "resnet18": Published("ResNet18", "PyTorch", "microsoft/resnet-18", *IMAGENET),
+    # keras.applications: blue, green and red less their means, on a scale of 255
+    "vgg16": Published(
+        "VGG16", "Keras", "imagenet", (0.40760, 0.45796, 0.48502), (1 / 255, 1 / 255, 1 / 255)
+    ),
+    "densenet121": Published("DenseNet121", "Keras", "imagenet", *IMAGENET),
+    "vit_b16": Published(
+        "ViT-B/16", "PyTorch", "google/vit-base-patch16-224-in21k", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+    ),
+    "clip_vit_b32": Published(
+        "CLIP ViT-B/32 (image tower)",
+        "PyTorch",
+        "openai/clip-vit-base-patch32",
+        (0.48145466, 0.4578275, 0.40821073),
+        (0.26862954, 0.26130258, 0.27577711),
+    ),
+}

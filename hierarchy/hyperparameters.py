@@ -1,0 +1,131 @@
+"""Every hyper-parameter of every net: what a recipe is made of.
+
+Frozen dataclasses that are stored with each run; recipes.py names those that are kept, settings.py changes
+single values and reads what was stored. Where a range is safe, the comment beside the field says so.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hierarchy.errors import InputError
+
+LARGEST: Final = 48  # side in pixels of a face
+ERASED: Final = (0.02, 0.25)  # area of an erased rectangle, fraction of the face
+
+
+@dataclass(frozen=True)
+class Net:
+    """A VGG-style net: stages of 3x3 convolutions, each stage closed by a 2x2 maximum pool."""
+
+    stages: tuple[tuple[int, ...], ...] = ((24, 24), (48, 48), (96, 96), (192, 192))  # widths of convolutions
+    padding: str = "same"  # same | valid, which loses a pixel a side and convolution
+    crop: int = 44  # side in pixels of the centre that the net sees; 48 is the whole face
+    batch_norm: bool = True
+    spatial_dropout: float = 0.0  # after every pool but the last; 0 to .3
+    dense: tuple[int, ...] = ()  # hidden layers of the head; empty: global pooling, then the logits
+    head: str = "pool"  # "pool": global average; "flatten": every position
+    dropout: float = 0.3  # before every dense layer of the head
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A published net up to its features (backbones.py); a dense layer on them gives the logits."""
+
+    backbone: str
+    side: int = 224  # pixels a side that faces are enlarged to
+    weights: str = "random"  # random | hub: those that were published | a file or folder that holds them
+    dropout: float = 0.0  # before the logits
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What may happen to a training face; every strength 0 switches its step off."""
+
+    flip: bool = True
+    rotation: float = 15.0  # degrees, either way
+    scale: float = 0.15  # fraction, either way
+    shift: float = 0.12  # fraction of the side, either way and axis; holds the random crop as well
+    brightness: float = 0.0  # fraction of the grey range, either way
+    contrast: float = 0.0  # fraction of the deviation from the face's mean, either way
+    erasing: float = 0.0  # probability that a random rectangle is painted over
+    mixup: float = 0.0  # alpha of the Beta distribution of mixing weights
+    mixup_until: float = 0.85  # fraction of the epochs after which faces are no longer mixed
+    probability: float = 1.0  # that a face is moved, lit or erased at all
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a net is fitted."""
+
+    epochs: int = 14
+    batch_size: int = 64
+    optimizer: str = "sgd"  # sgd (Nesterov) | adam
+    learning_rate: float = 0.1  # the peak
+    momentum: float = 0.9
+    schedule: str = "cosine"  # cosine | constant | step | plateau: fitting/schedule.py
+    warm_up: float = 0.2  # cosine: fraction of all steps spent rising to the peak
+    decay: float = 0.9  # step, plateau: factor of the learning rate ...
+    every: int = 5  # ... after so many epochs; plateau: so many without a better PublicTest accuracy
+    weight_decay: float = 5e-4  # on kernels only, in the coupled sense of SGD (see nets/train.py)
+    clip_norm: float = 0.0  # 0: none
+    loss: str = "cross-entropy"  # cross-entropy | focal
+    focal_gamma: float = 2.0
+    label_smoothing: float = 0.1
+    l2: float = 0.0  # penalty on kernels, added to the loss
+    ema: float = 0.0  # momentum of the averaged weights; 0: none
+    patience: int = 0  # epochs without a better PublicTest accuracy before stopping; 0: never
+    minutes: float = 0.0  # after which no other epoch begins; 0: no limit
+    frozen: bool = False  # fit the head alone: the body stays as it started
+    oversample: bool = True  # draw every class equally often; an epoch keeps its length
+    precision: str = "float32"  # float32 | bfloat16, of the arithmetic where the machine has it
+    class_weights: bool = False  # weigh the loss by inverse frequency; oversampling is then off
+    outsiders: float = 0.0  # faces of other branches shown to a specialist, a face of its own
+    votes: float = 0.0  # share of FER+'s votes in the target
+    teacher: float = 0.0  # share of other runs' answers in the target
+
+    @property
+    def oversampled(self) -> bool:
+        """Whether faces are drawn class by class."""
+        return self.oversample and not self.class_weights
+
+    @property
+    def balanced(self) -> bool:
+        """Whether training shows classes as if they were equally frequent."""
+        return self.oversample or self.class_weights
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything needed to train a run again, but for the data and the seed.
+
+    `warm`, where given, says how router and specialists go on from the flat net; None: they start from
+    scratch. `node` is what is trained where the user names no node.
+    """
+
+    name: str
+    net: Net | Backbone = field(default_factory=Net)
+    augment: Augment = field(default_factory=Augment)
+    fit: Fit = field(default_factory=Fit)
+    warm: Fit | None = None
+    node: str = "all"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON gives them back."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+
+def check(net: Net) -> None:
+    """Refuse a net that cannot be built.
+
+    Raises:
+        InputError: its picture is larger than a face, or gone before its stages are.
+    """
+    side = net.crop
+    for stage in net.stages:
+        side = (side - 2 * len(stage) * (net.padding == "valid")) // 2
+    if side < 1 or net.crop > LARGEST:
+        raise InputError(
+            f"net.crop={net.crop}: at most {LARGEST}, and enough for the halvings of {net.stages}"
+        )

@@ -1,0 +1,38 @@
+"""Nets start warm from a flat net, and can be frozen up to their head."""
+
+import numpy as np
+import pytest
+
+from hierarchy.hyperparameters import Net
+from hierarchy.nets import architecture
+from hierarchy.taxonomy import BRANCHES, FLAT, LEAVES, TREE
+
+TINY = Net(stages=((4,), (6, 6)), dropout=0.0)
+
+
+def test_a_specialist_starts_as_the_flat_net_restricted_to_its_leaves(rng):
+    faces = rng.integers(0, 256, (4, 48, 48), dtype=np.uint8)
+    flat = architecture.build(FLAT, TINY)
+    said = np.asarray(flat(faces))
+    for branch in BRANCHES:
+        net = architecture.build(branch, TINY)
+        architecture.warm_start(net, flat)
+        columns = [LEAVES.index(leaf) for leaf in TREE[branch]]
+        np.testing.assert_allclose(np.asarray(net(faces)), said[:, columns], atol=1e-5)
+
+
+def test_the_router_starts_as_the_mean_of_each_branchs_leaves(rng):
+    faces = rng.integers(0, 256, (4, 48, 48), dtype=np.uint8)
+    flat, router = architecture.build(FLAT, TINY), architecture.build("router", TINY)
+    architecture.warm_start(router, flat)
+    said = np.asarray(flat(faces))
+    means = [said[:, [LEAVES.index(leaf) for leaf in TREE[branch]]].mean(axis=1) for branch in BRANCHES]
+    np.testing.assert_allclose(np.asarray(router(faces)), np.stack(means, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize("net, fitted", [(Net(stages=((4,),), dense=(5,)), 5), (TINY, 2)])
+def test_a_frozen_net_has_its_head_left_to_fit(net, fitted):
+    built = architecture.build(FLAT, net)
+    architecture.freeze(built)
+    assert len(built.trainable_variables) == fitted  # kernel, gamma, beta of the dense layer; the logits' two
+    assert all(layer.trainable for layer in built.layers if layer.name.startswith(("dense", "logits")))

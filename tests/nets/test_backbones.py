@@ -1,0 +1,98 @@
+"""Published nets of Keras' library stand as a node's body: built, fitted, stored, opened, frozen, refused."""
+
+import numpy as np
+import pytest
+
+from hierarchy.data import sources
+from hierarchy.data.sketch import sketch_faces
+from hierarchy.errors import InputError
+from hierarchy.fitting import plan
+from hierarchy.hyperparameters import Backbone
+from hierarchy.nets import architecture, backbones, store
+from hierarchy.nets.framework import KERAS
+from hierarchy.taxonomy import FLAT
+
+FACES = sketch_faces(6).pixels
+
+
+@pytest.fixture
+def few(few_sketches, monkeypatch):
+    """The word sketch means few faces."""
+    monkeypatch.setattr(sources, "SKETCHES", len(few_sketches))
+
+
+@pytest.fixture(scope="module")
+def built():
+    """Every published net, small and of random weights."""
+    return {name: architecture.build("positive", Backbone(name, side=32)) for name in backbones.BUILDERS}
+
+
+@pytest.mark.parametrize("name", backbones.BUILDERS)
+def test_a_published_net_answers_and_survives_its_file(name, built, tmp_path):
+    net = built[name]
+    said = np.asarray(net(FACES, training=False))
+    assert said.shape == (6, 3) and np.isfinite(said).all()
+    (tmp_path / "net.keras").write_bytes(store.to_bytes(net))
+    np.testing.assert_allclose(store.Lazy(tmp_path / "net.keras")(FACES), said, atol=0.05)  # halved on disk
+
+
+def test_pictures_come_to_it_in_the_colours_that_it_knows(built):
+    net = built["densenet121"]
+    white = np.full((1, 48, 48), 255, np.uint8)
+    scaled = net.get_layer("scale").output
+    shown = np.asarray(backbones.keras.Model(net.input, scaled)(white))[0, 0, 0]
+    np.testing.assert_allclose(
+        shown, [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225], rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("weights", ["hub", "/nowhere/weights.h5"])
+def test_weights_that_are_not_there_are_named(weights, monkeypatch):
+    def offline(**about):
+        raise OSError("no network\nand a long story")
+
+    monkeypatch.setitem(backbones.BUILDERS, "vgg16", offline)
+    with pytest.raises(InputError, match=rf"net.weights={weights}: no weights of vgg16 there \(no network\)"):
+        architecture.build(FLAT, Backbone("vgg16", weights=weights))
+
+
+def test_weights_come_from_a_file_of_ones_own(built, tmp_path):
+    first = built["vgg16"]
+    body = backbones.keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
+    body.set_weights(first.get_weights()[:-2])
+    body.save_weights(tmp_path / "vgg.weights.h5")
+    second = architecture.build(
+        "positive", Backbone("vgg16", side=32, weights=str(tmp_path / "vgg.weights.h5"))
+    )
+    for ours, theirs in zip(second.get_weights()[:-2], first.get_weights(), strict=False):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def train(recipe, *settings, node=None):
+    """A run of few drawn faces."""
+    return plan.run(
+        data="sketch",
+        recipe=recipe,
+        settings=settings,
+        node=node,
+        name="x",
+        seed=0,
+        resume=False,
+        deterministic=False,
+        framework=KERAS,
+        say=lambda line: None,
+    )
+
+
+def test_a_published_net_is_the_body_of_a_node_of_the_tree(few):
+    run = train("vgg16-features", "net.side=32", "net.weights=random", "fit.epochs=1", node="positive")
+    card = run.card()
+    assert card["recipe"]["net"]["backbone"] == "vgg16" and card["nets"]["positive"]["macs"] > 1e6
+    assert store.Lazy(run.net("positive"))(FACES).shape == (6, 3)
+
+
+def test_a_net_of_the_other_library_names_its_door(few):
+    with pytest.raises(
+        InputError, match="vit_b16 is a net of PyTorch's library.*python -m pt_files trains it"
+    ):
+        train("vit_b16")
