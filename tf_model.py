@@ -122,13 +122,31 @@ def evaluate(
     corrupted: Annotated[
         bool, typer.Option("--corrupted", help="Also measure what fifteen corruptions of the picture cost.")
     ] = False,
+    ensemble: Annotated[
+        str | None,
+        typer.Option("--ensemble", help="Runs that answer together, as in a,b, by what they predicted."),
+    ] = None,
+    vote: Annotated[
+        bool, typer.Option("--vote", help="In an ensemble, a vote for each run instead of their mean.")
+    ] = False,
 ) -> None:
     """Score a run on a split: scores, report and pictures."""
     from hierarchy import runs
+    from hierarchy.errors import InputError
+    from hierarchy.reports import ensemble as together
     from hierarchy.reports import evaluation
 
     if run == "list":
         return print("\n".join(runs.names()))
+    if vote and not ensemble:
+        raise InputError("--vote: for several runs, --ensemble RUN,RUN")
+    if ensemble:
+        if run or corrupted:
+            raise InputError("--ensemble names its runs itself, and goes without --run and --corrupted")
+        names = ensemble.split(",")
+        return print(
+            together.evaluate(names, data, split=split, view=view, floor=min_confidence, vote=vote, out=out)
+        )
     said = evaluation.evaluate(
         run or runs.SHIPPED,
         data,

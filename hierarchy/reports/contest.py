@@ -25,13 +25,13 @@ from hierarchy.routing import Predictions, judged
 from hierarchy.settings import from_dict
 from hierarchy.taxonomy import FLAT, NODES
 
-VIEWS: Final = {"single": "", "ten-crop": f"{Split.PrivateTest.name}-ten-crop"}  # view -> folder in a run's
+VIEWS: Final = ("single", "ten-crop")
 PARTS: Final = {
     "all": "all faces",
     "leak-free": "no identical twin",
     "leak-free, near": "no near copy either",
 }
-CHOICE: Final = f"{Split.PublicTest.name}-single"  # folder of the report that choices are made by
+CHOICE: Final = (Split.PublicTest.name, "single")  # split and view that choices are made by
 SAME: Final = ("labels", "teacher", "framework")  # what runs of one group share, besides their data
 
 
@@ -132,10 +132,9 @@ def on_public_test(group: Group) -> float | None:
     """Mean accuracy of the runs' trees (soft) on PublicTest; None where one was not evaluated there."""
     found = []
     for card in (group.cards[i] for i in group.able(NODES)):
-        path = runs.run(card["run"]).folder / CHOICE / predictions.FILE
-        if not path.is_file():
+        if not _path(card["run"], *CHOICE).is_file():
             return None
-        kept = _read(path, card)
+        kept = predictions.of_run(card, *CHOICE)
         tree, _ = judged(kept.logits, card.get("calibration", {}))
         found.append(metrics.by_node(tree, kept.target)[FLAT]["accuracy"])
     return float(np.mean(found)) if found else None
@@ -143,10 +142,10 @@ def on_public_test(group: Group) -> float | None:
 
 def _of_view(cards: Mapping[str, dict[str, Any]], view: str) -> list[Kept]:
     """Predictions of every run in one view, of the same faces; none where one was not shown it."""
-    paths = [runs.run(name).folder / VIEWS[view] / predictions.FILE for name in cards]
+    paths = [_path(name, Split.PrivateTest.name, view) for name in cards]
     if not all(path.is_file() for path in paths):
         return []
-    every = [_read(path, card) for path, card in zip(paths, cards.values(), strict=True)]
+    every = [predictions.of_run(card, Split.PrivateTest.name, view) for card in cards.values()]
     for path, kept in zip(paths, every, strict=True):
         same = [
             np.array_equal(getattr(kept, key), getattr(every[0], key)) for key in ("row", "split", "label")
@@ -156,11 +155,8 @@ def _of_view(cards: Mapping[str, dict[str, Any]], view: str) -> list[Kept]:
     return every
 
 
-def _read(path: Path, card: Mapping[str, Any]) -> Kept:
-    kept = predictions.read(path)
-    if kept.nets != {node: runs.checksums(card).get(node) for node in kept.logits}:
-        raise InputError(f"{path}: of other nets than the run's; evaluate it again")
-    return kept
+def _path(name: str, split: str, view: str) -> Path:
+    return predictions.folder_of(runs.run(name), split, view) / predictions.FILE
 
 
 def _recipe(card: Mapping[str, Any]) -> Recipe:

@@ -12,7 +12,7 @@ from hierarchy.errors import InputError
 from hierarchy.fitting.framework import Framework
 from hierarchy.nets.framework import KERAS
 from hierarchy.reports import model_card, report, robustness
-from hierarchy.reports.predictions import Kept
+from hierarchy.reports.predictions import MAIN, Kept, folder_of
 from hierarchy.routing import judged
 
 ROLES = (Split.PublicTest, Split.PrivateTest)
@@ -91,20 +91,23 @@ def _folder(run: runs.Run, faces: Faces, own: bool, split: str, view: str) -> Pa
         raise InputError(
             f"{faces.source}: not the faces of run {run.name!r} ({source}); give --out DIR for this report"
         )
-    return run.folder if _main(split, view) else run.folder / f"{split}-{view}"
-
-
-def _main(split: str, view: str) -> bool:
-    """Whether this is what stands at the top of a run's folder."""
-    return split == Split.PrivateTest.name and view == "single"
+    return folder_of(run, split, view)
 
 
 def _given(out: Path, run: runs.Run, own: bool, split: str, view: str) -> Path:
     """The folder that the user names: inside a run's only for that run's own faces."""
-    if out.resolve() == run.folder.resolve() and not _main(split, view):
+    if out.resolve() == run.folder.resolve() and (split, view) != MAIN:
         raise InputError(f"{out}: holds the single view of PrivateTest; allowed is another folder")
-    place, results = out.resolve(), runs.home() / "results"
+    return outside_runs(out, run.name if own else None)
+
+
+def outside_runs(out: Path, but: str | None = None) -> Path:
+    """The folder, where it lies in no run's but one.
+
+    Raises:
+        InputError: it belongs to a run.
+    """
     for name in runs.names():
-        if place.is_relative_to((results / name).resolve()) and not (own and name == run.name):
+        if out.resolve().is_relative_to((runs.home() / "results" / name).resolve()) and name != but:
             raise InputError(f"{out}: belongs to run {name!r}; allowed is a folder outside of all runs")
     return out

@@ -67,7 +67,9 @@ def _opening(scores: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str
         f"where it says so. View: {scores['view']}. Seed: {seeds}. Figures are percentages; intervals hold "
         "95 % (Wilson)."
     )
-    if not plots.has_tree(scores):
+    if "answer" in scores:
+        yield f"Several runs answer together, by the {recipe_of(card)}."
+    elif not plots.has_tree(scores):
         missing = ", ".join(node for node in NODES if node not in card["nets"])
         yield (
             f"This run has no tree yet (no net for {missing}): these are scores of its flat net alone. What "
@@ -85,7 +87,7 @@ def _answers(scores: Mapping[str, Any]) -> Iterator[str]:
     header = (first, "n", "accuracy", "interval", "macro-F1", "hierarchical F1", "ECE")
     rows = [
         (name, *_share(row), *(percent(row[key]) for key in ("macro_f1", "hierarchical_f1", "ece")))
-        for name, row in _systems(scores, plots.has_tree(scores)).items()
+        for name, row in _systems(scores, plots.has_tree(scores), plots.answering(scores)).items()
     ]
     yield f"## {plots.CLASSES.capitalize()}"
     yield table(header, rows)
@@ -125,13 +127,13 @@ def _without_copies(scores: Mapping[str, Any]) -> Iterator[str]:
     parts = {label: scores[key] for key, label in PARTS.items() if scores[key]["n"]}
     if not parts:
         return
-    rows, tree = [], plots.has_tree(scores)
+    rows, named = [], (plots.has_tree(scores), plots.answering(scores))
     for label, part in ({"all": scores} | parts).items():
-        answers = [f"{percent(row['accuracy'])} ({interval(row)})" for row in _systems(part, tree).values()]
+        answers = [f"{percent(row['accuracy'])} ({interval(row)})" for row in _systems(part, *named).values()]
         rows.append((label, f"{part['n']:,}", *answers))
     yield "## Without copies"
     yield "Some of these faces are in Training too, as the same pixels or as another crop of the same photo."
-    yield table(("faces", "n", *_systems(scores, tree)), rows)
+    yield table(("faces", "n", *_systems(scores, *named)), rows)
 
 
 def _counted_otherwise(scores: Mapping[str, Any]) -> Iterator[str]:
@@ -179,18 +181,20 @@ def _making(card: Mapping[str, Any]) -> Iterator[str]:
     rows = [(node, *(_of_net(key, about[key]) for key in NETS.values())) for node, about in nets.items()]
     backends = " and ".join(sorted({about["backend"] for about in nets.values()}))
     yield "## How it was made"
-    data = card.get("data", {}).get("source", "not recorded")
+    data, of = card.get("data", {}).get("source", "not recorded"), " of each" if "answer" in card else ""
     yield (
-        f"Recipe: {recipe_of(card)} (every value is in {CARD}). Training data: {data}. "
+        f"Recipe: {recipe_of(card)} (every value is in {CARD}{of}). Training data: {data}. "
         f"Training took {minutes(card):.0f} minutes on the {backends} backend.{descent(card)} "
         f"Tree {card['tree_hash']}: {describe(card['tree'])}."
     )
     yield table(("net", *NETS), rows)
 
 
-def _systems(scores: Mapping[str, Any], tree: bool) -> dict[str, Mapping[str, Any]]:
-    """The scores of every way to a leaf, side by side; the flat net's alone where there is no tree."""
-    routed = {f"tree, {rule}": row for rule, row in scores["six_class"].items()} if tree else {}
+def _systems(scores: Mapping[str, Any], tree: bool, alone: str) -> dict[str, Mapping[str, Any]]:
+    """The scores of every way to a leaf, side by side; without a tree, of what is alone."""
+    if not tree:
+        return {alone: scores["six_class"]["soft"]}
+    routed = {f"tree, {rule}": row for rule, row in scores["six_class"].items()}
     return routed | ({plots.NAMES[FLAT]: scores[FLAT]} if FLAT in scores else {})
 
 

@@ -133,7 +133,8 @@ def reliability(scores: Mapping[str, Any]) -> "Figure":
         above.plot([0, 100], [0, 100], color="#aaaaaa", linewidth=1, linestyle="--")
         above.plot(sure, right, color=COLOURS[name], linewidth=1, alpha=0.6)
         above.scatter(sure, right, area, COLOURS[name], clip_on=False)
-        above.set_title(f"{NAMES.get(name, name)}, n = {count.sum():,}\n{_ece(scores, name)}")
+        called = NAMES.get(name, name) if has_tree(scores) else answering(scores)
+        above.set_title(f"{called}, n = {count.sum():,}\n{_ece(scores, name)}")
         above.set(xlim=(0, 100), ylim=(0, 100))
         below.bar((np.arange(BINS) + 0.5) * 100 / BINS, 100 * count / total, 92 / BINS, color=COLOURS[name])
         below.set(xlim=(0, 100), xlabel="confidence, %")
@@ -182,8 +183,8 @@ def has_tree(scores: Mapping[str, Any]) -> bool:
 
 
 def answering(scores: Mapping[str, Any]) -> str:
-    """The name of what gives the answers: the tree by its soft rule, or the flat net where it is alone."""
-    return NAMES[SOFT if has_tree(scores) else FLAT]
+    """The name of what gives the answers: the tree by its soft rule, the flat net alone, or several runs."""
+    return str(scores.get("answer", NAMES[SOFT if has_tree(scores) else FLAT]))
 
 
 def _part_branches(axes: "Axes") -> None:

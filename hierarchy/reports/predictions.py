@@ -13,11 +13,15 @@ from typing import Any, Final
 
 import numpy as np
 
+from hierarchy import runs
+from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
 from hierarchy.metrics import Leaks
+from hierarchy.runs import Run
 from hierarchy.taxonomy import FER7, FLAT, LEAVES, NODES
 
 FILE: Final = "predictions.npz"
+MAIN: Final = (Split.PrivateTest.name, "single")  # the split and view whose report stands at a run's top
 COLUMNS: Final = ("row", "split", "label", "nets", "twin", "near")
 CODES: Final = np.array([LEAVES.index(name) if name in LEAVES else -1 for name in FER7])
 
@@ -55,6 +59,29 @@ class Kept:
         out = io.BytesIO()
         np.savez_compressed(out, allow_pickle=False, **columns)
         return out.getvalue()
+
+
+def folder_of(run: Run, split: str, view: str) -> Path:
+    """Where the report of a run lies: the single view of PrivateTest at its top."""
+    return run.folder if (split, view) == MAIN else run.folder / f"{split}-{view}"
+
+
+def of_run(card: Mapping[str, Any], split: str, view: str) -> Kept:
+    """What a run's nets said of a split.
+
+    Raises:
+        InputError: it was not evaluated there in that view, or other nets than its own were.
+    """
+    path = folder_of(runs.run(card["run"]), split, view) / FILE
+    if not path.is_file():
+        raise InputError(
+            f"run {card['run']!r}: no predictions of {split}, {view}; "
+            f"evaluate --run {card['run']} --split {split} --view {view} writes them"
+        )
+    kept = read(path)
+    if kept.nets != {node: runs.checksums(card).get(node) for node in kept.logits}:
+        raise InputError(f"{path}: of other nets than the run's; evaluate it again")
+    return kept
 
 
 def read(path: Path) -> Kept:

@@ -53,7 +53,7 @@ def write(
         "seeds": sorted({net["seed"] for net in card["nets"].values()}),
         "drawn": faces.drawn,
         "tree": set(NODES) <= card["nets"].keys(),  # if not, all scores are of sums of the flat net
-    }
+    } | ({"answer": card["answer"]} if "answer" in card else {})
     whole = about | dict(scores)
     write_atomic(folder / predictions.FILE, kept.to_bytes())
     pictures = plots.files(whole, history, sketched=sketched(card))
@@ -72,7 +72,7 @@ def sketched(card: Mapping[str, Any]) -> bool:
 def headline(scores: Mapping[str, Any]) -> str:
     """The score on one line, with what it is of."""
     soft = scores["six_class"]["soft"]
-    alone = "" if plots.has_tree(scores) else f", {plots.answering(scores)} alone"
+    alone = "" if plots.has_tree(scores) or "answer" in scores else f", {plots.answering(scores)} alone"
     return (
         f"{plots.subject(scores)}: {percent(soft['accuracy'])} % right ({interval(soft)}), "
         f"{plots.CLASSES}, n = {soft['n']:,}{alone}"

@@ -115,9 +115,9 @@ def test_recipes_stand_side_by_side_with_what_public_test_said(seeds):
     other = runs.run("other-1")
     other.amend({"recipe": {**other.card()["recipe"], "name": "changed"}})
     kept = predictions.read(other.folder / predictions.FILE)
-    (other.folder / CHOICE).mkdir()
+    predictions.folder_of(other, *CHOICE).mkdir()
     half = replace(kept, label=np.where(np.arange(len(kept.label)) % 2, kept.label, np.int8(-1)))
-    (other.folder / CHOICE / predictions.FILE).write_bytes(half.to_bytes())
+    (predictions.folder_of(other, *CHOICE) / predictions.FILE).write_bytes(half.to_bytes())
     compare()
     (row,) = [
         line for line in (seeds / FILE).read_text().splitlines() if line.startswith("| SKETCH, changed")
