@@ -17,19 +17,19 @@ FINETUNE: Final = Fit(
     epochs=5, optimizer="adam", learning_rate=1e-4, weight_decay=1e-4, label_smoothing=0.0, patience=8
 )
 FEATURES: Final = replace(FINETUNE, epochs=20, frozen=True)
-HOUR: Final = Fit(learning_rate=0.05, patience=3, minutes=60)  # from scratch, on two cores
+HOUR: Final = Fit(learning_rate=0.05, patience=3, minutes=60)  # from scratch, on a core
 
 
 def vgg13() -> Recipe:
     """VGG13 from scratch at 48 pixels: ten convolutions, 9.4 million weights, an hour at most."""
     stages = ((64, 64), (128, 128), (256, 256), (512, 512), (512, 512))
-    return Recipe("vgg13", Net(stages, crop=48, dropout=0.5), GENTLE, replace(HOUR, epochs=10), node=FLAT)
+    return Recipe("vgg13", Net(stages, crop=48, dropout=0.5), GENTLE, replace(HOUR, epochs=3), node=FLAT)
 
 
 def resnet18_scratch() -> Recipe:
     """ResNet18 from scratch at 48 pixels: 11.2 million weights, an hour at most."""
     return Recipe(
-        "resnet18_scratch", Backbone("resnet18", side=48), GENTLE, replace(HOUR, epochs=12), node=FLAT
+        "resnet18_scratch", Backbone("resnet18", side=48), GENTLE, replace(HOUR, epochs=6), node=FLAT
     )
 
 

@@ -141,7 +141,7 @@ class Run:
         file = f"{node}{suffix}"
         write_atomic(self.folder / file, data)
         versioned = {"versions": versions(about["backend"]), **about}
-        nets = card["nets"] | {node: {"file": file, "sha256": sha256(data), **versioned}}
+        nets = card["nets"] | {node: {"file": file, "bytes": len(data), "sha256": sha256(data), **versioned}}
         whole = {"run": self.name, "tree": TREE, "tree_hash": tree_hash()}
         write_json(self.folder / CARD, whole | dict(identity) | {"nets": nets})
 

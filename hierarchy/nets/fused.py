@@ -35,7 +35,7 @@ class BatchNormalization(layers.BatchNormalization):
             self.moving_variance.value,
             self.gamma.value,
             self.beta.value,
-            training=bool(training),
+            training=bool(training and self.trainable),  # a frozen layer keeps its statistics
             momentum=1 - self.momentum,
             eps=self.epsilon,
         )

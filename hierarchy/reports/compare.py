@@ -1,4 +1,4 @@
-"""results/compare.md, .csv and .png: tree against flat net at every cost."""
+"""Tree against flat net at every cost, and every run beside the others: results/compare.*, results/runs.*."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from typing import Any, Final
 from hierarchy import runs
 from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
-from hierarchy.reports import contest, forest, plots
+from hierarchy.reports import contest, forest, plots, standings
 from hierarchy.reports.markdown import SURE, interval, percent, signed, table
 from hierarchy.reports.ways import ALONE, FAIR, SOFT
 from hierarchy.taxonomy import NODES
@@ -31,7 +31,7 @@ def compare() -> str:
     """Write the comparison of all runs that were evaluated on PrivateTest.
 
     Returns:
-        The verdict on every recipe, and where the table is.
+        The table of all runs, the verdict on every recipe, and where all is written.
 
     Raises:
         InputError: there is no run to compare, or what one predicted cannot be used.
@@ -44,9 +44,13 @@ def compare() -> str:
     folder = runs.home() / "results"
     runs.write_atomic(folder / CSV, _csv(scored).encode())
     runs.write_atomic(folder / forest.FILE, plots.png(forest.forest(scored)))
-    runs.write_atomic(folder / FILE, _markdown(scored, chosen).encode())
+    every_run = standings.standings()
+    runs.write_atomic(folder / standings.CSV, standings.csv(every_run).encode())
+    runs.write_atomic(folder / standings.PICTURE, plots.png(standings.picture(every_run)))
+    listed = standings.markdown(every_run)
+    runs.write_atomic(folder / FILE, _markdown(scored, chosen, listed).encode())
     said = [f"{title}: {sentence}" for title, rows in scored.items() if (sentence := verdict(rows))]
-    return "\n".join([*said, str(folder / FILE)])
+    return "\n\n".join([listed, *said, str(folder / FILE)])
 
 
 def verdict(rows: Sequence[dict[str, Any]]) -> str:
@@ -72,13 +76,14 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _markdown(scored: Scored, chosen: Mapping[str, float | None]) -> str:
+def _markdown(scored: Scored, chosen: Mapping[str, float | None], listed: str) -> str:
     out = ["# Tree against flat net", LEGEND, f"![What every answer scores]({forest.FILE})"]
     if len(scored) > 1:
         out += ["## Recipes side by side", _overview(scored, chosen)]
     for title, rows in scored.items():
         out += [f"## {title}", *(_scores_table(rows, view) for view in rows[0]["views"]), _cost_table(rows)]
         out += [sentence] if (sentence := verdict(rows)) else []
+    out += ["## Every run", listed, f"![What every run scores]({standings.PICTURE})"]
     return "\n\n".join(out) + "\n"
 
 

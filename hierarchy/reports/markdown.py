@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hierarchy.data.faces import Split
+from hierarchy.data.ferplus import LABELS
 from hierarchy.metrics import BINS
 from hierarchy.reports import plots
 from hierarchy.runs import CARD
@@ -207,9 +208,11 @@ def _unfinished(net: Mapping[str, Any]) -> bool:
 
 
 def recipe_of(card: Mapping[str, Any]) -> str:
-    """The name of a run's recipe, with the values that were set otherwise."""
-    name, settings = str(card["recipe"]["name"]), card.get("settings", ())
-    return f"{name} with {', '.join(settings)}" if settings else name
+    """The name of a run's recipe, with the values that were set otherwise and whose labels it learned."""
+    name, said = str(card["recipe"]["name"]), list(card.get("settings", ()))
+    labels = card.get("labels", LABELS[0])
+    said += [f"{labels} labels"] if labels != LABELS[0] else []
+    return f"{name} with {', '.join(said)}" if said else name
 
 
 def minutes(card: Mapping[str, Any]) -> float:

@@ -13,7 +13,7 @@ from hierarchy.nets import backend
 backend.start()
 import keras
 from hierarchy.data.sketch import sketch_faces
-from hierarchy.nets import fused, vgg
+from hierarchy.nets import architecture, fused, vgg
 from hierarchy.hyperparameters import Net
 
 recipe = Net(stages=((8, 8), (16,)), padding=PADDING, batch_norm=NORM, dense=(8,), dropout=0.0)
@@ -31,6 +31,12 @@ for net in (stock, fast):
 assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(before, stock.get_weights(), strict=True))
 for ours, theirs in zip(fast.get_weights(), stock.get_weights(), strict=True):
     np.testing.assert_allclose(ours, theirs, atol=2e-3)
+architecture.freeze(fast)
+frozen = [layer.get_weights() for layer in fast.layers if not layer.trainable]
+fast.compile(keras.optimizers.SGD(0.1), loss)
+fast.train_on_batch(faces.pixels, target)
+again = [layer.get_weights() for layer in fast.layers if not layer.trainable]
+assert all(np.array_equal(a, b) for old, new in zip(frozen, again) for a, b in zip(old, new))
 """
 
 
