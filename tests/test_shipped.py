@@ -13,7 +13,7 @@ from hierarchy import metrics, routing, runs
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import audit
 from hierarchy.data.faces import Split
-from hierarchy.reports import compare, evaluation, predictions
+from hierarchy.reports import compare, evaluation, predictions, standings
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
@@ -61,12 +61,18 @@ def test_the_readme_quotes_what_the_program_wrote(quoted):
 
 
 def test_the_committed_predictions_give_the_comparison(own_home):
-    for path in (*RESULTS.glob("*/recipe.json"), *RESULTS.rglob("predictions.npz")):
+    files = ("*/recipe.json", "*/scores.json", standings.BENCHMARKS, "**/predictions.npz")
+    for path in (path for pattern in files for path in RESULTS.glob(pattern)):
         copy = own_home / "results" / path.relative_to(RESULTS)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
     compare.compare()
-    now, then = ((home / compare.CSV).read_text().splitlines() for home in (own_home / "results", RESULTS))
+    for file in (compare.CSV, standings.CSV):
+        same_table(own_home / "results" / file, RESULTS / file)
+
+
+def same_table(ours, theirs):
+    now, then = ours.read_text().splitlines(), theirs.read_text().splitlines()
     assert len(now) == len(then)
     for ours, theirs in zip(csv.DictReader(now), csv.DictReader(then), strict=True):
         for key, value in theirs.items():

@@ -1,4 +1,4 @@
-"""Published nets of keras.applications as bodies: faces are enlarged and coloured as they know them."""
+"""Published nets of Keras' own library as bodies: faces are enlarged and coloured as they know them."""
 
 from collections.abc import Callable
 from typing import Final
@@ -10,12 +10,14 @@ from hierarchy.backbones import BACKBONES
 from hierarchy.data.faces import SIDE
 from hierarchy.errors import InputError
 from hierarchy.hyperparameters import Backbone
+from hierarchy.nets.inception_resnet import inception_resnet_v1
 from hierarchy.nets.vgg import HEAD
 from hierarchy.taxonomy import classes_of
 
 BUILDERS: Final[dict[str, Callable[..., keras.Model]]] = {
     "vgg16": keras.applications.VGG16,
     "densenet121": keras.applications.DenseNet121,
+    "facenet": inception_resnet_v1,
 }
 
 
@@ -44,15 +46,16 @@ def build(node: str, net: Backbone) -> keras.Model:
 
 def _features(x: keras.KerasTensor, net: Backbone) -> keras.KerasTensor:
     """The published net's pooled features, float32[N, its channels]."""
-    named = {"random": None, "hub": BACKBONES[net.backbone].hub}
+    named = {"random": None, "hub": BACKBONES[net.backbone].hub or "hub"}
     weights = named.get(net.weights, net.weights)
     try:
         body = BUILDERS[net.backbone](include_top=False, weights=weights, input_tensor=x, pooling="avg")
     except Exception as error:  # a download fails in as many ways as there are networks
+        said = str(error).splitlines()[0]
         if weights is None:
-            raise
+            raise InputError(f"net.side={net.side}: {net.backbone} cannot be built ({said})") from None
         raise InputError(
-            f"net.weights={net.weights}: no weights of {net.backbone} there ({str(error).splitlines()[0]}); "
+            f"net.weights={net.weights}: no weights of {net.backbone} there ({said}); "
             "allowed are hub (a download), a file of them, and random"
         ) from None
     return body.output

@@ -44,10 +44,7 @@ def compare() -> str:
     folder = runs.home() / "results"
     runs.write_atomic(folder / CSV, _csv(scored).encode())
     runs.write_atomic(folder / forest.FILE, plots.png(forest.forest(scored)))
-    every_run = standings.standings()
-    runs.write_atomic(folder / standings.CSV, standings.csv(every_run).encode())
-    runs.write_atomic(folder / standings.PICTURE, plots.png(standings.picture(every_run)))
-    listed = standings.markdown(every_run)
+    listed = standings.write(folder)
     runs.write_atomic(folder / FILE, _markdown(scored, chosen, listed).encode())
     said = [f"{title}: {sentence}" for title, rows in scored.items() if (sentence := verdict(rows))]
     return "\n\n".join([listed, *said, str(folder / FILE)])

@@ -6,6 +6,7 @@ Speeds are those that tests/benchmarks/inference_speed.py measured last, all in 
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from csv import DictWriter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hierarchy import runs
@@ -30,6 +31,14 @@ REPORTED: Final = (
 )
 
 
+def write(folder: Path) -> str:
+    """Write runs.csv and runs.png into a folder; the Markdown of the same is for the comparison's page."""
+    lines = standings()
+    runs.write_atomic(folder / CSV, csv(lines).encode())
+    runs.write_atomic(folder / PICTURE, plots.png(picture(lines)))
+    return markdown(lines)
+
+
 def standings() -> list[dict[str, Any]]:
     """A line for the tree and the flat net of every run that was evaluated on PrivateTest, best first."""
     lines = [line for name in runs.names() for line in _of_run(runs.run(name))]
@@ -38,7 +47,7 @@ def standings() -> list[dict[str, Any]]:
 
 def _of_run(run: runs.Run) -> Iterator[dict[str, Any]]:
     path, card = run.folder / report.SCORES, run.card()
-    if not (path.is_file() and (run.folder / predictions.FILE).is_file()):
+    if not (run.folder / predictions.FILE).is_file():
         return
     scores = runs.read_json(path)
     answers = {plots.NAMES[plots.SOFT]: (NODES, scores["six_class"]["soft"])} if scores["tree"] else {}

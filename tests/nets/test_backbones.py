@@ -1,5 +1,8 @@
 """Published nets of Keras' library stand as a node's body: built, fitted, stored, opened, frozen, refused."""
 
+from dataclasses import replace
+
+import h5py
 import numpy as np
 import pytest
 
@@ -21,10 +24,15 @@ def few(few_sketches, monkeypatch):
     monkeypatch.setattr(sources, "SKETCHES", len(few_sketches))
 
 
+def small(name):
+    """A published net for pictures as small as it can take."""
+    return Backbone(name, side=80 if name == "facenet" else 32)
+
+
 @pytest.fixture(scope="module")
 def built():
     """Every published net, small and of random weights."""
-    return {name: architecture.build("positive", Backbone(name, side=32)) for name in backbones.BUILDERS}
+    return {name: architecture.build("positive", small(name)) for name in backbones.BUILDERS}
 
 
 @pytest.mark.parametrize("name", backbones.BUILDERS)
@@ -44,6 +52,30 @@ def test_pictures_come_to_it_in_the_colours_that_it_knows(built):
     np.testing.assert_allclose(
         shown, [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225], rtol=1e-5
     )
+
+
+def test_a_picture_too_small_for_the_net_is_named():
+    with pytest.raises(InputError, match="net.side=32: facenet cannot be built"):
+        architecture.build(FLAT, Backbone("facenet", side=32))
+
+
+def test_facenets_weights_come_by_the_names_of_its_layers(built, tmp_path):
+    first, path = built["facenet"], tmp_path / "facenet.h5"
+    with h5py.File(path, "w") as file:
+        for layer in first.layers:
+            if layer.weights and layer.name != "logits":
+                group = file.create_group(f"model_weights/{layer.name}")
+                names = [f"{layer.name}/{weight.name}:0" for weight in layer.weights]
+                group.attrs["weight_names"] = names
+                for name, value in zip(names, layer.get_weights(), strict=True):
+                    group[name] = value
+    second = architecture.build("positive", replace(small("facenet"), weights=str(path)))
+    for ours, theirs in zip(second.get_weights()[:-2], first.get_weights(), strict=False):
+        np.testing.assert_array_equal(ours, theirs)
+    with h5py.File(path, "a") as file:
+        del file["model_weights/Bottleneck"]
+    with pytest.raises(InputError, match="not FaceNet's weights, Bottleneck does not fit"):
+        architecture.build("positive", replace(small("facenet"), weights=str(path)))
 
 
 @pytest.mark.parametrize("weights", ["hub", "/nowhere/weights.h5"])
