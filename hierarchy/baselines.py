@@ -13,6 +13,7 @@ from hierarchy.hyperparameters import Augment, Backbone, Fit, Net, Recipe
 from hierarchy.taxonomy import FLAT
 
 GENTLE: Final = Augment(rotation=10.0, scale=0.1, shift=0.1, brightness=0.1, contrast=0.1)
+STILL: Final = Augment(flip=False, rotation=0.0, scale=0.0, shift=0.0)  # features are computed once
 FINETUNE: Final = Fit(
     epochs=5, optimizer="adam", learning_rate=1e-4, weight_decay=1e-4, label_smoothing=0.0, patience=8
 )
@@ -46,7 +47,7 @@ def _published(backbone: str, suffix: str, fit: Fit) -> Callable[[], Recipe]:
 
     def recipe() -> Recipe:
         net = Backbone(backbone, side=BACKBONES[backbone].side, weights="hub")
-        return Recipe(name, net, GENTLE, fit, node=FLAT)
+        return Recipe(name, net, STILL if fit.frozen else GENTLE, fit, node=FLAT)
 
     part = "its head alone" if fit.frozen else "all layers"
     recipe.__name__ = name

@@ -54,6 +54,12 @@ class Augment:
     mixup_until: float = 0.85  # fraction of the epochs after which faces are no longer mixed
     probability: float = 1.0  # that a face is moved, lit or erased at all
 
+    @property
+    def still(self) -> bool:
+        """Whether every face stays as it is."""
+        moved = (self.flip, self.rotation, self.scale, self.shift)
+        return not any((*moved, self.brightness, self.contrast, self.erasing, self.mixup))
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -78,6 +84,7 @@ class Fit:
     patience: int = 0  # epochs without a better PublicTest accuracy before stopping; 0: never
     minutes: float = 0.0  # after which no other epoch begins; 0: no limit
     frozen: bool = False  # fit the head alone: the body stays as it started
+    rows: int = 0  # Training faces of each class, drawn once for all epochs; 0: all there are
     oversample: bool = True  # draw every class equally often; an epoch keeps its length
     precision: str = "float32"  # float32 | bfloat16, of the arithmetic where the machine has it
     class_weights: bool = False  # weigh the loss by inverse frequency; oversampling is then off

@@ -71,6 +71,8 @@ def lessons(training: Faces, node: str, fit: Fit, taught: np.ndarray | None = No
         taught: float[N, leaves], what other nets say of every face, for `fit.teacher`.
     """
     mine = training.target(node) >= 0
+    if fit.rows:
+        mine &= few_of_each(training.target(node), fit.rows)
     own, target = training.take(mine), training.target(node)[mine]
     told = one_hot(target, node)
     if fit.votes and own.votes is not None:
@@ -82,6 +84,15 @@ def lessons(training: Faces, node: str, fit: Fit, taught: np.ndarray | None = No
     others = training.take((training.target(FLAT) >= 0) & ~mine).pixels
     undecided = np.full((len(others), told.shape[1]), 1 / told.shape[1], np.float32)
     return Lessons(np.concatenate([own.pixels, others]), target, np.concatenate([told, undecided]))
+
+
+def few_of_each(label: np.ndarray, rows: int) -> np.ndarray:
+    """At most `rows` of each class of int[N], the same ones every time: bool[N]."""
+    order = np.random.default_rng(0).permutation(len(label))
+    chosen = np.zeros(len(label), bool)
+    for code in np.unique(label):
+        chosen[order[label[order] == code][:rows]] = True
+    return chosen
 
 
 def _of_taggers(votes: np.ndarray) -> np.ndarray:

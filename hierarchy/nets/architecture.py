@@ -36,8 +36,24 @@ def empty(node: str, net: Net | Backbone) -> keras.Model:
 
 def freeze(net: keras.Model) -> None:
     """Leave only the head, dense layers and logits, to be fitted."""
+    head = _head(net)
     for layer in net.layers:
-        layer.trainable = layer.name == vgg.HEAD or layer.name.startswith("dense")
+        layer.trainable = layer in head
+
+
+def split(net: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """A net as two that share its layers: from faces to features, and from these to logits."""
+    head = _head(net)
+    features = head[0].input
+    x = first = keras.Input(features.shape[1:], dtype=features.dtype)
+    for layer in head:
+        x = layer(x)
+    return keras.Model(net.input, features), keras.Model(first, x)
+
+
+def _head(net: keras.Model) -> list[keras.Layer]:
+    """The layers after the features, one after another."""
+    return [each for each in net.layers if each.name.startswith("dense") or each.name in ("drop", vgg.HEAD)]
 
 
 def warm_start(net: keras.Model, flat: keras.Model) -> None:

@@ -7,10 +7,12 @@ goes on as if there had been none: bit for bit under `deterministic`, closely wi
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from hierarchy.fitting.framework import VALIDATION_BATCH, Task, carry_out, check_roles
 from hierarchy.fitting.lessons import class_weights, lessons, one_hot
@@ -34,11 +36,15 @@ def fit_node(task: Task) -> None:
     check_roles(task)
     backend.seed(task.draw)
     told = lessons(task.train, task.node, task.fit, task.taught)
-    batches = Batches(told, task.fit, task.recipe.augment, task.seed)
     net = trainable(task)
     if task.start:
         architecture.warm_start(net, store.load(task.start))
-    trainee = _compiled(net, task, len(batches))
+    fitted, shown = net, task.valid.pixels
+    if task.fit.frozen and task.recipe.augment.still:  # what the body says of a face is always the same
+        body, fitted = architecture.split(net)
+        told, shown = replace(told, pixels=_features(body, told.pixels)), _features(body, shown)
+    batches = Batches(told, task.fit, task.recipe.augment, task.seed)
+    trainee = _compiled(fitted, task, len(batches))
     logbook = Logbook(task.run, task.node, task.fit, ".weights.h5")
     if logbook.weights:
         trainee.load_weights(logbook.weights)
@@ -49,7 +55,7 @@ def fit_node(task: Task) -> None:
             shuffle=False,  # the batches are in the order that the seed gives
             epochs=task.fit.epochs,
             initial_epoch=logbook.epoch,
-            validation_data=(task.valid.pixels, one_hot(task.valid.target(task.node), task.node)),
+            validation_data=(shown, one_hot(task.valid.target(task.node), task.node)),
             validation_batch_size=VALIDATION_BATCH,
             class_weight=dict(enumerate(class_weights(told.label))) if task.fit.class_weights else None,
             callbacks=[
@@ -78,6 +84,12 @@ def trainable(task: Task) -> keras.Model:
     return net
 
 
+def _features(body: keras.Model, pixels: np.ndarray) -> np.ndarray:
+    """What a body says of faces, float32[N, its features]."""
+    features: np.ndarray = body.predict(pixels, batch_size=store.CHUNK, verbose=0)
+    return features
+
+
 @contextmanager
 def _precision(name: str) -> Iterator[None]:
     """Layers made inside compute in this precision; their weights stay float32."""
@@ -90,9 +102,10 @@ def _precision(name: str) -> Iterator[None]:
 
 
 def _compiled(net: keras.Model, task: Task, steps: int) -> keras.Model:
-    """The net behind its augmentation, with loss and optimizer."""
-    pixels = keras.Input(net.input_shape[1:], dtype="uint8")
-    trainee = keras.Model(pixels, net(Augment(task.recipe.augment)(pixels)))
+    """The net behind its augmentation, with loss and optimizer; features are not augmented."""
+    shown = keras.Input(net.input_shape[1:], dtype=net.input.dtype)
+    changed = Augment(task.recipe.augment)(shown) if net.input.dtype == "uint8" else shown
+    trainee = keras.Model(shown, net(changed))
     trainee.compile(
         _optimizer(task.fit, steps),
         loss_of(task.fit),

@@ -9,7 +9,7 @@ from hierarchy import recipes, routing, runs
 from hierarchy.data import ferplus
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.errors import InputError
-from hierarchy.fitting.lessons import check, lessons
+from hierarchy.fitting.lessons import check, few_of_each, lessons
 from hierarchy.fitting.teacher import Teacher, taught_by
 from hierarchy.hyperparameters import Fit
 from hierarchy.nets.framework import KERAS
@@ -152,3 +152,10 @@ def test_where_a_teacher_says_nothing_the_label_alone_counts(faces):
     silent = np.zeros((len(faces), len(LEAVES)))
     told = lessons(faces, "negative", Fit(teacher=0.7), silent).target
     np.testing.assert_array_equal(told, plain(faces, "negative"))
+
+
+def test_few_of_each_class_are_the_same_ones_every_time():
+    label = np.array([0] * 10 + [1] * 3 + [2] * 7)
+    chosen = few_of_each(label, 4)
+    assert np.bincount(label[chosen]).tolist() == [4, 3, 4]
+    np.testing.assert_array_equal(chosen, few_of_each(label, 4))

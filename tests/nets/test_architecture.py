@@ -36,3 +36,13 @@ def test_a_frozen_net_has_its_head_left_to_fit(net, fitted):
     architecture.freeze(built)
     assert len(built.trainable_variables) == fitted  # kernel, gamma, beta of the dense layer; the logits' two
     assert all(layer.trainable for layer in built.layers if layer.name.startswith(("dense", "logits")))
+
+
+@pytest.mark.parametrize("net", [Net(stages=((4,),), dense=(5,)), TINY])
+def test_the_two_parts_of_a_net_give_together_what_it_gives(net, rng):
+    faces = rng.integers(0, 256, (4, 48, 48), dtype=np.uint8)
+    whole = architecture.build(FLAT, net)
+    body, head = architecture.split(whole)
+    said = whole.predict_on_batch(faces)
+    np.testing.assert_allclose(head.predict_on_batch(body.predict_on_batch(faces)), said, atol=1e-5)
+    assert head.layers[-1] is whole.layers[-1]

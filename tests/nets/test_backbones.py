@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hierarchy.data import sources
+from hierarchy.data.faces import Split
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.fitting import plan
@@ -116,11 +117,14 @@ def train(recipe, *settings, node=None):
     )
 
 
-def test_a_published_net_is_the_body_of_a_node_of_the_tree(few):
+def test_a_published_net_is_the_body_of_a_node_of_the_tree(few, few_sketches):
     run = train("vgg16-features", "net.side=32", "net.weights=random", "fit.epochs=1", node="positive")
     card = run.card()
     assert card["recipe"]["net"]["backbone"] == "vgg16" and card["nets"]["positive"]["macs"] > 1e6
-    assert store.Lazy(run.net("positive"))(FACES).shape == (6, 3)
+    valid = few_sketches.of(Split.PublicTest).for_node("positive")
+    said = store.Lazy(run.net("positive"))(valid.pixels)
+    right = (said.argmax(axis=1) == valid.target("positive")).mean()  # it was fitted on features alone
+    assert right == pytest.approx(card["nets"]["positive"]["public_test_accuracy"], abs=1e-6)
 
 
 def test_a_net_of_the_other_library_names_its_door(few):
