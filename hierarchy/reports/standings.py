@@ -1,6 +1,6 @@
 """Every run in results/ on a line: what it scores and costs, how long which framework trained it.
 
-Speeds are those that tests/benchmarks/inference_speed.py measured last, all in one go.
+Speeds are those that tests/benchmarks/*_speed.py measured last, each table in one go.
 """
 
 import io
@@ -23,6 +23,8 @@ CSV: Final = "runs.csv"
 PICTURE: Final = "runs.png"
 BENCHMARKS: Final = "benchmarks.json"
 SPEED: Final = "inference_speed"  # its part of BENCHMARKS: run -> answer -> batch -> milliseconds a face
+SAME: Final = "same_nets"  # framework -> answer -> batch -> milliseconds a face, of the shipped run
+TRAINED: Final = "training_speed"
 BATCHES: Final = ("1", "64")
 ROW: Final = 0.3  # inches a line
 REPORTED: Final = (
@@ -63,7 +65,7 @@ def _line(
     nets = [card["nets"][node] for node in nodes]
     sizes = [net.get("bytes") for net in nets]
     macs = [net.get("macs") for net in nets]
-    speed = _benchmarks().get(run.name, {}).get(answer, {})
+    speed = _benchmarks().get(SPEED, {}).get(run.name, {}).get(answer, {})
     return {
         "run": run.name,
         "answer": answer,
@@ -91,7 +93,7 @@ def _framework(card: Mapping[str, Any], backend: str) -> str:
 
 def _benchmarks() -> dict[str, Any]:
     path = runs.home() / "results" / BENCHMARKS
-    found: dict[str, Any] = runs.read_json(path).get(SPEED, {}) if path.is_file() else {}
+    found: dict[str, Any] = runs.read_json(path) if path.is_file() else {}
     return found
 
 
@@ -111,7 +113,27 @@ def markdown(lines: Sequence[Mapping[str, Any]]) -> str:
     first = (*what, "framework", "recipe", "n", "accuracy", "macro-F1")
     speeds = [f"ms a face, {batch} at once" for batch in BATCHES]
     second = (*what, "parameters", "GMAC", "MB", "epochs", "minutes", "images/s", *speeds)
-    return "\n\n".join([table(first, scores), table(second, costs), REPORTED])
+    return "\n\n".join([table(first, scores), table(second, costs), *_frameworks(), REPORTED])
+
+
+def _frameworks() -> Iterator[str]:
+    """TensorFlow beside PyTorch on the same work, where the benchmarks were run."""
+    known = _benchmarks()
+    if same := known.get(SAME):
+        header = ("the shipped nets", "answer", *(f"ms a face, {batch} at once" for batch in BATCHES))
+        yield table(
+            header,
+            [
+                (side, answer, *(f"{speed[batch]:.2f}" for batch in BATCHES))
+                for side, answers in same.items()
+                for answer, speed in answers.items()
+            ],
+        )
+    if trained := known.get(TRAINED):
+        rows = [
+            (n, f"{row['faces_per_second']:.0f}", f"{row['of_pytorch']:.2f}") for n, row in trained.items()
+        ]
+        yield table(("training the recipe short", "images/s", "of the PyTorch mirror's"), rows)
 
 
 def csv(lines: Sequence[Mapping[str, Any]]) -> str:

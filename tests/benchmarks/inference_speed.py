@@ -15,7 +15,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+ROOT = Path(__file__).parents[2]  # where pt_files is
 ROUNDS, SECONDS = 3, 1.5
 BATCHES = (1, 64)
 SIDES = ("Keras", "PyTorch")
@@ -59,7 +61,12 @@ def seconds(work: Callable[[], object]) -> float:
 
 def measured(run: str, side: str) -> dict[str, dict[str, float]]:
     """One run on one side, in a process of its own."""
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "KERAS_BACKEND": "tensorflow"}
+    environment = {
+        **os.environ,
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "KERAS_BACKEND": "tensorflow",
+        "PYTHONPATH": str(ROOT),
+    }
     command = [sys.executable, __file__, run, side]
     out = subprocess.run(command, env=environment, capture_output=True, text=True)
     if out.returncode:

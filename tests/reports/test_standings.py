@@ -69,3 +69,15 @@ def test_the_frameworks_and_the_labels_are_named(two_runs):
     axes = standings.picture(standings.standings()).axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names[-1].endswith("ferplus labels)") and len(names) == 3
+
+
+def test_both_frameworks_on_the_same_work_stand_side_by_side(two_runs):
+    speeds = {"tree, soft": {"1": 3.0, "64": 1.25}}
+    known = {
+        standings.SAME: {"Keras": speeds, "PyTorch": speeds},
+        standings.TRAINED: {"Keras on JAX": {"faces_per_second": 99.6, "of_pytorch": 0.5}},
+    }
+    assert "the shipped nets" not in standings.markdown(standings.standings())
+    runs.write_json(runs.home() / "results" / standings.BENCHMARKS, known)
+    table = standings.markdown(standings.standings())
+    assert "| PyTorch | tree, soft | 3.00 | 1.25 |" in table and "| Keras on JAX | 100 | 0.50 |" in table

@@ -1,0 +1,47 @@
+"""The mirror gives the shipped nets' answers: logits on every golden face, labels on every real one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hierarchy
+from hierarchy import routing
+from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.data.faces import Split
+from hierarchy.reports import predictions
+from hierarchy.runs import SHIPPED
+from hierarchy.taxonomy import FLAT
+
+pytest.importorskip("torch", reason="pip install -r requirements-torch.txt")
+
+from pt_files.framework import PYTORCH  # noqa: E402
+
+ROOT = Path(hierarchy.__file__).parents[1]
+
+
+@pytest.fixture
+def mirrored(own_home, monkeypatch):
+    monkeypatch.setenv("HIERARCHY_HOME", str(ROOT))
+    return HierarchicalClassifier.load(framework=PYTORCH)
+
+
+def test_logits_agree_on_every_golden_face(mirrored):
+    keras = HierarchicalClassifier.load()
+    with np.load(ROOT / "tests" / "golden" / "golden.npz") as golden:
+        pixels = golden["pixels"]
+    for node in keras.nets_:
+        np.testing.assert_allclose(mirrored.logits(node, pixels), keras.logits(node, pixels), atol=1e-4)
+
+
+@pytest.mark.real_data
+def test_labels_agree_on_every_real_face(mirrored, fer2013):
+    test = fer2013.of(Split.PrivateTest).for_node(FLAT)
+    kept = predictions.read(ROOT / "results" / SHIPPED / predictions.FILE)
+    theirs, _ = routing.judged(kept.logits, mirrored.run_.card()["calibration"])
+    theirs = theirs.take(np.isin(kept.row, test.row))
+    ours = mirrored.predictions(test)
+    best = np.sort(theirs.joint, axis=1)
+    clear = best[:, -1] - best[:, -2] > 1e-5  # nearer than that, processors themselves disagree
+    assert len(test) == 3534 and clear.sum() > 3500
+    np.testing.assert_array_equal(routing.soft(ours)[clear], routing.soft(theirs)[clear])
