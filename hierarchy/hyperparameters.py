@@ -6,7 +6,7 @@ single values and reads what was stored. Where a range is safe, the comment besi
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from hierarchy.errors import InputError
@@ -37,6 +37,11 @@ class Backbone:
     side: int = 224  # pixels a side that faces are enlarged to
     weights: str = "random"  # random | hub: those that were published | a file or folder that holds them
     dropout: float = 0.0  # before the logits
+
+
+def without_weights(net: Net | Backbone) -> Net | Backbone:
+    """The same layers, of random weights: others are about to be filled in, or are not of interest."""
+    return replace(net, weights="random") if isinstance(net, Backbone) else net
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class Fit:
     @property
     def balanced(self) -> bool:
         """Whether training shows classes as if they were equally frequent."""
-        return self.oversample or self.class_weights
+        return self.oversample or self.class_weights or self.rows > 0
 
 
 @dataclass(frozen=True)

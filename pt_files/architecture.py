@@ -1,13 +1,11 @@
 """From a recipe's description of a net to the net, and what every net can be asked."""
 
-from dataclasses import replace
-
 import torch
 from torch import nn
 from torch.nn import functional
 
 from hierarchy.data.faces import SIDE
-from hierarchy.hyperparameters import Backbone, Net
+from hierarchy.hyperparameters import Backbone, Net, without_weights
 from pt_files.backbones import Backboned
 from pt_files.vgg import VGG
 
@@ -29,7 +27,7 @@ def build(node: str, net: Net | Backbone) -> Built:
 
 def empty(node: str, net: Net | Backbone) -> Built:
     """The same net of random weights: others are about to be filled in."""
-    return build(node, replace(net, weights="random") if isinstance(net, Backbone) else net)
+    return build(node, without_weights(net))
 
 
 def parameters(net: Built) -> int:
@@ -59,7 +57,7 @@ def macs(net: Built) -> int:
 
 def penalty(net: Built, l2: float) -> torch.Tensor:
     """The sum of squares of every kernel, times `l2`."""
-    kernels = [parameter for parameter in net.parameters() if parameter.ndim > 1]
+    kernels = [parameter for parameter in net.parameters() if parameter.ndim > 1 and parameter.requires_grad]
     return (
         l2
         * torch.stack([functional.mse_loss(k, torch.zeros_like(k), reduction="sum") for k in kernels]).sum()

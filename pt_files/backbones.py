@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from torch.nn import functional
 
 from hierarchy.backbones import BACKBONES
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, first_line
 from hierarchy.hyperparameters import Backbone
 from hierarchy.taxonomy import classes_of
 
@@ -63,12 +64,15 @@ def _body(net: Backbone) -> tuple[nn.Module, int]:
         return make(config), features
     source = BACKBONES[net.backbone].hub if net.weights == "hub" else net.weights
     try:
-        return make.from_pretrained(source, config=config), features
-    except (OSError, ValueError, RuntimeError) as error:
+        body, found = make.from_pretrained(source, config=config, output_loading_info=True)
+        if found["missing_keys"]:
+            raise ValueError(f"{len(found['missing_keys'])} of its layers are not there")
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(
             f"net.weights={net.weights}: no weights of {net.backbone} in {source} "
-            f"({str(error).splitlines()[0]}); allowed are hub (a download), a folder of them, and random"
+            f"({first_line(error)}); allowed are hub (a download), a folder of them, and random"
         ) from None
+    return body, features
 
 
 def _resnet18(library: Any, side: int) -> tuple[Any, Any, int]:

@@ -6,7 +6,7 @@ epoch leaves a checkpoint: a run that was stopped goes on from its last whole ep
 
 import io
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from hierarchy.fitting.epochs import Epochs
 from hierarchy.fitting.framework import VALIDATION_BATCH, Task, carry_out, check_roles
@@ -77,7 +77,7 @@ class Fitting:
         self.net.to(self.device)
         self.optimizer = _optimizer(self.net, task.fit)
         self.class_weights = torch.from_numpy(class_weights(told.label)).float().to(self.device)
-        averaging = get_ema_multi_avg_fn(task.fit.ema)
+        averaging = _averaging(task.fit.ema)
         self.averaged = (
             AveragedModel(self.net, multi_avg_fn=averaging, use_buffers=True) if task.fit.ema else None
         )
@@ -172,6 +172,19 @@ def warm_start(net: Built, flat: Built) -> None:
     for name in ("logits.weight", "logits.bias"):
         weights[name] = torch.stack([weights[name][group].mean(dim=0) for group in groups])
     net.load_state_dict(weights)
+
+
+def _averaging(momentum: float) -> Callable[..., None]:
+    """Moves averages towards values; what counts or names positions is not averaged, but copied."""
+
+    def move(averages: Sequence[torch.Tensor], values: Sequence[torch.Tensor], _: object) -> None:
+        for ours, theirs in zip(averages, values, strict=True):
+            if ours.is_floating_point():
+                ours.lerp_(theirs, 1 - momentum)
+            else:
+                ours.copy_(theirs)
+
+    return move
 
 
 def _optimizer(net: Built, fit: Fit) -> torch.optim.Optimizer:

@@ -7,6 +7,7 @@ from typing import Any
 from hierarchy import recipes, runs
 from hierarchy.errors import InputError
 from hierarchy.fitting import plan
+from hierarchy.fitting.framework import check_home
 from hierarchy.fitting.identity import refuse_begun
 from hierarchy.fitting.origin import origin
 from hierarchy.settings import with_settings
@@ -34,6 +35,7 @@ def campaign(
     for one, _, called in asked:
         if one:
             chosen = with_settings(recipes.named(one), same["settings"])
+            check_home(chosen, same["framework"])
             if same.get("start"):
                 origin(same["start"], chosen, same["framework"])
         if called and len(asked) > 1 and not resume:

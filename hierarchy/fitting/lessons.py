@@ -12,7 +12,7 @@ import numpy as np
 from hierarchy.data import ferplus
 from hierarchy.data.faces import Faces
 from hierarchy.errors import InputError
-from hierarchy.hyperparameters import Fit, Recipe
+from hierarchy.hyperparameters import Backbone, Fit, Recipe
 from hierarchy.taxonomy import FLAT, LEAVES, classes_of, members
 
 
@@ -59,6 +59,8 @@ def check(recipe: Recipe, faces: Faces, taught: bool) -> None:
         )
     if any(fit.teacher for fit in fits) != taught:
         raise InputError("the recipe's share teacher and --teacher RUN,RUN go together: one is missing")
+    if isinstance(recipe.net, Backbone) and any(fit.l2 for fit in fits):
+        raise InputError("fit.l2 is for nets of the VGG-style family; a published net takes fit.weight_decay")
 
 
 def lessons(training: Faces, node: str, fit: Fit, taught: np.ndarray | None = None) -> Lessons:
@@ -70,18 +72,17 @@ def lessons(training: Faces, node: str, fit: Fit, taught: np.ndarray | None = No
         fit: how much votes, teacher and outsiders count.
         taught: float[N, leaves], what other nets say of every face, for `fit.teacher`.
     """
-    mine = training.target(node) >= 0
-    if fit.rows:
-        mine &= few_of_each(training.target(node), fit.rows)
-    own, target = training.take(mine), training.target(node)[mine]
+    every = training.target(node)
+    mine = (every >= 0) & few_of_each(every, fit.rows) if fit.rows else every >= 0
+    own, target = training.take(mine), every[mine]
     told = one_hot(target, node)
     if fit.votes and own.votes is not None:
         told = _mixed(told, _at(node, _of_taggers(own.votes)), fit.votes)
     if fit.teacher and taught is not None:
-        told = _mixed(told, _as_balanced(_at(node, taught[mine]), target, fit), fit.teacher)
+        told = _mixed(told, _as_balanced(_at(node, taught[mine]), every[every >= 0], fit), fit.teacher)
     if not fit.outsiders:
         return Lessons(own.pixels, target, told)
-    others = training.take((training.target(FLAT) >= 0) & ~mine).pixels
+    others = training.take((training.target(FLAT) >= 0) & (every < 0)).pixels
     undecided = np.full((len(others), told.shape[1]), 1 / told.shape[1], np.float32)
     return Lessons(np.concatenate([own.pixels, others]), target, np.concatenate([told, undecided]))
 

@@ -7,7 +7,7 @@ from hierarchy import runs
 from hierarchy.data.ferplus import LABELS
 from hierarchy.errors import InputError
 from hierarchy.fitting.framework import Framework
-from hierarchy.hyperparameters import Recipe
+from hierarchy.hyperparameters import Recipe, without_weights
 from hierarchy.settings import from_dict
 from hierarchy.taxonomy import FLAT
 
@@ -23,7 +23,8 @@ def origin(name: str, recipe: Recipe, framework: Framework) -> runs.Run:
     card = found.card()
     if not card["nets"][FLAT].get("finished", True):
         raise InputError(f"run {name!r}: its flat net is not trained to the end; train --resume goes on")
-    if from_dict(card["recipe"], f"run {name!r}").net != recipe.net:
+    theirs = from_dict(card["recipe"], f"run {name!r}").net
+    if without_weights(theirs) != without_weights(recipe.net):
         raise InputError(f"run {name!r}: its flat net has other layers than the recipe's (net.*)")
     return found
 

@@ -1,13 +1,12 @@
 """From a recipe's description of a net to the net: of the VGG-style family, or on a published body."""
 
-from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
-from hierarchy.hyperparameters import Backbone, Net
+from hierarchy.hyperparameters import Backbone, Net, without_weights
 from hierarchy.nets import backbones, vgg
 from hierarchy.taxonomy import members
 
@@ -31,7 +30,7 @@ def build(node: str, net: Net | Backbone, l2: float = 0.0, kit: Any = layers) ->
 
 def empty(node: str, net: Net | Backbone) -> keras.Model:
     """The same net in Keras' own layers and of random weights: others are about to be filled in."""
-    return build(node, replace(net, weights="random") if isinstance(net, Backbone) else net)
+    return build(node, without_weights(net))
 
 
 def freeze(net: keras.Model) -> None:

@@ -8,7 +8,7 @@ from keras import layers
 
 from hierarchy.backbones import BACKBONES
 from hierarchy.data.faces import SIDE
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, first_line
 from hierarchy.hyperparameters import Backbone
 from hierarchy.nets.inception_resnet import inception_resnet_v1
 from hierarchy.nets.vgg import HEAD
@@ -51,7 +51,7 @@ def _features(x: keras.KerasTensor, net: Backbone) -> keras.KerasTensor:
     try:
         body = BUILDERS[net.backbone](include_top=False, weights=weights, input_tensor=x, pooling="avg")
     except Exception as error:  # a download fails in as many ways as there are networks
-        said = str(error).splitlines()[0]
+        said = first_line(error)
         if weights is None:
             raise InputError(f"net.side={net.side}: {net.backbone} cannot be built ({said})") from None
         raise InputError(

@@ -64,13 +64,15 @@ def of(net: keras.Model) -> keras.Model:
 
 
 def _plain(layer: Any) -> bool:
-    """Whether it is as in nets/vgg.py: no strides, gaps or groups; published nets have others."""
+    """Whether it is as in nets/vgg.py; published nets have strides, gaps, groups, and norms without scale."""
     about = layer.get_config()
     one, whole = (1, 1), (2, 2)
     if isinstance(layer, layers.Conv2D):
         return (tuple(about["strides"]), tuple(about["dilation_rate"]), about["groups"]) == (one, one, 1)
     if isinstance(layer, layers.MaxPooling2D):
         return tuple(about["pool_size"]) == tuple(about["strides"]) == whole and about["padding"] == "valid"
+    if isinstance(layer, layers.BatchNormalization):
+        return bool(about["scale"] and about["center"])
     return True
 
 

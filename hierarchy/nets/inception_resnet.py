@@ -6,7 +6,7 @@ that D. Sandberg's facenet trains; layers have its names, so that weights files 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import h5py
 import keras
@@ -15,13 +15,14 @@ from keras import layers
 
 Step = tuple[str, int, int | tuple[int, int]]  # name, filters, kernel
 
-EMBEDDING: Final = 128  # numbers that FaceNet makes of a face
-
 
 def inception_resnet_v1(
     *, input_tensor: keras.KerasTensor, weights: str | None = None, **ignored: Any
 ) -> keras.Model:
-    """From a coloured picture, float32[N,160,160,3] as a rule, to its embedding, float32[N,128].
+    """From a coloured picture, float32[N,160,160,3] as a rule, to its pooled features, float32[N,1792].
+
+    FaceNet's last layer, which makes 128 numbers of them that tell people apart, is left out: a head on
+    those 128 was right on 37 % of PublicTest.
 
     Args:
         input_tensor: the picture.
@@ -57,8 +58,6 @@ def inception_resnet_v1(
         last = number == 6
         x = _residual(x, f"Block8_{number}", [[("1x1", 192, 1)], wide], 1.0 if last else 0.2, relu=not last)
     x = layers.GlobalAveragePooling2D(name="AvgPool")(x)
-    x = layers.Dense(EMBEDDING, use_bias=False, name="Bottleneck")(x)
-    x = _norm(x, "Bottleneck")
     net = keras.Model(keras.utils.get_source_inputs(input_tensor), x)
     if weights:
         _fill(net, Path(weights))
@@ -112,6 +111,8 @@ def _reduced(x: keras.KerasTensor, name: str, branches: Sequence[Sequence[Step]]
 
 def _fill(net: keras.Model, path: Path) -> None:
     """Give every layer the arrays of its name; nothing but arrays is read from the file."""
+    if not path.is_file():
+        raise OSError(f"{path}: no such file")
     with h5py.File(path, "r") as file:
         groups = file.get("model_weights", file)
         for layer in net.layers:

@@ -62,11 +62,14 @@ class RawWeights(keras.callbacks.Callback):
 
 
 class Journal(keras.callbacks.Callback):
-    """Judge each epoch by its PublicTest accuracy and commit it to the logbook."""
+    """Judge each epoch by its PublicTest accuracy and commit it to the logbook.
 
-    def __init__(self, logbook: Logbook, net: keras.Model) -> None:
+    `before` are seconds that went by before the first epoch, and count with it.
+    """
+
+    def __init__(self, logbook: Logbook, net: keras.Model, before: float = 0.0) -> None:
         super().__init__()
-        self.logbook, self.net = logbook, net
+        self.logbook, self.net, self.before = logbook, net, before
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Start the clock."""
@@ -84,8 +87,9 @@ class Journal(keras.callbacks.Callback):
             **{key: float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")},
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
             "images_per_second": faces / (self.fitted - self.started),
-            "seconds": time.perf_counter() - self.started,
+            "seconds": time.perf_counter() - self.started + self.before,
         }
+        self.before = 0.0
         self.logbook.add(row, weights_to_bytes(self.net))
         self.model.stop_training = self.logbook.done
 

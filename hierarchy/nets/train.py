@@ -5,6 +5,7 @@ dropout follow from (seed, epoch), every epoch leaves a checkpoint, and so `--re
 goes on as if there had been none: bit for bit under `deterministic`, closely without.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,14 +40,16 @@ def fit_node(task: Task) -> None:
     net = trainable(task)
     if task.start:
         architecture.warm_start(net, store.load(task.start))
-    fitted, shown = net, task.valid.pixels
-    if task.fit.frozen and task.recipe.augment.still:  # what the body says of a face is always the same
+    logbook = Logbook(task.run, task.node, task.fit, ".weights.h5")
+    fitted, shown, started = net, task.valid.pixels, time.perf_counter()
+    if task.fit.frozen and task.recipe.augment.still and not logbook.done:
+        # what the body says of a face is always the same: it is asked once
         body, fitted = architecture.split(net)
         told, shown = replace(told, pixels=_features(body, told.pixels)), _features(body, shown)
     batches = Batches(told, task.fit, task.recipe.augment, task.seed)
     trainee = _compiled(fitted, task, len(batches))
-    logbook = Logbook(task.run, task.node, task.fit, ".weights.h5")
-    if logbook.weights:
+    before = time.perf_counter() - started
+    if logbook.weights and not logbook.done:
         trainee.load_weights(logbook.weights)
 
     def epochs(progress: Progress) -> None:
@@ -64,7 +67,7 @@ def fit_node(task: Task) -> None:
                 RawWeights(logbook),  # before the averaged ones are swapped in, which the journal judges
                 *_swap_and_events(task),
                 Bar(progress),
-                Journal(logbook, net),
+                Journal(logbook, net, before),
             ],
             verbose=0,
         )

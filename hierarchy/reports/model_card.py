@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from hierarchy.backbones import BACKBONES
 from hierarchy.data.faces import Split
 from hierarchy.reports import plots
 from hierarchy.reports.markdown import PARTS, descent, interval, minutes, percent, recipe_of, table
@@ -67,14 +68,21 @@ def _about(scores: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str]:
     if plots.drawn(scores):
         yield "**SKETCH: the program drew these faces. Nothing here holds for photographs.**"
     nets = card["nets"]
+    how = " in two steps" if plots.has_tree(scores) else ""
     sizes = ", ".join(f"{node} {net['parameters']:,}" for node, net in nets.items())
     yield (
-        f"VGG-style nets that say the apparent expression of a face in two steps. {len(LEAVES)} "
+        f"{_kind(scores, card)} the apparent expression of a face{how}. {len(LEAVES)} "
         f"answers in a tree: {describe(card['tree'])}. Weights: {sizes}. Recipe: {recipe_of(card)}; seed "
         f"{card.get('seed', 0)}; {minutes(card):.0f} minutes of training on "
         f"{' and '.join(sorted({net['backend'] for net in nets.values()}))}.{descent(card)} Epochs and "
         f"temperatures were chosen on {Split.PublicTest.name}. MIT licence."
     )
+
+
+def _kind(scores: Mapping[str, Any], card: Mapping[str, Any]) -> str:
+    backbone = card["recipe"].get("net", {}).get("backbone")
+    family = BACKBONES[backbone].title if backbone in BACKBONES else "VGG-style"
+    return f"{family} nets that say" if plots.has_tree(scores) else f"One flat {family} net that says"
 
 
 def _weakest(scores: Mapping[str, Any]) -> str:

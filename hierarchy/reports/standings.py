@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hierarchy import runs
 from hierarchy.data.faces import Split
 from hierarchy.data.ferplus import LABELS
-from hierarchy.reports import plots, predictions, report
+from hierarchy.reports import plots, report
 from hierarchy.reports.markdown import interval, minutes, percent, recipe_of, table
 from hierarchy.taxonomy import FLAT, NODES
 
@@ -44,15 +44,22 @@ def write(folder: Path) -> str:
 def standings() -> list[dict[str, Any]]:
     """A line for the tree and the flat net of every run that was evaluated on PrivateTest, best first."""
     lines = [line for name in runs.names() for line in _of_run(runs.run(name))]
-    return sorted(lines, key=lambda line: (line["labels"] != LABELS[0], -line["accuracy"]))
+    return sorted(lines, key=lambda line: (*_apart(line), -line["accuracy"]))
+
+
+def _apart(line: Mapping[str, Any]) -> tuple[bool, bool]:
+    """What is scored on other faces or labels comes after the others."""
+    return line["run"].startswith("SKETCH "), line["labels"] != LABELS[0]
 
 
 def _of_run(run: runs.Run) -> Iterator[dict[str, Any]]:
     path, card = run.folder / report.SCORES, run.card()
-    if not (run.folder / predictions.FILE).is_file():
+    if not path.is_file():
         return
     scores = runs.read_json(path)
-    answers = {plots.NAMES[plots.SOFT]: (NODES, scores["six_class"]["soft"])} if scores["tree"] else {}
+    answers = (
+        {plots.NAMES[plots.SOFT]: (NODES, scores["six_class"]["soft"])} if plots.has_tree(scores) else {}
+    )
     if FLAT in scores and "from" not in card["nets"][FLAT]:  # another run's stands there
         answers[plots.NAMES[FLAT]] = ((FLAT,), scores[FLAT])
     for answer, (nodes, score) in answers.items():
@@ -67,7 +74,7 @@ def _line(
     macs = [net.get("macs") for net in nets]
     speed = _benchmarks().get(SPEED, {}).get(run.name, {}).get(answer, {})
     return {
-        "run": run.name,
+        "run": f"SKETCH {run.name}" if report.sketched(card) else run.name,
         "answer": answer,
         "framework": _framework(card, nets[0]["backend"]),
         "recipe": recipe_of(card),
@@ -140,7 +147,7 @@ def csv(lines: Sequence[Mapping[str, Any]]) -> str:
     """The lines unrounded, a column for every figure."""
     out = io.StringIO()
     rows = [{**line, "low": line["ci95"][0], "high": line["ci95"][1]} for line in lines]
-    columns = [key for key in rows[0] if key != "ci95"]
+    columns = [key for key in rows[0] if key != "ci95"] if rows else []
     writer = DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

@@ -159,3 +159,10 @@ def test_few_of_each_class_are_the_same_ones_every_time():
     chosen = few_of_each(label, 4)
     assert np.bincount(label[chosen]).tolist() == [4, 3, 4]
     np.testing.assert_array_equal(chosen, few_of_each(label, 4))
+
+
+def test_a_face_of_its_own_that_was_not_drawn_is_no_outsider(faces):
+    fit = Fit(rows=2, outsiders=1.0)
+    assert len(lessons(faces, FLAT, fit).pixels) == len(lessons(faces, FLAT, Fit(rows=2)).pixels)
+    told = lessons(faces, "negative", fit)
+    assert len(told) == 6 and len(told.pixels) - len(told) == len(faces.for_node("positive"))

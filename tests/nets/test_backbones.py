@@ -74,8 +74,8 @@ def test_facenets_weights_come_by_the_names_of_its_layers(built, tmp_path):
     for ours, theirs in zip(second.get_weights()[:-2], first.get_weights(), strict=False):
         np.testing.assert_array_equal(ours, theirs)
     with h5py.File(path, "a") as file:
-        del file["model_weights/Bottleneck"]
-    with pytest.raises(InputError, match="not FaceNet's weights, Bottleneck does not fit"):
+        del file["model_weights/Block8_6_Conv2d_1x1"]
+    with pytest.raises(InputError, match="not FaceNet's weights, Block8_6_Conv2d_1x1 does not fit"):
         architecture.build("positive", replace(small("facenet"), weights=str(path)))
 
 

@@ -23,7 +23,7 @@ from pt_files.backbones import BUILDERS  # noqa: E402
 
 FACES = sketch_faces(200)
 SMALL = Backbone("resnet18", side=48)
-SIZES = {"resnet18": (11_189_190, 0.0979), "vit_b16": (86_000_000, 0.8), "clip_vit_b32": (87_000_000, 0.4)}
+SIZES = {"resnet18": (11_189_190, 0.0979), "vit_b16": (86_000_000, 1.45), "clip_vit_b32": (87_000_000, 0.43)}
 
 
 @pytest.mark.parametrize("name", BUILDERS)
@@ -34,28 +34,34 @@ def test_a_published_net_answers_and_has_the_size_it_is_known_for(name):
     assert said.shape == (2, 3) and said.isfinite().all()
     known, multiplications = SIZES[name]
     assert parameters(net) == pytest.approx(known, rel=0.02)
-    assert macs(net) / 1e9 == pytest.approx(multiplications, rel=0.9)
+    assert macs(net) / 1e9 == pytest.approx(multiplications, rel=0.02)
 
 
 def test_it_is_fitted_with_a_frozen_body_stored_and_opened():
     """The body's weights and running statistics stay as they were; the head's do not."""
     recipe = replace(recipes.named("resnet18-features"), net=SMALL)
-    recipe = replace(recipe, fit=replace(recipe.fit, epochs=1))
+    recipe = replace(recipe, fit=replace(recipe.fit, epochs=1, learning_rate=0.1))
     roles = [FACES.of(Split.Training), FACES.of(Split.PublicTest).for_node(FLAT)]
     task = Task(FLAT, recipe, recipe.fit, 0, runs.run("x"), *roles, {"recipe": recipe.as_dict()})
-    fitting = loop.Fitting(task)
-    before = {name: value.clone() for name, value in fitting.net.state_dict().items()}
-    fitting.net.train()
-    loop.fit_node(task)
-    with torch.no_grad():
-        after = store.load(runs.run("x").net(FLAT)).state_dict()
     torch.manual_seed(task.draw)
-    started = loop.Fitting(task).net.state_dict()
-    assert before.keys() == after.keys()
-    for name, value in after.items():
-        same = torch.allclose(value.float(), started[name].float(), atol=1e-2)
-        assert same or name.startswith("logits"), name
+    before = build(FLAT, SMALL).state_dict()
+    loop.fit_node(task)
+    after = store.load(runs.run("x").net(FLAT)).state_dict()
+    same = {name: torch.allclose(after[name], before[name], atol=2e-3) for name in before}  # halved on disk
+    assert [name for name, kept in same.items() if not kept] == ["logits.weight", "logits.bias"]
     assert store.Lazy(runs.run("x").net(FLAT))(FACES.pixels[:3]).shape == (3, 6)
+
+
+def test_a_folder_of_another_nets_weights_is_refused(tmp_path):
+    import transformers
+
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    transformers.ViTModel(transformers.ViTConfig(image_size=32, **small)).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="no weights of resnet18 in .* of its layers are not there"):
+        build(FLAT, replace(SMALL, weights=str(tmp_path)))
+    (tmp_path / "model.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(InputError, match="no weights of resnet18 in"):
+        build(FLAT, replace(SMALL, weights=str(tmp_path)))
 
 
 @pytest.mark.parametrize("weights", ["hub", "/nowhere"])

@@ -27,9 +27,9 @@ def two_runs(tiny_run):
 def test_a_tree_and_a_flat_net_of_ones_own_have_a_line_each(two_runs):
     lines = standings.standings()
     assert sorted((line["run"], line["answer"]) for line in lines) == [
-        ("other", "tree, soft"),
-        ("tiny", "flat net"),
-        ("tiny", "tree, soft"),
+        ("SKETCH other", "tree, soft"),
+        ("SKETCH tiny", "flat net"),
+        ("SKETCH tiny", "tree, soft"),
     ]
     accuracies = [line["accuracy"] for line in lines]
     assert accuracies == sorted(accuracies, reverse=True)
@@ -51,7 +51,9 @@ def test_what_was_not_measured_is_a_dash_and_what_was_is_read(two_runs):
     speed = {"tiny": {"flat net": {"1": 2.5, "64": 0.125}}}
     runs.write_json(runs.home() / "results" / standings.BENCHMARKS, {standings.SPEED: speed})
     lines = {(line["run"], line["answer"]): line for line in standings.standings()}
-    assert lines["tiny", "flat net"]["ms_1"] == 2.5 and lines["tiny", "tree, soft"]["ms_1"] is None
+    assert (
+        lines["SKETCH tiny", "flat net"]["ms_1"] == 2.5 and lines["SKETCH tiny", "tree, soft"]["ms_1"] is None
+    )
     assert "| 2.50 | 0.12 |" in standings.markdown(standings.standings())
 
 
@@ -81,3 +83,7 @@ def test_both_frameworks_on_the_same_work_stand_side_by_side(two_runs):
     runs.write_json(runs.home() / "results" / standings.BENCHMARKS, known)
     table = standings.markdown(standings.standings())
     assert "| PyTorch | tree, soft | 3.00 | 1.25 |" in table and "| Keras on JAX | 100 | 0.50 |" in table
+
+
+def test_without_a_scored_run_there_is_an_empty_table(own_home):
+    assert standings.standings() == [] and standings.csv([]).strip() == ""
