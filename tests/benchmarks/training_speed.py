@@ -1,11 +1,12 @@
 """Faces a second while training: the same recipe on each Keras backend and in the PyTorch mirror.
 
     .venv/bin/pip install -r requirements-backends.txt
-    .venv/bin/python tests/benchmarks/training_speed.py
+    .venv/bin/python tests/benchmarks/training_speed.py [ROUNDS]
 
 Each row is a process of its own, so that one library's threads do not slow another's; rows take turns, and
-the median of three rounds counts. All augment as they train. Only ratios travel between machines. Five
-minutes on two cores; results/benchmarks.json is written. bfloat16 is measured where the processor knows it.
+the median of the rounds counts: three, if not said otherwise. All augment as they train. Only ratios travel
+between machines. Two minutes a round on two cores; results/benchmarks.json is written. bfloat16 is measured
+where the processor knows it.
 """
 
 import json
@@ -83,23 +84,21 @@ def work(precision: str) -> tuple[Recipe, Faces]:
     return recipe, faces.take(np.arange(BATCH * BATCHES))
 
 
-def main() -> None:
+def main(rounds_wanted: int = ROUNDS) -> None:
     """Measure every row in turn, print the table and write it."""
     from hierarchy import runs
 
-    rounds = [{name: measured(*setting) for name, setting in ROWS.items()} for _ in range(ROUNDS)]
+    rounds = [{name: measured(*setting) for name, setting in ROWS.items()} for _ in range(rounds_wanted)]
     rates = {name: statistics.median(row[name] for row in rounds) for name in ROWS}
     table = {
         name: {"faces_per_second": rate, "of_pytorch": rate / rates[f"{PEER}, float32"]}
         for name, rate in rates.items()
     }
     for name, row in table.items():
-        print(
-            f"{name:<34} {row['faces_per_second']:7.0f} faces/s   {row['of_pytorch']:.2f} of PyTorch, float32"
-        )
+        print(f"{name:<34} {row['faces_per_second']:7.0f} faces/s   {row['of_pytorch']:.2f} of the mirror")
     path = runs.home() / "results" / "benchmarks.json"
     known = runs.read_json(path) if path.is_file() else {}
-    runs.write_json(path, known | {"training_speed": table, "training_speed_rounds": rounds})
+    runs.write_json(path, known | {"training_speed": table, "rounds": rounds})
 
 
 def measured(backend: str, precision: str) -> float:
@@ -118,7 +117,7 @@ def measured(backend: str, precision: str) -> float:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if len(sys.argv) > 2:
         print(json.dumps({"keras": keras_rate, "torch": torch_rate}[sys.argv[1]](sys.argv[2])))
     else:
-        main()
+        main(*map(int, sys.argv[1:]))
