@@ -16,7 +16,7 @@ from hierarchy.data.ferplus import LABELS, relabelled
 from hierarchy.data.splits import part
 from hierarchy.errors import InputError
 from hierarchy.reports import predictions, report
-from hierarchy.reports.evaluation import outside_runs
+from hierarchy.reports.evaluation import check_split, outside_runs
 from hierarchy.reports.predictions import Kept
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import FLAT, TREE, tree_hash
@@ -49,6 +49,7 @@ def evaluate(
     Raises:
         InputError: fewer than two runs, or of other labels or faces than each other's.
     """
+    check_split(split)
     if len(set(names)) < max(2, len(names)):
         raise InputError(f"--ensemble {','.join(names)}: allowed are two runs or more, each once")
     cards = [runs.run(name).card() for name in names]

@@ -49,8 +49,7 @@ def evaluate(
         InputError: unknown run, split or view; faces of another data set without `out`; `out` in the folder
             of another run, or with faces of another data set in any run's.
     """
-    if split not in [role.name for role in ROLES]:
-        raise InputError(f"split {split!r}: allowed are {', '.join(role.name for role in ROLES)}")
+    check_split(split)
     scored = runs.run(run)
     card = scored.card()
     faces = sources.labelled_faces(SKETCH if data is None and report.sketched(card) else data)
@@ -76,6 +75,16 @@ def evaluate(
     if folder.resolve() == scored.folder.resolve():
         runs.write_atomic(folder / model_card.FILE, model_card.markdown(whole, card, worse).encode())
     return f"{report.headline(whole)}\n{folder / report.REPORT}"
+
+
+def check_split(split: str) -> None:
+    """Refuse a split that is not there to be scored.
+
+    Raises:
+        InputError: says which are.
+    """
+    if split not in [role.name for role in ROLES]:
+        raise InputError(f"split {split!r}: allowed are {', '.join(role.name for role in ROLES)}")
 
 
 def _leaks(faces: Faces, split: Split) -> metrics.Leaks:

@@ -95,6 +95,8 @@ def test_what_cannot_be_joined_is_named(two_runs):
         ensemble.evaluate(["tiny", "other"], None, **(how | {"view": "flip"}))
     with pytest.raises(InputError, match="belongs to run 'other'"):
         ensemble.evaluate(["tiny", "other"], None, **how, out=runs.run("other").folder / "x")
+    with pytest.raises(InputError, match="split 'Test': allowed are PublicTest, PrivateTest"):
+        ensemble.evaluate(["tiny", "other"], None, **(how | {"split": "Test"}))
     runs.run("other").amend({"labels": "ferplus"})
     with pytest.raises(InputError, match=r"learned different labels \(fer2013, ferplus\)"):
         ensemble.evaluate(["tiny", "other"], None, **how)
