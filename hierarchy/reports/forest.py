@@ -1,5 +1,6 @@
 """results/compare.png: what every way of using the nets scores, with its interval, costs side by side."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,22 +14,26 @@ if TYPE_CHECKING:
 
 FILE: Final = "compare.png"
 ROW: Final = 0.28  # inches a line
+LETTERS: Final = 90  # of a panel's title, a line
 MARKS: Final = {"all": ("all faces", "o"), "leak-free": ("no identical twin in Training", "D")}
 
 
 def forest(scored: Mapping[str, Sequence[Mapping[str, Any]]]) -> "Figure":
     """A panel a group, a line a way of using its nets: accuracy in the single view, and its 95 % interval.
 
+    Groups that have a flat net alone are left out where others have trees: runs.png shows them.
+
     Args:
         scored: lines of `contest.lines` by the title of their group.
     """
+    scored = {name: rows for name, rows in scored.items() if len(rows) > 1} or scored
     heights = [len(rows) + 2 for rows in scored.values()]
     size = (10.0, 1.5 + ROW * sum(heights))
     title = f"Tree and flat net, {Split.PrivateTest.name}, {plots.CLASSES}, single view"
     figure, panels = plots.canvas(len(scored), 1, size, title, heights=heights)
     for axes, (name, rows) in zip(panels, scored.items(), strict=True):
         _lines(axes, rows)
-        axes.set_title(name, loc="left", fontsize=9.5, color=plots.INK)
+        axes.set_title(textwrap.fill(name, LETTERS), loc="left", fontsize=9.5, color=plots.INK)
         axes.sharex(panels[0])
     panels[-1].set_xlabel("right, %")
     handles = [
