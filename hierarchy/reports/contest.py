@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -132,7 +131,7 @@ def on_public_test(group: Group) -> float | None:
     """Mean accuracy of the runs' trees (soft) on PublicTest; None where one was not evaluated there."""
     found = []
     for card in (group.cards[i] for i in group.able(NODES)):
-        if not _path(card["run"], *CHOICE).is_file():
+        if not predictions.path_of(card["run"], *CHOICE).is_file():
             return None
         kept = predictions.of_run(card, *CHOICE)
         tree, _ = judged(kept.logits, card.get("calibration", {}))
@@ -142,7 +141,7 @@ def on_public_test(group: Group) -> float | None:
 
 def _of_view(cards: Mapping[str, dict[str, Any]], view: str) -> list[Kept]:
     """Predictions of every run in one view, of the same faces; none where one was not shown it."""
-    paths = [_path(name, Split.PrivateTest.name, view) for name in cards]
+    paths = [predictions.path_of(name, Split.PrivateTest.name, view) for name in cards]
     if not all(path.is_file() for path in paths):
         return []
     every = [predictions.of_run(card, Split.PrivateTest.name, view) for card in cards.values()]
@@ -153,10 +152,6 @@ def _of_view(cards: Mapping[str, dict[str, Any]], view: str) -> list[Kept]:
         if not all(same) or (kept.split != Split.PrivateTest).any():
             raise InputError(f"{path}: not of the same PrivateTest faces as {paths[0]}; evaluate it again")
     return every
-
-
-def _path(name: str, split: str, view: str) -> Path:
-    return predictions.folder_of(runs.run(name), split, view) / predictions.FILE
 
 
 def _recipe(card: Mapping[str, Any]) -> Recipe:

@@ -10,13 +10,12 @@ from typing import Any, Final
 import numpy as np
 
 from hierarchy import metrics, routing, runs
-from hierarchy.data import sources
-from hierarchy.data.faces import Faces, Split
-from hierarchy.data.ferplus import LABELS, relabelled
+from hierarchy.data.faces import Split
+from hierarchy.data.ferplus import LABELS
 from hierarchy.data.splits import part
 from hierarchy.errors import InputError
 from hierarchy.reports import predictions, report
-from hierarchy.reports.evaluation import check_split, outside_runs
+from hierarchy.reports.evaluation import check_split, faces_for, outside_runs
 from hierarchy.reports.predictions import Kept
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import FLAT, TREE, tree_hash
@@ -54,7 +53,8 @@ def evaluate(
         raise InputError(f"--ensemble {','.join(names)}: allowed are two runs or more, each once")
     cards = [runs.run(name).card() for name in names]
     kept = [predictions.of_run(card, split, view) for card in cards]
-    faces = part(_faces(data, cards), Split[split])
+    _check_labels(cards)
+    faces = part(faces_for(cards[0], data), Split[split])
     for name, one in zip(names, kept, strict=True):
         if not (np.array_equal(one.row, faces.row) and np.array_equal(one.label, faces.label)):
             raise InputError(f"run {name!r}: evaluated on other faces or labels than {faces.source}'s")
@@ -89,14 +89,10 @@ def _said(kept: Kept, card: Mapping[str, Any]) -> Predictions:
     return routing.judged(kept.logits, card.get("calibration", {}))[0]
 
 
-def _faces(data: str | None, cards: Sequence[Mapping[str, Any]]) -> Faces:
-    """The faces, by the labels that all the runs learned."""
+def _check_labels(cards: Sequence[Mapping[str, Any]]) -> None:
     labels = {card.get("labels", LABELS[0]) for card in cards}
     if len(labels) > 1:
         raise InputError(f"--ensemble: its runs learned different labels ({', '.join(sorted(labels))})")
-    drawn = all(report.sketched(card) for card in cards)
-    faces = sources.labelled_faces("sketch" if data is None and drawn else data)
-    return faces if faces.votes is None else relabelled(faces, labels.pop())
 
 
 def _kept(first: Kept, together: Predictions, cards: Sequence[Mapping[str, Any]]) -> Kept:

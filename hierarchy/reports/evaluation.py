@@ -1,6 +1,8 @@
 """From a run and labelled faces to its report: what `evaluate` does."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hierarchy import metrics, runs
 from hierarchy.classifier import HierarchicalClassifier
@@ -52,9 +54,7 @@ def evaluate(
     check_split(split)
     scored = runs.run(run)
     card = scored.card()
-    faces = sources.labelled_faces(SKETCH if data is None and report.sketched(card) else data)
-    if faces.votes is not None:
-        faces = relabelled(faces, card.get("labels", LABELS[0]))
+    faces = faces_for(card, data)
     fingerprint = sources.fingerprint(faces)
     own = card.get("data", {}).get("fingerprint") == fingerprint
     folder = _given(out, scored, own, split, view) if out else _folder(scored, faces, own, split, view)
@@ -75,6 +75,18 @@ def evaluate(
     if folder.resolve() == scored.folder.resolve():
         runs.write_atomic(folder / model_card.FILE, model_card.markdown(whole, card, worse).encode())
     return f"{report.headline(whole)}\n{folder / report.REPORT}"
+
+
+def faces_for(card: Mapping[str, Any], data: str | None) -> Faces:
+    """The faces that a run is scored on, by the labels that it learned.
+
+    Args:
+        card: of the run.
+        data: file or folder of faces; None: the run's own sketches, or wherever `sources.labelled_faces`
+            finds some.
+    """
+    faces = sources.labelled_faces(SKETCH if data is None and report.sketched(card) else data)
+    return faces if faces.votes is None else relabelled(faces, card.get("labels", LABELS[0]))
 
 
 def check_split(split: str) -> None:

@@ -66,13 +66,18 @@ def folder_of(run: Run, split: str, view: str) -> Path:
     return run.folder if (split, view) == MAIN else run.folder / f"{split}-{view}"
 
 
+def path_of(name: str, split: str, view: str) -> Path:
+    """Where a run's predictions of a split lie, evaluated or not."""
+    return folder_of(runs.run(name), split, view) / FILE
+
+
 def of_run(card: Mapping[str, Any], split: str, view: str) -> Kept:
     """What a run's nets said of a split.
 
     Raises:
         InputError: it was not evaluated there in that view, or other nets than its own were.
     """
-    path = folder_of(runs.run(card["run"]), split, view) / FILE
+    path = path_of(card["run"], split, view)
     if not path.is_file():
         raise InputError(
             f"run {card['run']!r}: no predictions of {split}, {view}; "

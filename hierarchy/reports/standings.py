@@ -43,7 +43,8 @@ def write(folder: Path) -> str:
 
 def standings() -> list[dict[str, Any]]:
     """A line for the tree and the flat net of every run that was evaluated on PrivateTest, best first."""
-    lines = [line for name in runs.names() for line in _of_run(runs.run(name))]
+    speeds = _benchmarks().get(SPEED, {})
+    lines = [line for name in runs.names() for line in _of_run(runs.run(name), speeds.get(name, {}))]
     return sorted(lines, key=lambda line: (*_apart(line), -line["accuracy"]))
 
 
@@ -52,7 +53,7 @@ def _apart(line: Mapping[str, Any]) -> tuple[bool, bool]:
     return line["run"].startswith("SKETCH "), line["labels"] != LABELS[0]
 
 
-def _of_run(run: runs.Run) -> Iterator[dict[str, Any]]:
+def _of_run(run: runs.Run, speeds: Mapping[str, Mapping[str, float]]) -> Iterator[dict[str, Any]]:
     path, card = run.folder / report.SCORES, run.card()
     if not path.is_file():
         return
@@ -63,16 +64,21 @@ def _of_run(run: runs.Run) -> Iterator[dict[str, Any]]:
     if FLAT in scores and "from" not in card["nets"][FLAT]:  # another run's stands there
         answers[plots.NAMES[FLAT]] = ((FLAT,), scores[FLAT])
     for answer, (nodes, score) in answers.items():
-        yield _line(run, card, answer, nodes, score)
+        speed = {f"ms_{batch}": speeds.get(answer, {}).get(batch) for batch in BATCHES}
+        yield _line(run, card, answer, nodes, score, speed)
 
 
 def _line(
-    run: runs.Run, card: Mapping[str, Any], answer: str, nodes: Sequence[str], score: Mapping[str, Any]
+    run: runs.Run,
+    card: Mapping[str, Any],
+    answer: str,
+    nodes: Sequence[str],
+    score: Mapping[str, Any],
+    speed: Mapping[str, float | None],
 ) -> dict[str, Any]:
     nets = [card["nets"][node] for node in nodes]
     sizes = [net.get("bytes") for net in nets]
     macs = [net.get("macs") for net in nets]
-    speed = _benchmarks().get(SPEED, {}).get(run.name, {}).get(answer, {})
     return {
         "run": f"SKETCH {run.name}" if report.sketched(card) else run.name,
         "answer": answer,
@@ -88,7 +94,7 @@ def _line(
         "epochs": sum(net["epochs"] for net in nets),
         "minutes": minutes({"nets": dict(zip(nodes, nets, strict=True))}),
         "images_per_second": sum(net["images_per_second"] for net in nets) / len(nets),
-        **{f"ms_{batch}": speed.get(batch) for batch in BATCHES},
+        **speed,
         "megabytes": None if None in sizes else sum(sizes) / 1e6,
     }
 
