@@ -16,6 +16,7 @@ from hierarchy.data.sketch import sketch_faces
 from hierarchy.nets import architecture, fused, vgg
 from hierarchy.hyperparameters import Net
 
+keras.utils.set_random_seed(1)
 recipe = Net(stages=((8, 8), (16,)), padding=PADDING, batch_norm=NORM, dense=(8,), dropout=0.0)
 stock, fast = vgg.build("flat", recipe), vgg.build("flat", recipe, kit=fused)
 fast.set_weights(stock.get_weights())
