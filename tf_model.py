@@ -25,6 +25,9 @@ DATA = typer.Option(
     "--data", help="File or folder of faces, or the word sketch. Default: $FER2013_DIR, then data/."
 )
 RUN = typer.Option("--run", help="Name of a run; `evaluate --run list` shows them. Default: the shipped run.")
+ENGINE = typer.Option(
+    "--engine", help="auto, keras, or one that the run was exported to, as in onnx, onnx-int8, litert."
+)
 UNSURE = "Below this probability of the label, an answer stops at its branch."
 
 
@@ -129,6 +132,7 @@ def evaluate(
     vote: Annotated[
         bool, typer.Option("--vote", help="In an ensemble, a vote for each run instead of their mean.")
     ] = False,
+    engine: Annotated[str | None, ENGINE] = None,
 ) -> None:
     """Score a run on a split: scores, report and pictures."""
     from hierarchy import runs
@@ -141,8 +145,10 @@ def evaluate(
     if vote and not ensemble:
         raise InputError("--vote: for several runs, --ensemble RUN,RUN")
     if ensemble:
-        if run or corrupted:
-            raise InputError("--ensemble names its runs itself, and goes without --run and --corrupted")
+        if run or corrupted or engine:
+            raise InputError(
+                "--ensemble reads what its runs predicted, and goes without --run, --corrupted, --engine"
+            )
         names = ensemble.split(",")
         return print(
             together.evaluate(names, data, split=split, view=view, floor=min_confidence, vote=vote, out=out)
@@ -156,8 +162,28 @@ def evaluate(
         out=out,
         corrupted=corrupted,
         framework=framework_of(context),
+        engine=engine,
     )
     print(said)
+
+
+@app.command()
+def export(
+    run: Annotated[str | None, RUN] = None,
+    kind: Annotated[str, typer.Option("--format", help="onnx, litert or openvino.")] = "onnx",
+    precision: Annotated[
+        str, typer.Option("--precision", help="Of the stored weights: float32, float16 or int8.")
+    ] = "float32",
+    data: Annotated[str | None, DATA] = None,
+) -> None:
+    """Turn a run's nets into small artefacts that answer without Keras."""
+    from hierarchy import runs
+    from hierarchy.nets import export as exporting
+    from hierarchy.reports import evaluation
+
+    chosen = runs.run(run or runs.SHIPPED)
+    for line in exporting.export(chosen, kind, precision, lambda: evaluation.faces_for(chosen.card(), data)):
+        print(line)
 
 
 @app.command()
@@ -180,6 +206,10 @@ def predict(
     routing: Annotated[str, typer.Option("--routing", help="soft or hard.")] = "soft",
     view: Annotated[str, typer.Option("--view", help="single, flip or ten-crop.")] = "single",
     min_confidence: Annotated[float, typer.Option("--min-confidence", min=0, max=1, help=UNSURE)] = 0.0,
+    engine: Annotated[str, ENGINE] = "auto",
+    labels_only: Annotated[
+        bool, typer.Option("--labels-only", help="No probabilities, and so fewer nets run a face.")
+    ] = False,
 ) -> None:
     """Say the apparent expression of each picture."""
     from hierarchy import runs
@@ -188,6 +218,8 @@ def predict(
 
     if csv and as_json:
         raise InputError("--json and --csv: choose one")
+    if labels_only and (min_confidence or routing != "soft"):
+        raise InputError("--labels-only gives soft's labels, and goes without --routing and --min-confidence")
 
     show = listing.as_csv(csv) if csv else listing.as_json if as_json else listing.as_text
     bad = listing.predict(
@@ -195,10 +227,12 @@ def predict(
         run or runs.SHIPPED,
         show,
         say,
+        labels_only=labels_only,
         routing=routing,
         view=view,
         min_confidence=min_confidence,
         framework=framework_of(context),
+        engine=engine,
     )
     raise typer.Exit(2 if bad else 0)
 

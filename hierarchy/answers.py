@@ -27,15 +27,16 @@ class Answer:
         path: the picture, or `file.csv#row` where a data file holds it.
         face: [x, y, width, height] in pixels of the upright picture; None where there is no face in it.
         branch, label: the answer; `label` is None where it stopped at the branch, both are without a face.
-        confidence: probability of the label, or of the branch where it stopped there; 0 without a face.
-        probabilities: of every leaf, by name; they sum to one; none without a face.
+        confidence: probability of the label, or of the branch where it stopped there; 0 without a face,
+            None where the label alone was asked for.
+        probabilities: of every leaf, by name; they sum to one; none without a face, or for labels alone.
     """
 
     path: str
     face: list[int] | None
     branch: str | None
     label: str | None
-    confidence: float
+    confidence: float | None
     probabilities: dict[str, float]
 
     def as_json(self) -> str:
@@ -52,8 +53,9 @@ class Answer:
         """One line for a person."""
         if self.face is None:
             return f"{self.path}  no face"
+        named = f"{self.path}  {self.branch} > {self.label or 'unsure'}"
         shares = "  ".join(f"{name} {value:.2f}" for name, value in self.probabilities.items())
-        return f"{self.path}  {self.branch} > {self.label or 'unsure'}  ({shares})"
+        return f"{named}  ({shares})" if shares else named
 
 
 class Crop(NamedTuple):
@@ -69,7 +71,10 @@ COLUMNS: Final = ("path", *BOX, "branch", "label", "confidence", *LEAVES)
 
 
 def answers(
-    classifier: HierarchicalClassifier, files: Sequence[Path], min_confidence: float = 0.0
+    classifier: HierarchicalClassifier,
+    files: Sequence[Path],
+    min_confidence: float = 0.0,
+    labels_only: bool = False,
 ) -> Iterator[Answer | InputError]:
     """An Answer for every face, or the reason why a file has none.
 
@@ -79,10 +84,14 @@ def answers(
         classifier: with nets.
         files: pictures of any kind `images.read` takes, and files named as in DATA_FILES.
         min_confidence: below this probability of the label, the answer stops at the branch.
+        labels_only: soft's labels, by lazy routing, without probabilities.
     """
     crops = chain.from_iterable(map(_crops, files))
     while batch := list(islice(crops, BATCH)):
-        answered = _answered(classifier, [crop for crop in batch if isinstance(crop, Crop)], min_confidence)
+        faces = [crop for crop in batch if isinstance(crop, Crop)]
+        answered = (
+            _labelled(classifier, faces) if labels_only else _answered(classifier, faces, min_confidence)
+        )
         yield from (next(answered) if isinstance(crop, Crop) else crop for crop in batch)
 
 
@@ -108,9 +117,18 @@ def _whole(file: Path) -> Crop:
 def _answered(
     classifier: HierarchicalClassifier, crops: Sequence[Crop], min_confidence: float
 ) -> Iterator[Answer]:
-    predictions = classifier.predictions(np.stack([crop.pixels for crop in crops]))
+    predictions = classifier.predictions(_pixels(crops))
     for row, crop in enumerate(crops):
         yield _answer(crop, predictions.take(np.array([row])), min_confidence, classifier.routing)
+
+
+def _labelled(classifier: HierarchicalClassifier, crops: Sequence[Crop]) -> Iterator[Answer]:
+    for crop, leaf in zip(crops, classifier.lazy(_pixels(crops))[0], strict=True):
+        yield Answer(crop.path, crop.face, BRANCHES[routing.OWNER[leaf]], LEAVES[leaf], None, {})
+
+
+def _pixels(crops: Sequence[Crop]) -> np.ndarray:
+    return np.stack([crop.pixels for crop in crops])
 
 
 def _answer(crop: Crop, prediction: routing.Predictions, min_confidence: float, rule: str) -> Answer:

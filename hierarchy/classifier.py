@@ -8,14 +8,14 @@ import inspect
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from hierarchy import recipes, routing, runs
+from hierarchy import engines, recipes, routing, runs
 from hierarchy.data import sources
 from hierarchy.data.faces import SIDE, UNLABELLED, Faces, Split
 from hierarchy.data.splits import carve
@@ -23,7 +23,7 @@ from hierarchy.errors import InputError, NotFittedError
 from hierarchy.fitting.framework import Framework, check_home
 from hierarchy.nets.framework import KERAS
 from hierarchy.nets.preprocess import VIEWS, averaged
-from hierarchy.routing import Logits, Predictions
+from hierarchy.routing import Predictions
 from hierarchy.settings import with_settings
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, expression
 
@@ -43,6 +43,7 @@ class HierarchicalClassifier:
     Attributes:
         classes_: the leaves' names, columns of `predict_proba`, in the tree's order (not sorted).
         run_: the run that was fitted or loaded.
+        engine_: what runs its nets.
     """
 
     def __init__(
@@ -107,13 +108,26 @@ class HierarchicalClassifier:
         return self._opened(run)
 
     @classmethod
-    def load(cls, run: str = runs.SHIPPED, framework: Framework = KERAS, **params: Any) -> Self:
-        """The classifier of a run under results/, opened by `framework`; `params` as in the constructor.
+    def load(
+        cls,
+        run: str = runs.SHIPPED,
+        framework: Framework = KERAS,
+        engine: str = engines.AUTO,
+        **params: Any,
+    ) -> Self:
+        """The classifier of a run.
+
+        Args:
+            run: under results/.
+            framework: what opens the run's own nets.
+            engine: the framework's name to have it answer, or one that the run was exported to; AUTO takes
+                exported nets where they are there.
+            params: as in the constructor.
 
         Raises:
-            InputError: no such run, another tree, damaged weights.
+            InputError: no such run, another tree, damaged weights, an engine it was not exported to.
         """
-        return cls(**params)._opened(runs.run(run), framework)
+        return cls(**params)._opened(runs.run(run), framework, engine)
 
     def save(self, run: str) -> None:
         """Store the fitted nets as a run under results/.
@@ -177,7 +191,7 @@ class HierarchicalClassifier:
     def _output(self, node: str, X: Any) -> np.ndarray:
         return averaged(self.nets_[node], self.view)(as_pixels(X))
 
-    def _opened(self, run: runs.Run, framework: Framework = KERAS) -> Self:
+    def _opened(self, run: runs.Run, framework: Framework = KERAS, engine: str = engines.AUTO) -> Self:
         card = run.card()
         if not set(NODES) <= set(card["nets"]) and FLAT not in card["nets"]:
             missing = ", ".join(sorted(set(NODES) - set(card["nets"])))
@@ -185,7 +199,7 @@ class HierarchicalClassifier:
                 f"run {run.name!r} is not complete: no net for {missing}; go on with train --resume"
             )
         self.classes_ = np.array(LEAVES)
-        self.nets_: Mapping[str, Logits] = {node: framework.open(run.net(node)) for node in card["nets"]}
+        self.engine_, self.nets_ = engines.nets(run, framework, engine)
         self.calibration_ = {
             node: (np.array(value["offset"]), float(value["temperature"]))
             for node, value in card.get("calibration", {}).items()

@@ -177,11 +177,21 @@ class Run:
         if node not in nets:
             raise InputError(f"run {self.name!r} has no {node} net: it has {', '.join(nets)}")
         path = self.folder / nets[node]["file"]
-        if not path.is_file():
-            raise InputError(f"{path}: no such file, though {CARD} names it")
-        if sha256(path.read_bytes()) != nets[node]["sha256"]:
-            raise InputError(f"{path}: damaged, its bytes do not have the checksum in {CARD}")
+        check_file(path, nets[node]["sha256"])
         return path
+
+
+def check_file(path: Path, checksum: str, instead: str = "") -> None:
+    """Refuse a file whose bytes are not those that its run's card tells of.
+
+    Raises:
+        InputError: it is missing or damaged; then what to do `instead`, where that is given.
+    """
+    end = f"; {instead}" if instead else ""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, though {CARD} names it{end}")
+    if sha256(path.read_bytes()) != checksum:
+        raise InputError(f"{path}: damaged, its bytes do not have the checksum in {CARD}{end}")
 
 
 def checksums(card: Mapping[str, Any]) -> dict[str, str]:

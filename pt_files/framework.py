@@ -16,6 +16,7 @@ class PyTorch:
 
     name = "PyTorch"
     command = DOORS[name]
+    exported = False
 
     def start(self, say: Callable[[str], None], *, deterministic: bool = False) -> None:
         """Look for torch, and set it up.

@@ -143,10 +143,12 @@ class Framework(Protocol):
     Attributes:
         name: of the framework.
         command: how the user calls it.
+        exported: whether a run's exported nets answer in its stead where nothing else is said.
     """
 
     name: str
     command: str
+    exported: bool
 
     def start(self, say: Callable[[str], None], *, deterministic: bool = False) -> None:
         """Import what is needed, and tell the user what will be missing.

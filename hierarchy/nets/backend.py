@@ -16,8 +16,8 @@ INSTALL = {
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Send file descriptor 2 nowhere: TensorFlow's start-up notes come from C++ and obey no setting."""
+def quiet() -> Iterator[None]:
+    """Send file descriptor 2 nowhere: what TensorFlow notes there comes from C++ and obeys no setting."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -41,7 +41,7 @@ def start() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only, from C++ ...
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # ... and from Python
     try:
-        with _quiet():
+        with quiet():
             import keras  # noqa: F401
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is not installed: pip install -r {INSTALL[name]}") from None
@@ -49,7 +49,7 @@ def start() -> None:
 
 def seed(value: int) -> None:
     """Seed everything random; Keras imports TensorFlow for it, wherever that is installed."""
-    with _quiet():
+    with quiet():
         import keras
 
         keras.utils.set_random_seed(value)

@@ -13,6 +13,7 @@ class Keras:
 
     name = "Keras"
     command = DOORS[name]
+    exported = True
 
     def start(self, say: Callable[[str], None], *, deterministic: bool = False) -> None:
         """Import keras, quietly."""

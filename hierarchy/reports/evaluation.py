@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hierarchy import metrics, runs
+from hierarchy import engines, metrics, runs
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import audit, sources
 from hierarchy.data.faces import SKETCH, Faces, Split
@@ -30,6 +30,7 @@ def evaluate(
     out: Path | None = None,
     corrupted: bool = False,
     framework: Framework = KERAS,
+    engine: str | None = None,
 ) -> str:
     """Score a run on one split of labelled faces and write its report; in its own folder, its model card too.
 
@@ -43,13 +44,14 @@ def evaluate(
         out: folder of the report; None: the run's own, for the single view of PrivateTest the run's top.
         corrupted: measure what corruptions cost too; what was measured before is shown in any case.
         framework: what opens the nets.
+        engine: what runs them, see `hierarchy.engines`; None: the framework.
 
     Returns:
         What to tell the user: the headline and where the report is.
 
     Raises:
-        InputError: unknown run, split or view; faces of another data set without `out`; `out` in the folder
-            of another run, or with faces of another data set in any run's.
+        InputError: unknown run, split, view or engine; faces of another data set without `out`; `out` in
+            the folder of another run, or with faces of another data set in any run's.
     """
     check_split(split)
     scored = runs.run(run)
@@ -57,11 +59,13 @@ def evaluate(
     faces = faces_for(card, data)
     fingerprint = sources.fingerprint(faces)
     own = card.get("data", {}).get("fingerprint") == fingerprint
-    folder = _given(out, scored, own, split, view) if out else _folder(scored, faces, own, split, view)
+    classifier = HierarchicalClassifier.load(run, framework, engine or framework.name.lower(), view=view)
+    other = classifier.engine_ if classifier.engine_ in engines.ENGINES else None
+    folder = _given(out, scored, own, split, view) if out else _folder(scored, faces, own, split, view, other)
     here = part(faces, Split[split])
-    classifier = HierarchicalClassifier.load(run, framework, view=view)
     leaks = _leaks(faces, Split[split]) if own else None
-    kept = Kept(here.row, here.split, here.label, classifier.outputs(here), leaks, runs.checksums(card))
+    nets = {node: runs.checksums(card)[node] for node in classifier.nets_}
+    kept = Kept(here.row, here.split, here.label, classifier.outputs(here), leaks, nets)
     predictions, flat = judged(kept.logits, card.get("calibration", {}))
     scores = metrics.score(predictions, here, flat=flat, leaks=leaks, min_confidence=floor)
     about = {"split": split, "view": view, "data": fingerprint}
@@ -105,14 +109,14 @@ def _leaks(faces: Faces, split: Split) -> metrics.Leaks:
     return metrics.Leaks(audit.twins(faces)[rows], audit.near_twins(faces)[rows])
 
 
-def _folder(run: runs.Run, faces: Faces, own: bool, split: str, view: str) -> Path:
-    """Where a report goes by itself; a foreign data set never lands on the run's own scores."""
+def _folder(run: runs.Run, faces: Faces, own: bool, split: str, view: str, engine: str | None) -> Path:
+    """Where a report goes by itself; other faces or another engine never land on the run's own scores."""
     if not own:
         source = run.card().get("data", {}).get("source")
         raise InputError(
             f"{faces.source}: not the faces of run {run.name!r} ({source}); give --out DIR for this report"
         )
-    return folder_of(run, split, view)
+    return run.folder / f"{split}-{view}-{engine}" if engine else folder_of(run, split, view)
 
 
 def _given(out: Path, run: runs.Run, own: bool, split: str, view: str) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hierarchy import images, runs
+from hierarchy import engines, images, runs
 from hierarchy.answers import COLUMNS, Answer, answers
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.errors import InputError
@@ -25,7 +25,9 @@ def predict(
     say: Say,
     *,
     min_confidence: float = 0.0,
+    labels_only: bool = False,
     framework: Framework = KERAS,
+    engine: str = engines.AUTO,
     **params: Any,
 ) -> int:
     """Answer every face behind `paths`, show the answers, and say what could not be answered.
@@ -36,7 +38,9 @@ def predict(
         show: takes the answers as they come.
         say: takes a line for each bad path.
         min_confidence: below it, an answer stops at its branch.
-        framework: what opens the nets.
+        labels_only: no probabilities, fewer nets run.
+        framework: what opens the run's own nets.
+        engine: what runs them, see `hierarchy.engines`.
         params: of the classifier.
 
     Returns:
@@ -48,10 +52,10 @@ def predict(
     files, complaints = images.find(paths)
     bad = list(complaints)
     if files:
-        classifier = HierarchicalClassifier.load(run, framework, **params)
+        classifier = HierarchicalClassifier.load(run, framework, engine, **params)
         if report.sketched(classifier.run_.card()):
             say(f"SKETCH: run {run} learned from drawn faces; what it says of photographs means nothing")
-        show(_good(answers(classifier, files, min_confidence), bad))
+        show(_good(answers(classifier, files, min_confidence, labels_only), bad))
     for line in bad:
         say(f"error: {line}")
     return len(bad)

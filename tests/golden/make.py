@@ -14,6 +14,6 @@ FACES = 16
 
 if __name__ == "__main__":
     pixels = sketch_faces(FACES, seed=1).pixels
-    classifier = HierarchicalClassifier.load()
+    classifier = HierarchicalClassifier.load(engine="keras")
     logits = {node: classifier.logits(node, pixels) for node in classifier.nets_}
     np.savez_compressed(Path(__file__).with_name("golden.npz"), pixels=pixels, **logits)

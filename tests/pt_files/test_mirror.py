@@ -27,7 +27,7 @@ def mirrored(own_home, monkeypatch):
 
 
 def test_logits_agree_on_every_golden_face(mirrored):
-    keras = HierarchicalClassifier.load()
+    keras = HierarchicalClassifier.load(engine="keras")
     with np.load(ROOT / "tests" / "golden" / "golden.npz") as golden:
         pixels = golden["pixels"]
     for node in keras.nets_:

@@ -1,0 +1,182 @@
+"""The exported nets without Keras: ONNX Runtime, LiteRT or OpenVINO behind uint8[N,48,48] -> logits.
+
+`export` leaves one small artefact a net beside the run's own files and names it, with its checksum and that
+of the net it was made from, on the run's card. Which engine is shipped was chosen by measurement:
+results/benchmarks.md.
+"""
+
+import importlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from hierarchy import runs
+from hierarchy.errors import InputError
+from hierarchy.fitting.framework import Framework
+from hierarchy.routing import Logits
+from hierarchy.taxonomy import FLAT, NODES
+
+AUTO: Final = "auto"  # the first of EXACT that a run was exported to, else the run's own framework
+PRECISIONS: Final = ("float32", "float16", "int8")  # of the stored weights; float16 computes in float32
+CHUNK: Final = 64  # faces a call, so that memory does not grow with their number
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of artefacts and the library that runs it.
+
+    Attributes:
+        library: as it is imported.
+        title: as people call it.
+        requirements: the file that installs it.
+        suffixes: of an artefact's files, the one that is opened first.
+        open: its way from the file to a function uint8[N,48,48] -> logits float32[N,K], N at most CHUNK.
+        precisions: what the weights can be stored as.
+    """
+
+    library: str
+    title: str
+    requirements: str
+    suffixes: tuple[str, ...]
+    open: Callable[[Any, Path], Logits]
+    precisions: tuple[str, ...] = PRECISIONS
+
+
+def _onnx(library: Any, path: Path) -> Logits:
+    options = library.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong comes as an exception
+    # three nets take turns on the same cores: threads that spin after their turn would slow the next one
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = library.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda pixels: session.run(None, {name: pixels})[0]
+
+
+def _litert(library: Any, path: Path) -> Logits:
+    net = library.Interpreter(str(path), num_threads=os.cpu_count())
+    given, told = net.get_input_details()[0]["index"], net.get_output_details()[0]["index"]
+
+    def logits(pixels: np.ndarray) -> np.ndarray:
+        net.resize_tensor_input(given, pixels.shape)  # nothing happens where the shape is the last one's
+        net.allocate_tensors()
+        net.set_tensor(given, pixels)
+        net.invoke()
+        found: np.ndarray = net.get_tensor(told)
+        return found
+
+    return logits
+
+
+def _openvino(library: Any, path: Path) -> Logits:
+    net = library.Core().compile_model(path, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+    return lambda pixels: net(pixels)[0].copy()
+
+
+EXPORT_REQUIREMENTS: Final = "requirements-export.txt"
+FORMATS: Final = {
+    "onnx": Format("onnxruntime", "ONNX Runtime", "requirements.txt", (".onnx",), _onnx),
+    "litert": Format("ai_edge_litert.interpreter", "LiteRT", EXPORT_REQUIREMENTS, (".tflite",), _litert),
+    "openvino": Format(
+        "openvino", "OpenVINO", EXPORT_REQUIREMENTS, (".xml", ".bin"), _openvino, PRECISIONS[:2]
+    ),
+}
+ENGINES: Final = {
+    name if precision == PRECISIONS[0] else f"{name}-{precision}": (name, precision)
+    for precision in PRECISIONS
+    for name, about in FORMATS.items()
+    if precision in about.precisions
+}
+EXACT: Final = tuple(engine for engine, (_, precision) in ENGINES.items() if precision == PRECISIONS[0])
+
+
+class Artefact:
+    """An exported net as a function uint8[N,48,48] -> logits float32[N,K]; opened at the first call."""
+
+    def __init__(self, engine: str, path: Path, framework: Framework) -> None:
+        self.format = FORMATS[ENGINES[engine][0]]
+        self.path = path
+        self.instead = f"--engine {framework.name.lower()} answers without it"
+        self.net: Logits | None = None
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """Logits of faces, float32[N,K].
+
+        Raises:
+            InputError: the engine's library is not installed, or does not take the file.
+        """
+        if self.net is None:
+            self.net = self._opened()
+        pixels = np.ascontiguousarray(pixels)
+        chunks = [pixels[start : start + CHUNK] for start in range(0, max(len(pixels), 1), CHUNK)]
+        return np.concatenate([self.net(chunk) for chunk in chunks])
+
+    def _opened(self) -> Logits:
+        try:
+            library = importlib.import_module(self.format.library)
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"{error.name} is not installed: pip install -r {self.format.requirements}; {self.instead}"
+            ) from None
+        try:
+            return self.format.open(library, self.path)
+        except Exception as error:  # each library has errors of its own
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"{self.path}: {self.format.title} cannot open it ({reason}); {self.instead}"
+            ) from None
+
+
+def nets(run: runs.Run, framework: Framework, engine: str) -> tuple[str, Mapping[str, Logits]]:
+    """Which engine answers for a run, and its nets by node.
+
+    Args:
+        run: trained.
+        framework: what opens the run's own nets.
+        engine: AUTO, the framework's name, or one of ENGINES.
+
+    Raises:
+        InputError: an unknown engine, a run that was not exported to it, an artefact that is damaged or was
+            made from other nets than the run's.
+    """
+    card, own = run.card(), framework.name.lower()
+    exports: Mapping[str, Any] = card.get("exports", {})
+    if engine == AUTO:
+        fast = (name for name in EXACT if name in exports and framework.exported)
+        engine = next(fast, own)
+    if engine == own:
+        return own, {node: framework.open(run.net(node)) for node in card["nets"]}
+    if engine not in ENGINES:
+        raise InputError(f"engine {engine!r}: allowed are {', '.join((AUTO, own, *ENGINES))}")
+    if engine not in exports:
+        raise InputError(f"run {run.name!r} was not exported to {engine}: {command(run, engine)} does it")
+    return engine, {
+        node: Artefact(engine, _checked(run, engine, node, framework), framework) for node in exports[engine]
+    }
+
+
+def exported_nodes(card: Mapping[str, Any]) -> tuple[str, ...]:
+    """The nets that answer, and so are exported: the tree's, or a lone flat net."""
+    return NODES if set(NODES) <= card["nets"].keys() else (FLAT,)
+
+
+def command(run: runs.Run, engine: str) -> str:
+    """What exports a run to an engine."""
+    name, precision = ENGINES[engine]
+    return f"python tf_model.py export --run {run.name} --format {name} --precision {precision}"
+
+
+def _checked(run: runs.Run, engine: str, node: str, framework: Framework) -> Path:
+    """File of a node's artefact, its bytes and its origin compared with the card."""
+    card = run.card()
+    about = card["exports"][engine][node]
+    instead = f"{command(run, engine)} makes it anew, --engine {framework.name.lower()} answers without it"
+    if about["net"] != card["nets"].get(node, {}).get("sha256"):
+        raise InputError(f"run {run.name!r}: its {engine} {node} net was made from another net; {instead}")
+    paths = [run.folder / name for name in about["files"]]
+    for path, checksum in zip(paths, about["files"].values(), strict=True):
+        runs.check_file(path, checksum, instead)
+    return paths[0]

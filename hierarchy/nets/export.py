@@ -1,0 +1,191 @@
+"""From a run's nets to small artefacts that need no Keras: ONNX, LiteRT or OpenVINO.
+
+The conversions are Keras' own `model.export` and each library's quantisation. float16 halves the file and
+computes in float32; int8 quantises weights by channel and activations by what CALIBRATION faces of Training
+show. An artefact is asked about drawn faces before it is kept.
+"""
+
+import importlib.util
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from hierarchy import engines, runs
+from hierarchy.data.faces import SIDE, Faces, Split
+from hierarchy.data.sketch import sketch_faces
+from hierarchy.engines import EXPORT_REQUIREMENTS, FORMATS, PRECISIONS
+from hierarchy.errors import InputError
+from hierarchy.nets import backend
+from hierarchy.nets.framework import KERAS
+
+CALIBRATION: Final = 512  # Training faces, drawn once
+CLOSE: Final = 1e-3  # of logits, between an artefact in float32 and Keras
+TOOLS: Final = {"onnx": ("tf2onnx", "onnx"), "litert": (), "openvino": ("openvino",)}
+
+
+def export(run: runs.Run, kind: str, precision: str, faces: Callable[[], Faces]) -> Iterator[str]:
+    """Write a run's artefacts beside its nets and name them on its card.
+
+    Args:
+        run: trained in Keras.
+        kind: one of FORMATS.
+        precision: one of PRECISIONS that the format has.
+        faces: gives faces with a Training split; asked for int8 alone.
+
+    Yields:
+        A line for each artefact.
+
+    Raises:
+        InputError: an unknown format or precision, a missing tool, another backend than TensorFlow, nets of
+            another framework.
+    """
+    engine = _engine(kind, precision)
+    nodes = engines.exported_nodes(run.card())
+    paths = {node: run.net(node) for node in nodes}
+    logits = {node: KERAS.open(path) for node, path in paths.items()}  # refuses another framework's files
+    _check_tools(kind)
+    shown = _calibration(faces()) if precision == "int8" else None
+    entry = {}
+    for node, path in paths.items():
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / f"{node}{'' if engine == kind else f'-{precision}'}{_suffix(kind)}"
+            _converted(path, target, kind, precision, shown)
+            gap = _gap(engine, target, logits[node])
+            if precision == PRECISIONS[0] and gap > CLOSE:
+                raise InputError(
+                    f"{path}: as {engine} it gives other logits (by {gap:.2g}); nothing was kept"
+                )
+            files = {file.name: file.read_bytes() for file in _files(target, kind)}
+        for name, data in files.items():
+            runs.write_atomic(run.folder / name, data)
+        size = sum(map(len, files.values()))
+        checksums = {name: runs.sha256(data) for name, data in files.items()}
+        entry[node] = {"files": checksums, "bytes": size, "net": runs.sha256(path.read_bytes())}
+        yield f"{run.folder / target.name}: {size / 1e6:.1f} MB, logits within {gap:.2g} of Keras'"
+    run.amend({"exports": {**run.card().get("exports", {}), engine: entry}})
+
+
+def _engine(kind: str, precision: str) -> str:
+    if kind not in FORMATS:
+        raise InputError(f"format {kind!r}: allowed are {', '.join(FORMATS)}")
+    if precision not in FORMATS[kind].precisions:
+        allowed = ", ".join(FORMATS[kind].precisions)
+        raise InputError(f"precision {precision!r}: allowed for {kind} are {allowed}")
+    return next(name for name, setting in engines.ENGINES.items() if setting == (kind, precision))
+
+
+def _check_tools(kind: str) -> None:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            f"KERAS_BACKEND={keras.backend.backend()}: export converts by TensorFlow; allowed is tensorflow"
+        )
+    for name in (*TOOLS[kind], FORMATS[kind].library.split(".")[0]):
+        if importlib.util.find_spec(name) is None:
+            raise InputError(f"{name} is not installed: pip install -r {EXPORT_REQUIREMENTS}")
+
+
+def _calibration(faces: Faces) -> np.ndarray:
+    train = faces.of(Split.Training).pixels
+    return train[np.random.default_rng(0).permutation(len(train))[:CALIBRATION]]
+
+
+def _suffix(kind: str) -> str:
+    return FORMATS[kind].suffixes[0]
+
+
+def _files(target: Path, kind: str) -> list[Path]:
+    return [target.with_suffix(suffix) for suffix in FORMATS[kind].suffixes]
+
+
+def _gap(engine: str, path: Path, reference: Callable[[np.ndarray], np.ndarray]) -> float:
+    """The largest distance of an artefact's logits from Keras' on drawn faces."""
+    pixels = sketch_faces(engines.CHUNK).pixels
+    return float(np.abs(engines.Artefact(engine, path, KERAS)(pixels) - reference(pixels)).max())
+
+
+def _converted(path: Path, target: Path, kind: str, precision: str, shown: np.ndarray | None) -> None:
+    from hierarchy.nets import store
+
+    net = store.load(path)
+    net(np.zeros((1, SIDE, SIDE), np.uint8))  # Keras exports what has been called
+    with warnings.catch_warnings(), backend.quiet():
+        warnings.simplefilter("ignore")  # the converters' own
+        _WAYS[kind](net, target, precision, shown)
+
+
+def _to_onnx(net: Any, target: Path, precision: str, shown: np.ndarray | None) -> None:
+    net.export(target, format="onnx", verbose=False)
+    if precision == "float16":
+        _halve(target)
+    if shown is not None:
+        _quantise(target, shown)
+
+
+def _halve(path: Path) -> None:
+    """Store an ONNX net's kernels in half precision; they are widened once, when the net is opened."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(path)
+    graph = model.graph
+    for weights in [each for each in graph.initializer if each.data_type == TensorProto.FLOAT and each.dims]:
+        half = numpy_helper.to_array(weights).astype(np.float16)
+        graph.node.insert(
+            0, helper.make_node("Cast", [f"{weights.name}_half"], [weights.name], to=TensorProto.FLOAT)
+        )
+        weights.CopyFrom(numpy_helper.from_array(half, f"{weights.name}_half"))
+    onnx.save(model, path)
+
+
+def _quantise(path: Path, shown: np.ndarray) -> None:
+    from onnxruntime import quantization
+
+    class Reader(quantization.CalibrationDataReader):
+        def __init__(self) -> None:
+            self.batches = iter(np.split(shown, range(engines.CHUNK, len(shown), engines.CHUNK)))
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            batch = next(self.batches, None)
+            return None if batch is None else {"pixels": batch}
+
+    quantization.shape_inference.quant_pre_process(path, path)
+    # eight-bit sums of two products fit the sixteen bits of AVX2 if weights leave one bit free
+    quantization.quantize_static(
+        path,
+        path,
+        Reader(),
+        per_channel=True,
+        reduce_range=True,
+        activation_type=quantization.QuantType.QUInt8,
+    )
+
+
+def _to_litert(net: Any, target: Path, precision: str, shown: np.ndarray | None) -> None:
+    import tensorflow as tf
+
+    how: dict[str, Any] = {} if precision == "float32" else {"optimizations": [tf.lite.Optimize.DEFAULT]}
+    if precision == "float16":
+        how["target_spec"] = {"supported_types": [tf.float16]}
+    if shown is not None:
+        how["representative_dataset"] = lambda: ([face[None]] for face in shown)
+    net.export(target, format="litert", verbose=False, **how)
+
+
+def _to_openvino(net: Any, target: Path, precision: str, shown: np.ndarray | None) -> None:
+    import openvino
+
+    net.export(str(target), format="openvino", verbose=False)
+    if precision == "float16":
+        halved = openvino.Core().read_model(target)
+        openvino.save_model(halved, target.with_name("half.xml"), compress_to_fp16=True)
+        for suffix in FORMATS["openvino"].suffixes:
+            target.with_name("half.xml").with_suffix(suffix).replace(target.with_suffix(suffix))
+
+
+_WAYS: Final = {"onnx": _to_onnx, "litert": _to_litert, "openvino": _to_openvino}

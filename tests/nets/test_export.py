@@ -1,0 +1,97 @@
+"""Exporting: every format in every precision gives the nets' logits, and nothing is kept that does not."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from hierarchy import engines, runs
+from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.engines import ENGINES, FORMATS
+from hierarchy.errors import InputError
+from hierarchy.nets import export as exporting
+from hierarchy.taxonomy import FLAT, NODES
+
+NEAR = {"float32": 1e-4, "float16": 0.01, "int8": 0.5}
+
+
+def export(run, kind, precision, faces=None):
+    return list(exporting.export(run, kind, precision, lambda: faces))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_exported_run_answers_as_keras_does(tiny_run, few_sketches, engine):
+    kind, precision = ENGINES[engine]
+    for tool in (*exporting.TOOLS[kind], FORMATS[kind].library.split(".")[0]):
+        pytest.importorskip(tool, reason=f"pip install -r {engines.EXPORT_REQUIREMENTS}")
+    lines = export(tiny_run, kind, precision, few_sketches)
+    assert len(lines) == len(NODES) and all("logits within" in line for line in lines)
+    keras = HierarchicalClassifier.load("tiny", engine="keras")
+    fast = HierarchicalClassifier.load("tiny", engine=engine)
+    assert fast.engine_ == engine and set(fast.nets_) == set(NODES)
+    for node in NODES:
+        ours, theirs = fast.logits(node, few_sketches), keras.logits(node, few_sketches)
+        np.testing.assert_allclose(ours, theirs, atol=NEAR[precision])
+        assert np.ptp(ours, axis=0).min() > 0, "it looks at the faces"
+    chosen = HierarchicalClassifier.load("tiny").engine_
+    assert chosen == (engine if precision == "float32" else "keras")
+
+
+def test_a_lone_flat_net_is_exported_as_it_is(tiny_run):
+    pytest.importorskip("tf2onnx")
+    tiny_run.amend({"nets": {FLAT: tiny_run.card()["nets"][FLAT]}})
+    assert len(export(tiny_run, "onnx", "float32")) == 1
+    assert set(HierarchicalClassifier.load("tiny", engine="onnx").nets_) == {FLAT}
+
+
+def test_an_artefact_that_answers_otherwise_is_not_kept(tiny_run, monkeypatch):
+    pytest.importorskip("tf2onnx")
+    monkeypatch.setattr(exporting, "CLOSE", 0.0)
+    before = sorted(tiny_run.folder.iterdir()), tiny_run.card()
+    with pytest.raises(InputError, match="as onnx it gives other logits"):
+        export(tiny_run, "onnx", "float32")
+    assert (sorted(tiny_run.folder.iterdir()), tiny_run.card()) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision", "said"),
+    [
+        ("onyx", "float32", "format 'onyx': allowed are onnx, litert, openvino"),
+        ("onnx", "int4", "precision 'int4': allowed for onnx are float32, float16, int8"),
+        ("openvino", "int8", "precision 'int8': allowed for openvino are float32, float16"),
+    ],
+)
+def test_what_there_is_not_is_refused(tiny_run, kind, precision, said):
+    with pytest.raises(InputError, match=said):
+        export(tiny_run, kind, precision)
+
+
+def test_another_frameworks_nets_are_refused(tiny_run):
+    nets = tiny_run.card()["nets"]
+    file = tiny_run.folder / "router.safetensors"
+    (tiny_run.folder / "router.keras").rename(file)
+    tiny_run.amend({"nets": nets | {"router": nets["router"] | {"file": file.name}}})
+    with pytest.raises(InputError, match="a net of the PyTorch mirror"):
+        export(tiny_run, "onnx", "float32")
+
+
+def test_a_missing_tool_is_named(tiny_run, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="tf2onnx is not installed: pip install -r requirements-export.txt"):
+        export(tiny_run, "onnx", "float32")
+
+
+def test_another_backend_is_refused(tiny_run, monkeypatch):
+    import keras
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(InputError, match="KERAS_BACKEND=jax: export converts by TensorFlow"):
+        export(tiny_run, "onnx", "float32")
+
+
+def test_a_copied_run_keeps_its_artefacts(tiny_run):
+    pytest.importorskip("tf2onnx")
+    export(tiny_run, "onnx", "float32")
+    HierarchicalClassifier.load("tiny").save("again")
+    assert HierarchicalClassifier.load("again").engine_ == "onnx"
+    assert runs.run("again").card()["exports"] == tiny_run.card()["exports"]
