@@ -1,11 +1,12 @@
 """From pictures and data files to answers: what `predict` prints, one object a face."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from hierarchy.errors import InputError
 from hierarchy.taxonomy import BRANCHES, LEAVES
 
 BATCH: Final = 256  # faces answered at once, so that memory does not grow with the number of pictures
+T = TypeVar("T")
 DATA_FILES: Final = (".csv", ".csv.gz", ".parquet")
 
 
@@ -72,7 +74,7 @@ COLUMNS: Final = ("path", *BOX, "branch", "label", "confidence", *LEAVES)
 
 def answers(
     classifier: HierarchicalClassifier,
-    files: Sequence[Path],
+    files: Iterable[Path | InputError],
     min_confidence: float = 0.0,
     labels_only: bool = False,
 ) -> Iterator[Answer | InputError]:
@@ -82,12 +84,13 @@ def answers(
 
     Args:
         classifier: with nets.
-        files: pictures of any kind `images.read` takes, and files named as in DATA_FILES.
+        files: pictures of any kind `images.read` takes, and files named as in DATA_FILES; what could not be
+            found is passed on.
         min_confidence: below this probability of the label, the answer stops at the branch.
         labels_only: soft's labels, by lazy routing, without probabilities.
     """
     crops = chain.from_iterable(map(_crops, files))
-    while batch := list(islice(crops, BATCH)):
+    for batch in _ahead(iter(lambda: list(islice(crops, BATCH)), [])):
         faces = [crop for crop in batch if isinstance(crop, Crop)]
         answered = (
             _labelled(classifier, faces) if labels_only else _answered(classifier, faces, min_confidence)
@@ -95,7 +98,19 @@ def answers(
         yield from (next(answered) if isinstance(crop, Crop) else crop for crop in batch)
 
 
-def _crops(file: Path) -> Iterator[Crop | InputError]:
+def _ahead(batches: Iterator[T]) -> Iterator[T]:
+    """The same batches, each read and decoded while the nets answer the one before."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
+
+
+def _crops(file: Path | InputError) -> Iterator[Crop | InputError]:
+    if isinstance(file, InputError):
+        yield file
+        return
     try:
         yield from _rows(file) if file.name.endswith(DATA_FILES) else [_whole(file)]
     except InputError as error:

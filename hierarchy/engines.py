@@ -5,6 +5,7 @@ of the net it was made from, on the run's card. Which engine is shipped was chos
 results/benchmarks.md.
 """
 
+import functools
 import importlib
 import os
 from collections.abc import Callable, Mapping
@@ -46,11 +47,20 @@ class Format:
     precisions: tuple[str, ...] = PRECISIONS
 
 
+@functools.cache
+def _shared_memory(library: Any) -> None:
+    """One arena for all sessions: nets that take turns need the memory of one."""
+    kinds = library.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, library.OrtMemType.DEFAULT
+    library.create_and_register_allocator(library.OrtMemoryInfo("Cpu", *kinds), None)
+
+
 def _onnx(library: Any, path: Path) -> Logits:
+    _shared_memory(library)
     options = library.SessionOptions()
     options.log_severity_level = 4  # what goes wrong comes as an exception
     # three nets take turns on the same cores: threads that spin after their turn would slow the next one
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
     session = library.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda pixels: session.run(None, {name: pixels})[0]

@@ -11,6 +11,7 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -85,32 +86,36 @@ def crop(grey: np.ndarray) -> np.ndarray:
     return cv2.resize(smaller, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
 
 
-def find(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """The picture files behind files, folders and globs, and what was not found.
+def find(paths: Sequence[str]) -> Iterator[Path | InputError]:
+    """The picture files behind files, folders and globs, one after another, each once.
 
     A folder stands for all pictures in and below it (by SUFFIXES, sorted, hidden ones left out); a glob for
     whatever its matches stand for, `**` for any depth. A file named outright is taken whatever its suffix:
-    `read` judges it.
+    `read` judges it. Of a single folder, no more than one level of names is held at once.
 
-    Returns:
-        Files in the order given, each once; and one line for each path without a picture, so that a caller
-        can report those and answer the rest.
+    Yields:
+        A file, or the reason why a path has none, so that a caller can report that and answer the rest.
     """
-    files: dict[str, Path] = {}  # by absolute path, so that a.png and ./a.png are one
-    complaints = []
+    several = len(paths) > 1 or any(map(glob.has_magic, paths))
+    seen: set[str] = set()  # absolute paths, so that a.png and ./a.png are one
     for path in paths:
-        found = list(_expand(path))
-        files |= {os.path.abspath(file): file for file in found if os.path.abspath(file) not in files}
-        if not found:
-            complaints.append(
-                f"{path}: {_absence(path)}; allowed are pictures ({' '.join(SUFFIXES)}), folders and globs"
-            )
-    return list(files.values()), complaints
+        nothing = True
+        for file in _expand(path):
+            nothing = False
+            if several:
+                absolute = os.path.abspath(file)
+                if absolute in seen:
+                    continue
+                seen.add(absolute)
+            yield file
+        if nothing:
+            kinds = " ".join(SUFFIXES)
+            yield InputError(f"{path}: {_absence(path)}; allowed are pictures ({kinds}), folders and globs")
 
 
 def _expand(path: str) -> Iterator[Path]:
     if os.path.isdir(path):
-        yield from (file for file in sorted(Path(path).rglob("*")) if _is_picture(file, Path(path)))
+        yield from _below(path)
     elif os.path.exists(path):
         yield Path(path)
     else:
@@ -118,9 +123,17 @@ def _expand(path: str) -> Iterator[Path]:
             yield from _expand(match)
 
 
-def _is_picture(file: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return file.suffix.lower() in SUFFIXES and not hidden and file.is_file()
+def _below(folder: str) -> Iterator[Path]:
+    """The pictures in and below a folder, by name at every level; links to folders are not followed."""
+    with suppress(PermissionError):
+        for name in sorted(os.listdir(folder)):
+            path = os.path.join(folder, name)
+            if name.startswith("."):
+                continue
+            if os.path.isdir(path) and not os.path.islink(path):
+                yield from _below(path)
+            elif name.lower().endswith(SUFFIXES) and os.path.isfile(path):
+                yield Path(path)
 
 
 def _absence(path: str) -> str:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import chain
@@ -39,8 +39,8 @@ def home() -> Path:
     return Path(os.environ.get("HIERARCHY_HOME") or Path(__file__).resolve().parents[1])
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that it appears whole or not at all.
+def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write a file so that it appears whole or not at all; parts are written as they come.
 
     Raises:
         InputError: the folder cannot be written, or the disk is full.
@@ -50,7 +50,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes private files; a run is for everyone to read

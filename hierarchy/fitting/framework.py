@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -11,11 +11,13 @@ from hierarchy.backbones import BACKBONES
 from hierarchy.data.faces import Faces, Split
 from hierarchy.errors import InputError
 from hierarchy.fitting.logbook import Logbook, write_history
-from hierarchy.fitting.progress import Progress
 from hierarchy.hyperparameters import Backbone, Fit, Recipe
 from hierarchy.routing import Logits
 from hierarchy.runs import Run
 from hierarchy.taxonomy import FLAT, NODES, classes_of
+
+if TYPE_CHECKING:
+    from hierarchy.fitting.progress import Progress
 
 ORDER = (FLAT, *NODES)  # of training: the others may start from the flat net
 VALIDATION_BATCH = 256
@@ -74,7 +76,7 @@ class Task:
 def carry_out(
     task: Task,
     logbook: Logbook,
-    epochs: Callable[[Progress], None],
+    epochs: Callable[["Progress"], None],
     packed: Callable[[Path], tuple[bytes, dict[str, Any]]],
     suffix: str,
 ) -> None:
@@ -90,6 +92,8 @@ def carry_out(
     Raises:
         KeyboardInterrupt: as it came, after the best weights so far have been stored.
     """
+    from hierarchy.fitting.progress import Progress  # its bar is slow to import, and predict needs none
+
     interrupted = False
     try:
         if not logbook.done:

@@ -49,13 +49,11 @@ def predict(
     Raises:
         InputError: the run cannot be used, or the output cannot be written.
     """
-    files, complaints = images.find(paths)
-    bad = list(complaints)
-    if files:
-        classifier = HierarchicalClassifier.load(run, framework, engine, **params)
-        if report.sketched(classifier.run_.card()):
-            say(f"SKETCH: run {run} learned from drawn faces; what it says of photographs means nothing")
-        show(_good(answers(classifier, files, min_confidence, labels_only), bad))
+    bad: list[str] = []
+    classifier = HierarchicalClassifier.load(run, framework, engine, **params)
+    if report.sketched(classifier.run_.card()):
+        say(f"SKETCH: run {run} learned from drawn faces; what it says of photographs means nothing")
+    show(_good(answers(classifier, images.find(paths), min_confidence, labels_only), bad))
     for line in bad:
         say(f"error: {line}")
     return len(bad)
@@ -77,15 +75,22 @@ def as_csv(target: Path) -> Show:
     """A CSV file with COLUMNS, whole or not at all."""
 
     def show(found: Iterable[Answer]) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(answer.as_row() for answer in found)
-        # a file's name may hold bytes that are no text
-        runs.write_atomic(target, text.getvalue().encode(errors="surrogateescape"))
+        runs.write_atomic(target, _lines(found))
         print(target)
 
     return show
+
+
+def _lines(found: Iterable[Answer]) -> Iterator[bytes]:
+    """The lines of the CSV file; a picture's name may hold bytes that are no text."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    yield text.getvalue().encode()
+    for answer in found:
+        text.seek(0), text.truncate()
+        writer.writerow(answer.as_row())
+        yield text.getvalue().encode(errors="surrogateescape")
 
 
 def _good(found: Iterable[Answer | InputError], bad: list[str]) -> Iterator[Answer]:
