@@ -1,13 +1,14 @@
-# Two commands, each doing its own set-up: `make train` and `make test`.
+# Each command does its own set-up: `make train`, `make test`, and `make bench` for the tables of speed.
 
 PYTHON ?= python3
 VENV := .venv
+PEER := $(VENV)/peer
 PY := $(VENV)/bin/python
 RUN ?= mine
 EXTRA ?=  # more requirements files, as in EXTRA=requirements-backends.txt
 BARE ?=  # packages to be installed without what they ask for, as in BARE=imagecorruptions-imaug==1.1.5
 
-.PHONY: train test
+.PHONY: train test bench
 
 train: $(VENV)/train
 	$(PY) tf_model.py train --run $(RUN) --resume
@@ -21,6 +22,17 @@ test: $(VENV)/test
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY) -m pytest
+
+bench: $(VENV)/test
+	$(PY) -m pip install --quiet -r requirements-export.txt -r requirements-backends.txt
+	test -x $(PEER)/bin/python || $(PYTHON) -m venv $(PEER)
+	$(PEER)/bin/python -m pip install --quiet -r tests/benchmarks/requirements-peer.txt
+	$(PEER)/bin/python -m pip install --quiet --no-deps fer==25.10.3
+	FER_PYTHON=$(PEER)/bin/python $(PY) -m pytest tests/benchmarks -o python_files='bench_*.py' --cores 1
+	FER_PYTHON=$(PEER)/bin/python $(PY) -m pytest tests/benchmarks -o python_files='bench_*.py'
+	$(PY) tests/benchmarks/inference_speed.py
+	$(PY) tests/benchmarks/training_speed.py
+	$(PY) tf_model.py compare
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \

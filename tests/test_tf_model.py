@@ -24,7 +24,7 @@ from hierarchy.data.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.recipes import RECIPES
 from hierarchy.runs import SHIPPED
-from hierarchy.taxonomy import BRANCHES, LEAVES, TREE, branch_of, describe
+from hierarchy.taxonomy import BRANCHES, LEAVES, NODES, TREE, branch_of, describe
 
 DOOR = Path(tf_model.__file__)
 SLOW = ("tensorflow", "keras", "torch", "jax", "pandas", "sklearn", "imblearn", "matplotlib", "scipy")
@@ -164,6 +164,10 @@ def test_a_folder_without_pictures_is_refused(door, tiny_run, tmp_path):
         ("", [f"{SHIPPED!r} has not been trained"]),
         ("--run tiny --routing firm", ["routing 'firm': allowed are soft, hard"]),
         ("--run tiny --view both", ["view 'both': allowed are single, flip, ten-crop"]),
+        ("--run tiny --engine onyx", ["engine 'onyx': allowed are auto, keras, onnx"]),
+        ("--run tiny --engine onnx", ["was not exported to onnx: python tf_model.py export --run tiny"]),
+        ("--run tiny --labels-only --routing hard", ["--labels-only gives soft's labels"]),
+        ("--run tiny --labels-only --min-confidence 0.5", ["goes without --routing and --min-confidence"]),
     ],
 )
 def test_predict_refuses(door, tiny_run, pictures, words, parts):
@@ -219,6 +223,25 @@ def test_hard_routing_stays_in_the_likelier_branch(door, tiny_run, pictures):
     assert said.code == 0 and said.out.count("\n") == len(pictures)
 
 
+def test_labels_alone_are_those_of_soft_routing(door, tiny_run, pictures, tmp_path):
+    words = ("predict", *pictures, "--run", "tiny", "--json")
+    whole, alone = (
+        [json.loads(line) for line in door(*words, *more).out.splitlines()]
+        for more in ((), ("--labels-only",))
+    )
+    assert len(alone) == len(pictures)
+    for ours, theirs in zip(alone, whole, strict=True):
+        assert ours == theirs | {"confidence": None, "probabilities": {}}
+    text = door("predict", *pictures, "--run", "tiny", "--labels-only").out.splitlines()
+    assert text == [f"{each['path']}  {each['branch']} > {each['label']}" for each in whole]
+    target = tmp_path / "labels.csv"
+    assert door("predict", *pictures, "--run", "tiny", "--labels-only", "--csv", target).code == 0
+    with target.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == [each["label"] for each in whole]
+    assert {row[leaf] for row in rows for leaf in LEAVES} == {""}
+
+
 def test_csv_is_a_whole_file(door, tiny_run, pictures, tmp_path):
     target = tmp_path / "new" / "answers.csv"
     said = door("predict", *pictures, "--run", "tiny", "--csv", target)
@@ -269,10 +292,22 @@ def test_evaluate_writes_the_report_and_keeps_foreign_faces_off_it(door, tiny_ru
     assert {file.name: file.read_bytes() for file in tiny_run.folder.iterdir()} == before
 
 
+def test_a_run_is_exported_and_its_engine_scored_beside_its_own_report(door, tiny_run):
+    pytest.importorskip("tf2onnx", reason="pip install -r requirements-export.txt")
+    said = door("export", "--run", "tiny")
+    assert said.code == 0 and said.out.count("logits within") == len(NODES)
+    said = door("evaluate", "--run", "tiny", "--engine", "onnx")
+    assert said.out.splitlines()[-1] == str(tiny_run.folder / "PrivateTest-single-onnx" / "REPORT.md")
+    assert not (tiny_run.folder / "REPORT.md").exists()
+    refused(door("evaluate", "--ensemble", "tiny,tiny", "--engine", "onnx"), "goes without --run")
+
+
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
         ("--run nope", ["'nope' has not been trained"]),
+        ("--run nope --engine onnx", ["'nope' has not been trained"]),
+        ("--run tiny --engine litert", ["was not exported to litert"]),
         ("--run tiny --split Training", ["split 'Training': allowed are PublicTest, PrivateTest"]),
         ("--run tiny --view both", ["view 'both': allowed are single"]),
         ("--run tiny --data /nowhere/at/all", ["/nowhere/at/all: no such file or folder"]),

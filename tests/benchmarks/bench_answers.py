@@ -1,0 +1,158 @@
+"""How fast a face is answered: by every engine, by Keras and by the peer, from one face to a folder.
+
+`make bench` runs it on one core and on all. FER2013_DIR, where it is set, adds accuracy; FER_PYTHON, a
+Python that has `fer`, adds the peer.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hierarchy import runs, significance
+from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.data.faces import Faces, Split
+from hierarchy.data.sketch import sketch_faces
+from hierarchy.engines import ENGINES, FORMATS
+from hierarchy.reports import speed
+from hierarchy.taxonomy import FER7, LEAVES, NODES
+
+ROOT = Path(__file__).parents[2]
+DOOR = [sys.executable, str(ROOT / "tf_model.py")]
+SAMPLE = str(ROOT / "samples" / "grace_hopper.png")
+FER_PYTHON = os.environ.get("FER_PYTHON")
+PEER = "fer 25.10.3"
+NAMES = {
+    **{name: f"{FORMATS[kind].title}, {precision}" for name, (kind, precision) in ENGINES.items()},
+    "keras": speed.REFERENCE,
+}
+SIDE = 2048  # of the matrices whose product tells what the cores can do
+FILES = (100, 1_000, 10_000, 100_000)
+
+needs_peer = pytest.mark.skipif(not FER_PYTHON, reason="FER_PYTHON names no Python that has fer")
+needs_faces = pytest.mark.skipif(not os.environ.get("FER2013_DIR"), reason="no FER2013_DIR")
+
+
+@pytest.fixture(scope="session")
+def faces() -> np.ndarray:
+    return sketch_faces(int(speed.MANY)).pixels
+
+
+@pytest.fixture(scope="session")
+def private_test() -> Faces:
+    from hierarchy.data import sources
+
+    faces = sources.labelled_faces(None).of(Split.PrivateTest)
+    return faces.take(np.isin(faces.label, [FER7.index(leaf) for leaf in LEAVES]))
+
+
+@pytest.fixture
+def here(figures, cores):
+    return figures.setdefault("answering", {}).setdefault(cores, {"ms": {}})
+
+
+def test_arithmetic(benchmark, here):
+    a, b = np.random.default_rng(0).random((2, SIDE, SIDE), np.float32)
+    benchmark.pedantic(np.matmul, (a, b), rounds=10, warmup_rounds=2)
+    nets = runs.run(runs.SHIPPED).card()["nets"]
+    here["gmac"] = sum(nets[node]["macs"] for node in NODES) / 1e9
+    here["gmac_per_second"] = SIDE**3 / benchmark.stats.stats.min / 1e9
+    here["limit_ms"] = 1000 * here["gmac"] / here["gmac_per_second"]
+
+
+@pytest.mark.parametrize("asked", [speed.ALONE, speed.MANY, speed.LAZY])
+@pytest.mark.parametrize("engine", NAMES)  # Keras last, so that TensorFlow's threads slow nobody
+def test_a_face(benchmark, here, faces, engine, asked):
+    model = HierarchicalClassifier.load(engine=engine)
+    batch = faces[: 1 if asked == speed.ALONE else len(faces)]
+    ask = model.lazy if asked == speed.LAZY else model.predictions
+    benchmark.pedantic(ask, (batch,), rounds=15 if len(batch) > 1 else 100, warmup_rounds=3)
+    here["ms"].setdefault(NAMES[engine], {})[asked] = 1000 * benchmark.stats.stats.median / len(batch)
+
+
+@needs_peer
+def test_a_face_of_the_peer(here, faces, tmp_path):
+    here["ms"][PEER] = peer(faces, tmp_path)["ms"]
+
+
+def peer(faces: np.ndarray, folder: Path) -> dict:
+    np.savez(folder / "faces.npz", pixels=faces)
+    script = str(Path(__file__).with_name("peer_fer.py"))
+    command = [FER_PYTHON, script, str(folder / "faces.npz")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@needs_faces
+@pytest.mark.parametrize("engine", NAMES)
+def test_accuracy(all_cores, figures, private_test, engine):
+    labels = HierarchicalClassifier.load(engine=engine).predict(private_test)
+    scored(figures, NAMES[engine], labels == np.array(FER7)[private_test.label])
+
+
+@needs_faces
+@needs_peer
+def test_accuracy_of_the_peer(all_cores, figures, private_test, tmp_path):
+    told = peer(private_test.pixels, tmp_path)
+    columns = [told["names"].index(leaf) for leaf in LEAVES]
+    labels = np.array(LEAVES)[np.array(told["shares"])[:, columns].argmax(axis=1)]
+    scored(figures, PEER, labels == np.array(FER7)[private_test.label])
+
+
+def scored(figures, name: str, right: np.ndarray) -> None:
+    figures.setdefault("accuracy", {})[name] = significance.share(right)
+
+
+# A process inherits its parent's peak of memory: a small one in between starts it and asks for its own.
+WATCH = """
+import json, resource, subprocess, sys, time
+started = time.perf_counter()
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+seconds = time.perf_counter() - started
+print(json.dumps([code, seconds, 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))
+"""
+
+
+def watched(command: list[str]) -> dict[str, float]:
+    """Seconds and largest memory of a command."""
+    done = subprocess.run([sys.executable, "-c", WATCH, *command], capture_output=True, text=True, check=True)
+    code, seconds, size = json.loads(done.stdout)
+    assert code == 0, command
+    return {"seconds": seconds, "bytes": size}
+
+
+STARTS = {
+    "--help": [*DOOR, "--help"],
+    "predict": [*DOOR, "predict", SAMPLE],
+    "predict --labels-only": [*DOOR, "predict", SAMPLE, "--labels-only"],
+    "predict --engine onnx-int8": [*DOOR, "predict", SAMPLE, "--engine", "onnx-int8"],
+    "predict --engine keras": [*DOOR, "predict", SAMPLE, "--engine", "keras"],
+    "import tensorflow": [sys.executable, "-c", "import tensorflow"],
+    **({PEER: [FER_PYTHON, str(Path(__file__).with_name("peer_fer.py")), SAMPLE]} if FER_PYTHON else {}),
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_start(all_cores, benchmark, figures, name):
+    found = []
+    benchmark.pedantic(lambda: found.append(watched(STARTS[name])), rounds=5, warmup_rounds=1)
+    figures.setdefault("starting", {})[name] = {
+        key: statistics.median(each[key] for each in found) for key in ("seconds", "bytes")
+    }
+
+
+@pytest.mark.parametrize("files", FILES)
+def test_a_folder(all_cores, figures, faces, tmp_path, files):
+    import cv2
+
+    folder = tmp_path / "crops"
+    folder.mkdir()
+    for number in range(files):
+        cv2.imwrite(str(folder / f"{number:06d}.png"), faces[number % len(faces)])
+    command = [*DOOR, "predict", str(folder), "--csv", str(tmp_path / "answers.csv")]
+    figures.setdefault("growth", {})[str(files)] = watched(command)

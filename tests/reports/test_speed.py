@@ -1,0 +1,41 @@
+"""benchmarks.md shows what was measured and computes only ratios of it."""
+
+from hierarchy import runs
+from hierarchy.reports import speed
+
+MEASURED = {
+    "answering": {
+        "2": {
+            "ms": {
+                "ONNX Runtime, float32": {"1": 5.0, "64": 3.0, speed.LAZY: 2.5},
+                speed.REFERENCE: {"1": 15.0, "64": 6.0, speed.LAZY: 5.0},
+                "peer": {"1": 0.5, "64": 0.25},
+            },
+            "gmac": 0.3,
+            "gmac_per_second": 150.0,
+            "limit_ms": 2.0,
+        }
+    },
+    "accuracy": {"peer": {"n": 100, "accuracy": 0.66, "ci95": [0.56, 0.75]}},
+    "starting": {"predict": {"seconds": 0.5, "bytes": 130e6}},
+    "growth": {str(n): {"seconds": 1 + n / 250, "bytes": 200e6} for n in (1000, 100)},
+}
+
+
+def test_the_tables_hold_the_figures_and_their_ratios():
+    text = speed.markdown(MEASURED)
+    assert "| ONNX Runtime, float32 | 5.00 | 3.00 | 2.50 | 0.50 | 1.50 | - |" in text
+    assert f"| {speed.REFERENCE} | 15.00 | 6.00 | 5.00 | 1.00 | 3.00 | - |" in text
+    assert "| peer | 0.50 | 0.25 | - | 0.04 | - | 66.0 (56.0 to 75.0) |" in text
+    assert "| predict | 0.50 | 130 |" in text
+    assert text.index("| 100 | 1.4 | 71 | 200 |") < text.index("| 1,000 | 5.0 | 200 | 200 |")
+
+
+def test_what_was_measured_before_stays(own_home):
+    path = own_home / "results" / "benchmarks.json"
+    runs.write_json(path, {"rounds": 3, "starting": {"--help": {"seconds": 0.25, "bytes": 30e6}}})
+    assert speed.write(MEASURED) == own_home / "results" / speed.FILE
+    known = runs.read_json(path)
+    assert known["rounds"] == 3 and set(known["starting"]) == {"--help", "predict"}
+    assert "| --help | 0.25 | 30 |" in (own_home / "results" / speed.FILE).read_text()
+    assert (own_home / "results" / speed.PICTURE).read_bytes().startswith(b"\x89PNG")
