@@ -1,4 +1,4 @@
-"""Faces a second while training: the same recipe on each Keras backend and in the PyTorch mirror.
+"""Faces a second while training: one recipe on each Keras backend, in the PyTorch mirror, and from files.
 
     .venv/bin/pip install -r requirements-backends.txt
     .venv/bin/python tests/benchmarks/training_speed.py [ROUNDS]
@@ -27,10 +27,13 @@ WANTED = [Fit(precision=name) for name in ("float32", "bfloat16")]
 PRECISIONS = dict.fromkeys(arithmetic(fit, accelerated=False) for fit in WANTED)
 BACKENDS = {"Keras on TensorFlow": "tensorflow", "Keras on JAX": "jax", "Keras on PyTorch": "torch"}
 PEER = "PyTorch mirror"
+FILES = "Keras on TensorFlow, ImageDataGenerator from files"  # as the earlier system was fed
 ROWS = {
     **{f"{name}, {kind}": (backend, kind) for kind in PRECISIONS for name, backend in BACKENDS.items()},
     **{f"{PEER}, {kind}": ("", kind) for kind in PRECISIONS},
+    FILES: ("files", "float32"),
 }
+WORKERS = {"": "torch", "files": "files"}  # the others are Keras backends
 
 
 def keras_rate(precision: str) -> float:
@@ -51,6 +54,40 @@ def keras_rate(precision: str) -> float:
     trainee.fit(batches, verbose=0)
     started = time.perf_counter()
     trainee.fit(batches, verbose=0)
+    return BATCH * BATCHES / (time.perf_counter() - started)
+
+
+def files_rate(precision: str) -> float:
+    """Faces a second of the same net when pictures are read from folders and changed one by one."""
+    from hierarchy.nets import backend
+
+    backend.start()
+    import tempfile
+
+    import keras
+    from tensorflow.keras.preprocessing.image import ImageDataGenerator
+
+    from hierarchy.data import layouts
+    from hierarchy.nets import architecture
+    from hierarchy.taxonomy import LEAVES
+
+    recipe, faces = work(precision)
+    pixels = keras.Input((48, 48, 1))
+    net = architecture.build("flat", recipe.net)
+    trainee = keras.Model(pixels, net(keras.ops.cast(pixels[..., 0], "uint8")))
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    trainee.compile(keras.optimizers.SGD(recipe.fit.learning_rate, 0.9, nesterov=True), loss)
+    with tempfile.TemporaryDirectory() as place:
+        folder = layouts.export(faces, Path(place) / "faces", "folders")
+        changes = ImageDataGenerator(
+            rotation_range=10, width_shift_range=0.1, height_shift_range=0.1, horizontal_flip=True
+        )
+        shown = changes.flow_from_directory(
+            folder / "train", (48, 48), "grayscale", list(LEAVES), batch_size=BATCH
+        )
+        trainee.fit(shown, verbose=0)
+        started = time.perf_counter()
+        trainee.fit(shown, verbose=0)
     return BATCH * BATCHES / (time.perf_counter() - started)
 
 
@@ -106,10 +143,10 @@ def measured(backend: str, precision: str) -> float:
     environment = {
         **os.environ,
         "OMP_WAIT_POLICY": "PASSIVE",
-        "KERAS_BACKEND": backend,
+        "KERAS_BACKEND": "tensorflow" if backend in WORKERS else backend,
         "PYTHONPATH": str(ROOT),
     }
-    command = [sys.executable, __file__, "keras" if backend else "torch", precision]
+    command = [sys.executable, __file__, WORKERS.get(backend, "keras"), precision]
     out = subprocess.run(command, env=environment, capture_output=True, text=True)
     if out.returncode:
         sys.exit(out.stderr)
@@ -118,6 +155,10 @@ def measured(backend: str, precision: str) -> float:
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:
-        print(json.dumps({"keras": keras_rate, "torch": torch_rate}[sys.argv[1]](sys.argv[2])))
+        print(
+            json.dumps(
+                {"keras": keras_rate, "torch": torch_rate, "files": files_rate}[sys.argv[1]](sys.argv[2])
+            )
+        )
     else:
         main(*map(int, sys.argv[1:]))
