@@ -207,6 +207,18 @@ def predict(
     view: Annotated[str, typer.Option("--view", help="single, flip or ten-crop.")] = "single",
     min_confidence: Annotated[float, typer.Option("--min-confidence", min=0, max=1, help=UNSURE)] = 0.0,
     engine: Annotated[str, ENGINE] = "auto",
+    faces: Annotated[
+        str,
+        typer.Option(
+            "--faces", help="auto, whole, yunet, haar, a YuNet file, or net.prototxt,net.caffemodel."
+        ),
+    ] = "auto",
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Folder for pictures with the answers drawn on them.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="With --save: draw where the net that decided looked.")
+    ] = False,
     labels_only: Annotated[
         bool, typer.Option("--labels-only", help="No probabilities, and so fewer nets run a face.")
     ] = False,
@@ -218,6 +230,8 @@ def predict(
 
     if csv and as_json:
         raise InputError("--json and --csv: choose one")
+    if explain and not save:
+        raise InputError("--explain draws on what --save DIR writes: give both")
     if labels_only and (min_confidence or routing != "soft"):
         raise InputError("--labels-only gives soft's labels, and goes without --routing and --min-confidence")
 
@@ -228,6 +242,9 @@ def predict(
         show,
         say,
         labels_only=labels_only,
+        faces=faces,
+        save=save,
+        explain=explain,
         routing=routing,
         view=view,
         min_confidence=min_confidence,

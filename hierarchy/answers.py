@@ -3,18 +3,19 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from hierarchy import images, routing
-from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import layouts
 from hierarchy.errors import InputError
+from hierarchy.routing import Predictions
 from hierarchy.taxonomy import BRANCHES, LEAVES
+from hierarchy.vision.detect import WHOLE, Face, Finder, finder, whole
 
 BATCH: Final = 256  # faces answered at once, so that memory does not grow with the number of pictures
 T = TypeVar("T")
@@ -28,59 +29,81 @@ class Answer:
     Attributes:
         path: the picture, or `file.csv#row` where a data file holds it.
         face: [x, y, width, height] in pixels of the upright picture; None where there is no face in it.
+        score: the detector's, 0 to 1; None where nothing was searched or found.
         branch, label: the answer; `label` is None where it stopped at the branch, both are without a face.
         confidence: probability of the label, or of the branch where it stopped there; 0 without a face,
             None where the label alone was asked for.
         probabilities: of every leaf, by name; they sum to one; none without a face, or for labels alone.
+        crop: uint8[48,48], what the nets saw; not printed.
     """
 
     path: str
     face: list[int] | None
+    score: float | None
     branch: str | None
     label: str | None
     confidence: float | None
     probabilities: dict[str, float]
+    crop: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def as_json(self) -> str:
         """One line of JSON, floats unrounded."""
-        return json.dumps(asdict(self))
+        return json.dumps({name: value for name, value in vars(self).items() if name != "crop"})
 
     def as_row(self) -> dict[str, Any]:
         """One row of CSV, keyed by COLUMNS; what is missing or None stays an empty cell."""
         box = {} if self.face is None else dict(zip(BOX, self.face, strict=True))
-        rest = {"branch": self.branch, "label": self.label, "confidence": self.confidence}
+        rest = {
+            "score": self.score,
+            "branch": self.branch,
+            "label": self.label,
+            "confidence": self.confidence,
+        }
         return {"path": self.path, **box, **rest, **self.probabilities}
 
     def as_text(self) -> str:
         """One line for a person."""
         if self.face is None:
             return f"{self.path}  no face"
-        named = f"{self.path}  {self.branch} > {self.label or 'unsure'}"
+        place = "" if self.score is None else "  face at {},{} ({}x{})".format(*self.face)
+        named = f"{self.path}{place}  {self.branch} > {self.label or 'unsure'}"
         shares = "  ".join(f"{name} {value:.2f}" for name, value in self.probabilities.items())
         return f"{named}  ({shares})" if shares else named
 
 
+class Model(Protocol):
+    """What answers: the classifier, or what behaves as it does for faces uint8[N,48,48]."""
+
+    routing: str
+
+    def predictions(self, X: Any) -> Predictions:
+        """What all nets say."""
+
+    def lazy(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Soft's labels, and how many nets gave each."""
+
+
 class Crop(NamedTuple):
-    """A face as the nets take it: what `Answer` calls it, where it lies, and uint8[48, 48]."""
+    """A face as the nets take it, and what `Answer` calls its picture."""
 
     path: str
-    face: list[int]
-    pixels: np.ndarray
+    face: Face
 
 
 BOX: Final = ("x", "y", "width", "height")
-COLUMNS: Final = ("path", *BOX, "branch", "label", "confidence", *LEAVES)
+COLUMNS: Final = ("path", *BOX, "score", "branch", "label", "confidence", *LEAVES)
 
 
 def answers(
-    classifier: HierarchicalClassifier,
+    classifier: Model,
     files: Iterable[Path | InputError],
     min_confidence: float = 0.0,
     labels_only: bool = False,
+    find: Finder | None = None,
 ) -> Iterator[Answer | InputError]:
-    """An Answer for every face, or the reason why a file has none.
+    """An Answer for every face, one without a face for a picture that has none, or why a file has no answer.
 
-    A picture as a whole is one face. Of a data file, which is held whole, every row is one.
+    Of a data file, which is held whole, every row is a face.
 
     Args:
         classifier: with nets.
@@ -88,8 +111,10 @@ def answers(
             found is passed on.
         min_confidence: below this probability of the label, the answer stops at the branch.
         labels_only: soft's labels, by lazy routing, without probabilities.
+        find: gives a picture's faces; None: a picture as a whole is one.
     """
-    crops = chain.from_iterable(map(_crops, files))
+    look = find or finder(WHOLE)
+    crops = chain.from_iterable(_crops(file, look) for file in files)
     for batch in _ahead(iter(lambda: list(islice(crops, BATCH)), [])):
         faces = [crop for crop in batch if isinstance(crop, Crop)]
         answered = (
@@ -107,12 +132,12 @@ def _ahead(batches: Iterator[T]) -> Iterator[T]:
             yield batch
 
 
-def _crops(file: Path | InputError) -> Iterator[Crop | InputError]:
+def _crops(file: Path | InputError, find: Finder) -> Iterator[Crop | Answer | InputError]:
     if isinstance(file, InputError):
         yield file
         return
     try:
-        yield from _rows(file) if file.name.endswith(DATA_FILES) else [_whole(file)]
+        yield from _rows(file) if file.name.endswith(DATA_FILES) else _faces(file, find)
     except InputError as error:
         yield error
 
@@ -120,30 +145,31 @@ def _crops(file: Path | InputError) -> Iterator[Crop | InputError]:
 def _rows(file: Path) -> Iterator[Crop]:
     faces = layouts.read(file)
     for row, pixels in zip(faces.row, faces.pixels, strict=True):
-        yield Crop(f"{file}#{row}", [0, 0, images.SIDE, images.SIDE], pixels)
+        yield Crop(f"{file}#{row}", whole(pixels))
 
 
-def _whole(file: Path) -> Crop:
-    grey = images.read(file)
-    height, width = grey.shape
-    return Crop(str(file), [0, 0, width, height], images.crop(grey))
+def _faces(file: Path, find: Finder) -> Iterator[Crop | Answer]:
+    found = find(images.read(file))
+    yield from (Crop(str(file), face) for face in found)
+    if not found:
+        yield Answer(str(file), None, None, None, None, 0.0, {})
 
 
-def _answered(
-    classifier: HierarchicalClassifier, crops: Sequence[Crop], min_confidence: float
-) -> Iterator[Answer]:
+def _answered(classifier: Model, crops: Sequence[Crop], min_confidence: float) -> Iterator[Answer]:
     predictions = classifier.predictions(_pixels(crops))
     for row, crop in enumerate(crops):
         yield _answer(crop, predictions.take(np.array([row])), min_confidence, classifier.routing)
 
 
-def _labelled(classifier: HierarchicalClassifier, crops: Sequence[Crop]) -> Iterator[Answer]:
+def _labelled(classifier: Model, crops: Sequence[Crop]) -> Iterator[Answer]:
     for crop, leaf in zip(crops, classifier.lazy(_pixels(crops))[0], strict=True):
-        yield Answer(crop.path, crop.face, BRANCHES[routing.OWNER[leaf]], LEAVES[leaf], None, {})
+        branch = BRANCHES[routing.OWNER[leaf]]
+        face = crop.face
+        yield Answer(crop.path, face.box, face.score, branch, LEAVES[leaf], None, {}, face.pixels)
 
 
 def _pixels(crops: Sequence[Crop]) -> np.ndarray:
-    return np.stack([crop.pixels for crop in crops])
+    return np.stack([crop.face.pixels for crop in crops])
 
 
 def _answer(crop: Crop, prediction: routing.Predictions, min_confidence: float, rule: str) -> Answer:
@@ -155,9 +181,11 @@ def _answer(crop: Crop, prediction: routing.Predictions, min_confidence: float, 
         branch = int(prediction.branch[0].argmax())
     return Answer(
         path=crop.path,
-        face=crop.face,
+        face=crop.face.box,
+        score=crop.face.score,
         branch=BRANCHES[branch],
         label=None if stopped else LEAVES[leaf],
         confidence=float(prediction.branch[0, branch] if stopped else probability[leaf]),
         probabilities=dict(zip(LEAVES, probability.tolist(), strict=True)),
+        crop=crop.face.pixels,
     )

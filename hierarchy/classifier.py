@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from hierarchy import engines, recipes, routing, runs
+from hierarchy.answers import Answer, answers
 from hierarchy.data import sources
 from hierarchy.data.faces import SIDE, UNLABELLED, Faces, Split
 from hierarchy.data.splits import carve
@@ -26,6 +27,7 @@ from hierarchy.nets.preprocess import VIEWS, averaged
 from hierarchy.routing import Predictions
 from hierarchy.settings import with_settings
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, expression
+from hierarchy.vision.detect import AUTO, finder
 
 ROUTINGS = ("soft", "hard", "lazy")
 
@@ -183,6 +185,24 @@ class HierarchicalClassifier:
             lambda rows, node=node: routing.softmax(self.logits(node, pixels[rows])) for node in BRANCHES
         ]
         return routing.lazy(branch, asked)
+
+    def read(self, source: str | Path, faces: str = AUTO, min_confidence: float = 0.0) -> list[Answer]:
+        """What `predict` says of a picture's faces, the largest first; one without a face where it has none.
+
+        Args:
+            source: path of a picture, or of a data file.
+            faces: what finds them, see `vision.detect.finder`.
+            min_confidence: below this probability of the label, an answer stops at its branch.
+
+        Raises:
+            InputError: the picture or the detector cannot be read.
+        """
+        self._check()
+        found = list(answers(self, [Path(source)], min_confidence, find=finder(faces)))
+        for answer in found:
+            if isinstance(answer, InputError):
+                raise answer
+        return [answer for answer in found if isinstance(answer, Answer)]
 
     def logits(self, node: str, X: Any) -> np.ndarray:
         """Calibrated logits of one node, float64[N, its classes], for faces uint8[N,48,48]."""

@@ -47,8 +47,8 @@ _UPRIGHT = {
 _LOCK = threading.Lock()
 
 
-def read(source: str | Path | bytes, name: str | None = None) -> np.ndarray:
-    """A picture as upright grey, uint8[H, W], H * W <= MAX_PIXELS.
+def read(source: str | Path | bytes, name: str | None = None, *, colour: bool = False) -> np.ndarray:
+    """A picture as upright grey, uint8[H, W], H * W <= MAX_PIXELS; in `colour`, uint8[H, W, 3], RGB.
 
     Colour becomes ITU-R 601 luma; 8-bit grey comes back bit for bit. Transparent parts show white, as on a
     page. 16 bits keep their upper eight. Of an animation the first frame counts.
@@ -56,20 +56,21 @@ def read(source: str | Path | bytes, name: str | None = None) -> np.ndarray:
     Args:
         source: a path, or the bytes of a file.
         name: what to call the picture in errors; its path where none is given.
+        colour: for showing; what the nets see is grey.
 
     Raises:
         InputError: missing, a folder, empty, unreadable, damaged, not a picture, or too large.
     """
     where = name or ("picture" if isinstance(source, bytes) else str(source))
     if isinstance(source, bytes):
-        return _decode(BytesIO(source), where)
+        return _decode(BytesIO(source), where, colour)
     if os.path.isdir(source):
         raise InputError(f"{where}: a folder, not a picture; {_ALLOWED}")
     if not os.path.isfile(source):  # a device or a pipe might never end
         raise InputError(f"{where}: {'not a file' if os.path.exists(source) else 'no such file'}; {_ALLOWED}")
     try:
         with open(source, "rb") as file:
-            return _decode(file, where)
+            return _decode(file, where, colour)
     except OSError as error:
         raise InputError(f"{where}: cannot be read ({error.strerror}); {_ALLOWED}") from error
 
@@ -142,7 +143,7 @@ def _absence(path: str) -> str:
     return "nothing matches" if glob.has_magic(path) else "no such file or folder"
 
 
-def _decode(file: BinaryIO, where: str) -> np.ndarray:
+def _decode(file: BinaryIO, where: str, colour: bool) -> np.ndarray:
     from PIL import Image, UnidentifiedImageError
 
     if not file.read(1):
@@ -154,7 +155,7 @@ def _decode(file: BinaryIO, where: str) -> np.ndarray:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise Image.DecompressionBombError
                 picture.load()
-                return _grey(picture)
+                return _pixels(picture, "RGB" if colour else "L")
     except Image.DecompressionBombError as error:
         raise InputError(f"{where}: more than {MAX_PIXELS // 10**6} megapixels; {_ALLOWED}") from error
     except UnidentifiedImageError as error:
@@ -164,18 +165,19 @@ def _decode(file: BinaryIO, where: str) -> np.ndarray:
         raise InputError(f"{where}: truncated or damaged ({reason}); {_ALLOWED}") from error
 
 
-def _grey(picture: "Image") -> np.ndarray:
+def _pixels(picture: "Image", mode: str) -> np.ndarray:
+    """The picture upright in Pillow's mode L or RGB."""
     from PIL import Image
 
     turn = _UPRIGHT.get(_orientation(picture))
     upright = picture if turn is None else picture.transpose(Image.Transpose[turn])
     if upright.mode.startswith("I") or upright.mode == "F":
-        return _eight_bits(np.asarray(upright))
+        return np.array(Image.fromarray(_eight_bits(np.asarray(upright))).convert(mode))
     if not upright.has_transparency_data:
-        return np.array((upright.convert("RGB") if upright.mode == "LAB" else upright).convert("L"))
+        return np.array((upright.convert("RGB") if upright.mode == "LAB" else upright).convert(mode))
     colour = upright.convert("RGBA")
-    page = Image.new("L", colour.size, "white")
-    page.paste(colour.convert("L"), mask=colour.getchannel("A"))
+    page = Image.new(mode, colour.size, "white")
+    page.paste(colour.convert(mode), mask=colour.getchannel("A"))
     return np.array(page)
 
 

@@ -15,7 +15,7 @@ from hierarchy.data.faces import Faces
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import LEAVES
 
-NO_FACE = Answer("wall.png", None, None, None, 0.0, {})
+NO_FACE = Answer("wall.png", None, None, None, None, 0.0, {})
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import gc
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -373,3 +374,19 @@ def test_the_package_gives_the_classifier_by_name():
     assert hierarchy.HierarchicalClassifier is HierarchicalClassifier
     with pytest.raises(AttributeError, match="no attribute 'Classifier'"):
         hierarchy.Classifier  # noqa: B018
+
+
+def test_read_gives_what_predict_prints(tiny_run, pixels, tmp_path):
+    face, wall = tmp_path / "face.png", tmp_path / "wall.png"
+    cv2.imwrite(str(face), pixels[0])
+    cv2.imwrite(str(wall), np.full((200, 300), 90, np.uint8))
+    classifier = HierarchicalClassifier.load("tiny")
+    (answer,) = classifier.read(face)
+    assert answer.label == classifier.predict(pixels[:1])[0] and answer.face == [0, 0, 48, 48]
+    assert np.array_equal(answer.crop, pixels[0])
+    (nobody,) = classifier.read(str(wall))
+    assert nobody.face is nobody.label is None
+    assert classifier.read(wall, faces="whole")[0].label in LEAVES
+    assert classifier.read(face, min_confidence=1.0)[0].label is None
+    with pytest.raises(InputError, match="nowhere.png: no such file"):
+        classifier.read(tmp_path / "nowhere.png")

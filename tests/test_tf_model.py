@@ -166,6 +166,8 @@ def test_a_folder_without_pictures_is_refused(door, tiny_run, tmp_path):
         ("--run tiny --view both", ["view 'both': allowed are single, flip, ten-crop"]),
         ("--run tiny --engine onyx", ["engine 'onyx': allowed are auto, keras, onnx"]),
         ("--run tiny --engine onnx", ["was not exported to onnx: python tf_model.py export --run tiny"]),
+        ("--run tiny --faces mtcnn", ["--faces mtcnn: no such detector or file; allowed are auto, whole"]),
+        ("--run tiny --explain", ["--explain draws on what --save DIR writes: give both"]),
         ("--run tiny --labels-only --routing hard", ["--labels-only gives soft's labels"]),
         ("--run tiny --labels-only --min-confidence 0.5", ["goes without --routing and --min-confidence"]),
     ],
@@ -191,13 +193,13 @@ def test_weights_of_another_tree_are_refused_with_both_trees(door, tiny_run, pic
 
 
 def test_json_is_an_object_a_line(door, tiny_run, pictures):
-    said = door("predict", pictures[0].parent, "--run", "tiny", "--json")
+    said = door("predict", pictures[0].parent, "--run", "tiny", "--json", "--faces", "whole")
     answers = [json.loads(line) for line in said.out.splitlines()]
     assert said.code == 0 and errors_of(said) == []
     assert [answer["path"] for answer in answers] == list(map(str, pictures))
     assert [answer["face"] for answer in answers] == [[0, 0, 48, 48], [0, 0, 48, 48], [0, 0, 100, 60]]
     for answer in answers:
-        assert list(answer) == ["path", "face", "branch", "label", "confidence", "probabilities"]
+        assert list(answer) == ["path", "face", "score", "branch", "label", "confidence", "probabilities"]
         shares = answer["probabilities"]
         assert list(shares) == list(LEAVES) and abs(sum(shares.values()) - 1) < 1e-9
         assert answer["label"] == max(shares, key=shares.get)
@@ -224,7 +226,7 @@ def test_hard_routing_stays_in_the_likelier_branch(door, tiny_run, pictures):
 
 
 def test_labels_alone_are_those_of_soft_routing(door, tiny_run, pictures, tmp_path):
-    words = ("predict", *pictures, "--run", "tiny", "--json")
+    words = ("predict", *pictures, "--run", "tiny", "--json", "--faces", "whole")
     whole, alone = (
         [json.loads(line) for line in door(*words, *more).out.splitlines()]
         for more in ((), ("--labels-only",))
@@ -232,7 +234,7 @@ def test_labels_alone_are_those_of_soft_routing(door, tiny_run, pictures, tmp_pa
     assert len(alone) == len(pictures)
     for ours, theirs in zip(alone, whole, strict=True):
         assert ours == theirs | {"confidence": None, "probabilities": {}}
-    text = door("predict", *pictures, "--run", "tiny", "--labels-only").out.splitlines()
+    text = door(*words[:-3], "--faces", "whole", "--labels-only").out.splitlines()
     assert text == [f"{each['path']}  {each['branch']} > {each['label']}" for each in whole]
     target = tmp_path / "labels.csv"
     assert door("predict", *pictures, "--run", "tiny", "--labels-only", "--csv", target).code == 0
@@ -240,6 +242,16 @@ def test_labels_alone_are_those_of_soft_routing(door, tiny_run, pictures, tmp_pa
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == [each["label"] for each in whole]
     assert {row[leaf] for row in rows for leaf in LEAVES} == {""}
+
+
+def test_a_picture_without_a_face_says_so_and_is_no_mistake(door, tiny_run, tmp_path):
+    wall = tmp_path / "wall.png"
+    Image.new("L", (300, 200), 90).save(wall)
+    said = door("predict", wall, "--run", "tiny")
+    assert (said.code, said.out, errors_of(said)) == (0, f"{wall}  no face\n", [])
+    answer = json.loads(door("predict", wall, "--run", "tiny", "--json", "--save", tmp_path / "drawn").out)
+    assert answer["face"] is answer["label"] is answer["branch"] is None
+    assert (tmp_path / "drawn" / "wall.png").is_file()
 
 
 def test_csv_is_a_whole_file(door, tiny_run, pictures, tmp_path):

@@ -12,7 +12,8 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.errors import InputError
 from hierarchy.fitting.framework import Framework
 from hierarchy.nets.framework import KERAS
-from hierarchy.reports import report
+from hierarchy.reports import annotate, report
+from hierarchy.vision.detect import AUTO, finder
 
 Show = Callable[[Iterable[Answer]], None]
 Say = Callable[[str], None]
@@ -26,6 +27,9 @@ def predict(
     *,
     min_confidence: float = 0.0,
     labels_only: bool = False,
+    faces: str = AUTO,
+    save: Path | None = None,
+    explain: bool = False,
     framework: Framework = KERAS,
     engine: str = engines.AUTO,
     **params: Any,
@@ -39,6 +43,9 @@ def predict(
         say: takes a line for each bad path.
         min_confidence: below it, an answer stops at its branch.
         labels_only: no probabilities, fewer nets run.
+        faces: what finds them in a picture, see `vision.detect.finder`.
+        save: folder for pictures with the answers drawn on them.
+        explain: draw where the nets looked as well.
         framework: what opens the run's own nets.
         engine: what runs them, see `hierarchy.engines`.
         params: of the classifier.
@@ -50,10 +57,12 @@ def predict(
         InputError: the run cannot be used, or the output cannot be written.
     """
     bad: list[str] = []
+    find = finder(faces)
     classifier = HierarchicalClassifier.load(run, framework, engine, **params)
     if report.sketched(classifier.run_.card()):
         say(f"SKETCH: run {run} learned from drawn faces; what it says of photographs means nothing")
-    show(_good(answers(classifier, images.find(paths), min_confidence, labels_only), bad))
+    good = _good(answers(classifier, images.find(paths), min_confidence, labels_only, find), bad)
+    show(annotate.saved(good, save, classifier if explain else None) if save else good)
     for line in bad:
         say(f"error: {line}")
     return len(bad)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from hierarchy import colours
 from hierarchy.data.faces import Split
 from hierarchy.metrics import BINS
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, leaf_slice
@@ -21,21 +22,7 @@ if TYPE_CHECKING:
 SOFT: Final = "six_class"  # the tree's answer among the tables of scores.json
 DRAWN: Final = "SKETCH faces (drawn, not photographs)"
 
-# One colour a name in every picture; those of the expressions after Okabe and Ito, for colour-blind eyes too.
-COLOURS: Final[dict[str, str]] = {
-    "happy": "#e69f00",
-    "surprise": "#56b4e9",
-    "neutral": "#8c8c8c",
-    "angry": "#d55e00",
-    "fear": "#cc79a7",
-    "sad": "#0072b2",
-    "disgust": "#009e73",
-    "positive": "#2a9d8f",
-    "negative": "#7b4fa3",
-    ROUTER: "#333333",
-    FLAT: "#a67c52",
-    SOFT: "#1b5e9b",
-}
+COLOURS: Final = {**colours.COLOURS, SOFT: "#1b5e9b"}
 INK: Final = "#333333"
 GRID: Final = "#dddddd"
 ALARM: Final = "#c00000"

@@ -1,0 +1,1 @@
+"""From photographs to faces as the nets take them, and from answers back to pictures."""

@@ -1,0 +1,55 @@
+"""`predict --save`: a picture for each picture, the answers unchanged, heat maps where they are asked for."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from hierarchy.answers import answers
+from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.data import layouts
+from hierarchy.errors import InputError
+from hierarchy.reports import annotate
+
+
+@pytest.fixture
+def model(tiny_run) -> HierarchicalClassifier:
+    return HierarchicalClassifier.load("tiny")
+
+
+@pytest.fixture
+def pictures(few_sketches, tmp_path) -> list[Path]:
+    files = [tmp_path / folder / "face.png" for folder in ("one", "two")]
+    for file, pixels in zip(files, few_sketches.pixels, strict=False):
+        file.parent.mkdir()
+        cv2.imwrite(str(file), pixels)
+    return files
+
+
+def test_pictures_of_the_same_name_are_numbered_and_answers_pass_unchanged(model, pictures, tmp_path):
+    found = list(answers(model, pictures))
+    assert list(annotate.saved(iter(found), tmp_path / "drawn")) == found
+    assert sorted(file.name for file in (tmp_path / "drawn").iterdir()) == ["face-2.png", "face.png"]
+
+
+@pytest.mark.parametrize("floor", [0.0, 1.0])
+def test_heat_makes_the_page_another(model, pictures, tmp_path, floor):
+    found = list(answers(model, pictures[:1], floor))
+    for name, asked in (("plain", None), ("heat", model)):
+        list(annotate.saved(found, tmp_path / name, asked))
+    plain, heat = (np.asarray(Image.open(tmp_path / name / "face.png")) for name in ("plain", "heat"))
+    assert plain.shape != heat.shape or not np.array_equal(plain, heat)
+
+
+def test_rows_of_a_data_file_are_passed_on(model, few_sketches, tmp_path):
+    folder = layouts.export(few_sketches.take(np.arange(5)), tmp_path / "data", "csv")
+    found = list(answers(model, sorted(folder.iterdir())[:1]))
+    assert list(annotate.saved(found, tmp_path / "drawn")) == found
+    assert len(found) == 5 and not (tmp_path / "drawn").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(model, pictures):
+    with pytest.raises(InputError, match="cannot be written"):
+        list(annotate.saved(answers(model, pictures), pictures[1]))
