@@ -47,6 +47,14 @@ class Format:
     precisions: tuple[str, ...] = PRECISIONS
 
 
+def _cores() -> int:
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # neither macOS nor Windows tells
+        return os.cpu_count() or 1
+
+
 @functools.cache
 def _shared_memory(library: Any) -> None:
     """One arena for all sessions: nets that take turns need the memory of one."""
@@ -58,6 +66,7 @@ def _onnx(library: Any, path: Path) -> Logits:
     _shared_memory(library)
     options = library.SessionOptions()
     options.log_severity_level = 4  # what goes wrong comes as an exception
+    options.intra_op_num_threads = _cores()  # by itself it takes all there are, and leaves a process's own
     # three nets take turns on the same cores: threads that spin after their turn would slow the next one
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.use_env_allocators", "1")
@@ -67,7 +76,7 @@ def _onnx(library: Any, path: Path) -> Logits:
 
 
 def _litert(library: Any, path: Path) -> Logits:
-    net = library.Interpreter(str(path), num_threads=os.cpu_count())
+    net = library.Interpreter(str(path), num_threads=_cores())
     given, told = net.get_input_details()[0]["index"], net.get_output_details()[0]["index"]
 
     def logits(pixels: np.ndarray) -> np.ndarray:

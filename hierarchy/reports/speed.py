@@ -106,5 +106,5 @@ def growth(measured: Mapping[str, Mapping[str, float]]) -> "Figure":
         axes.plot(files, values, marker="o", color=plots.COLOURS[plots.SOFT])
         axes.set(xscale="log", xlabel="files", ylabel=name)
     time.set_yscale("log")
-    memory.set_ylim(bottom=0)
+    memory.set_ylim(0, 1.15 * memory.get_ylim()[1])
     return figure
