@@ -51,7 +51,7 @@ def _answering(measured: Mapping[str, Any], cores: str) -> Iterator[str]:
     speeds, limit = about["ms"], about["limit_ms"]
     accuracy = measured.get("accuracy", {})
     rows = [_engine(name, speeds, limit, accuracy.get(name)) for name in speeds]
-    yield f"## Milliseconds a face on {cores} core{'' if cores == '1' else 's'}"
+    yield f"**Milliseconds a face on {cores} core{'' if cores == '1' else 's'}**"
     header = ("engine", f"{ALONE} at once", f"{MANY} at once", LAZY, "of Keras'", "of the limit", "accuracy")
     yield table(header, rows)
     yield (
@@ -76,7 +76,7 @@ def _engine(
 
 
 def _starting(measured: Mapping[str, Any]) -> Iterator[str]:
-    yield "## From the start of the process to its end"
+    yield "**From the start of the process to its end**"
     rows = [
         (name, f"{row['seconds']:.2f}", f"{row['bytes'] / MEGABYTE:.0f}")
         for name, row in measured["starting"].items()
@@ -85,7 +85,7 @@ def _starting(measured: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _growing(measured: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    yield "## A folder of so many crops"
+    yield "**A folder of so many crops**"
     rows = []
     for files in sorted(map(int, measured)):
         seconds, size = measured[str(files)]["seconds"], measured[str(files)]["bytes"]
