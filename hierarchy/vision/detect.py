@@ -25,6 +25,7 @@ NAMES: Final = (AUTO, WHOLE, YUNET, HAAR)
 ALLOWED: Final = f"{', '.join(NAMES)}, a YuNet file (.onnx) or an SSD (net.prototxt,net.caffemodel)"
 READY: Final = 100  # pixels a side up to which a square picture is taken for a crop and not searched
 LONGEST: Final = 640  # pixels of the longer side that YuNet looks at
+SMALLEST: Final = 128  # pixels a side to which pictures are widened for YuNet
 SURE: Final = 0.7  # a detector's score from which a face counts
 # medians over 3,000 Training faces, in pixels of the crop: eyes, nose and corners of the mouth, left to right
 # as one sees them, and the box that YuNet draws
@@ -141,9 +142,13 @@ def _yunet(path: str) -> Finder:
         small = (
             cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
         )
+        # of a thin strip it answers what lies in memory
+        down, right = (max(0, SMALLEST - side) for side in small.shape)
+        small = cv2.copyMakeBorder(small, 0, down, 0, right, cv2.BORDER_REPLICATE)
         net.setInputSize(small.shape[::-1])
         _, rows = net.detect(cv2.cvtColor(small, cv2.COLOR_GRAY2BGR))
-        found = [] if rows is None else rows.astype(np.float64)
+        near = 2 * max(small.shape)
+        found = [] if rows is None else [row for row in rows.astype(np.float64) if np.abs(row).max() <= near]
         return _sorted([_aligned(grey, row[:4] / scale, row[14], row[4:14] / scale) for row in found])
 
     return find
