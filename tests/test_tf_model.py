@@ -217,7 +217,8 @@ def test_json_stopped_at_the_branch_has_no_label(door, tiny_run, pictures):
 
 
 def test_hard_routing_stays_in_the_likelier_branch(door, tiny_run, pictures):
-    said = door("predict", *pictures, "--run", "tiny", "--json", "--routing", "hard", "--view", "ten-crop")
+    words = ("--run", "tiny", "--json", "--faces", "whole", "--routing", "hard", "--view", "ten-crop")
+    said = door("predict", *pictures, *words)
     for answer in map(json.loads, said.out.splitlines()):
         shares = answer["probabilities"]
         assert answer["branch"] == max(BRANCHES, key=lambda name: sum(shares[leaf] for leaf in TREE[name]))
@@ -237,7 +238,8 @@ def test_labels_alone_are_those_of_soft_routing(door, tiny_run, pictures, tmp_pa
     text = door(*words[:-3], "--faces", "whole", "--labels-only").out.splitlines()
     assert text == [f"{each['path']}  {each['branch']} > {each['label']}" for each in whole]
     target = tmp_path / "labels.csv"
-    assert door("predict", *pictures, "--run", "tiny", "--labels-only", "--csv", target).code == 0
+    words = ("predict", *pictures, "--run", "tiny", "--faces", "whole")
+    assert door(*words, "--labels-only", "--csv", target).code == 0
     with target.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == [each["label"] for each in whole]
@@ -256,7 +258,7 @@ def test_a_picture_without_a_face_says_so_and_is_no_mistake(door, tiny_run, tmp_
 
 def test_csv_is_a_whole_file(door, tiny_run, pictures, tmp_path):
     target = tmp_path / "new" / "answers.csv"
-    said = door("predict", *pictures, "--run", "tiny", "--csv", target)
+    said = door("predict", *pictures, "--run", "tiny", "--faces", "whole", "--csv", target)
     assert (said.code, said.out, errors_of(said)) == (0, f"{target}\n", [])
     with target.open(newline="") as file:
         rows = list(csv.DictReader(file))
