@@ -15,7 +15,8 @@ from hierarchy.data import layouts
 from hierarchy.errors import InputError
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import BRANCHES, LEAVES
-from hierarchy.vision.detect import WHOLE, Face, Finder, finder, whole
+from hierarchy.vision.align import Face, whole
+from hierarchy.vision.detect import WHOLE, Finder, finder
 
 BATCH: Final = 256  # faces answered at once, so that memory does not grow with the number of pictures
 T = TypeVar("T")
@@ -172,7 +173,7 @@ def _pixels(crops: Sequence[Crop]) -> np.ndarray:
     return np.stack([crop.face.pixels for crop in crops])
 
 
-def _answer(crop: Crop, prediction: routing.Predictions, min_confidence: float, rule: str) -> Answer:
+def _answer(crop: Crop, prediction: Predictions, min_confidence: float, rule: str) -> Answer:
     probability = prediction.joint[0]
     leaf = int((routing.hard if rule == "hard" else routing.soft)(prediction)[0])
     branch = routing.OWNER[leaf]

@@ -11,7 +11,7 @@ import pytest
 from hierarchy import images
 from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
-from hierarchy.vision import detect
+from hierarchy.vision import align, detect
 from hierarchy.vision.detect import HAAR, WHOLE, YUNET, finder
 
 MIDDLE = (270, 230)  # of the face in the portrait, x and y
@@ -77,7 +77,7 @@ def test_a_similarity_is_found_again():
     points = np.array([[1.0, 2.0], [30.0, 4.0], [12.0, 40.0]])
     move = np.array([[0.8, -0.6, 3.0], [0.6, 0.8, -7.0]]) * [[2, 2, 1]]
     moved = points @ move[:, :2].T + move[:, 2]
-    np.testing.assert_allclose(detect.similarity(points, moved), move, atol=1e-9)
+    np.testing.assert_allclose(align.similarity(points, moved), move, atol=1e-9)
 
 
 def test_yunet_may_come_from_a_file(portrait, tmp_path):
@@ -121,7 +121,7 @@ def test_the_detector_is_found_without_importing_its_package():
 
 @pytest.mark.real_data
 def test_landmarks_lie_where_fer2013_has_them(fer2013):
-    """The medians that detect.py states, measured again on a part of the faces."""
+    """The medians that align.py states, measured again on a part of the faces."""
     enlarged, found = 4, []
     net = cv2.FaceDetectorYN.create(detect._packed(), "", (48 * enlarged,) * 2, 0.6)
     for pixels in fer2013.of(Split.Training).pixels[:600]:
@@ -130,5 +130,5 @@ def test_landmarks_lie_where_fer2013_has_them(fer2013):
         found += [] if rows is None else [rows[0] / enlarged]
     middle = np.median(found, axis=0)
     assert len(found) > 500
-    np.testing.assert_allclose(middle[:4], detect.BOX, atol=0.7)
-    np.testing.assert_allclose(middle[4:14].reshape(-1, 2), detect.LANDMARKS, atol=0.7)
+    np.testing.assert_allclose(middle[:4], align.BOX, atol=0.7)
+    np.testing.assert_allclose(middle[4:14].reshape(-1, 2), align.LANDMARKS, atol=0.7)
