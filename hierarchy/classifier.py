@@ -198,11 +198,12 @@ class HierarchicalClassifier:
             InputError: the picture or the detector cannot be read.
         """
         self._check()
-        found = list(answers(self, [Path(source)], min_confidence, find=finder(faces)))
-        for answer in found:
+        found = []
+        for answer in answers(self, [Path(source)], min_confidence, find=finder(faces)):
             if isinstance(answer, InputError):
                 raise answer
-        return [answer for answer in found if isinstance(answer, Answer)]
+            found.append(answer)
+        return found
 
     def logits(self, node: str, X: Any) -> np.ndarray:
         """Calibrated logits of one node, float64[N, its classes], for faces uint8[N,48,48]."""

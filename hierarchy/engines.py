@@ -118,7 +118,7 @@ class Artefact:
     def __init__(self, engine: str, path: Path, framework: Framework) -> None:
         self.format = FORMATS[ENGINES[engine][0]]
         self.path = path
-        self.instead = f"--engine {framework.name.lower()} answers without it"
+        self.instead = _without(framework)
         self.net: Logits | None = None
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
@@ -161,7 +161,7 @@ def nets(run: runs.Run, framework: Framework, engine: str) -> tuple[str, Mapping
         InputError: an unknown engine, a run that was not exported to it, an artefact that is damaged or was
             made from other nets than the run's.
     """
-    card, own = run.card(), framework.name.lower()
+    card, own = run.card(), own_name(framework)
     exports: Mapping[str, Any] = card.get("exports", {})
     if engine == AUTO:
         fast = (name for name in EXACT if name in exports and framework.exported)
@@ -173,8 +173,18 @@ def nets(run: runs.Run, framework: Framework, engine: str) -> tuple[str, Mapping
     if engine not in exports:
         raise InputError(f"run {run.name!r} was not exported to {engine}: {command(run, engine)} does it")
     return engine, {
-        node: Artefact(engine, _checked(run, engine, node, framework), framework) for node in exports[engine]
+        node: Artefact(engine, _checked(run, card, engine, node, framework), framework)
+        for node in exports[engine]
     }
+
+
+def own_name(framework: Framework) -> str:
+    """What a framework is called among the engines."""
+    return framework.name.lower()
+
+
+def _without(framework: Framework) -> str:
+    return f"--engine {own_name(framework)} answers without it"
 
 
 def exported_nodes(card: Mapping[str, Any]) -> tuple[str, ...]:
@@ -188,11 +198,10 @@ def command(run: runs.Run, engine: str) -> str:
     return f"python tf_model.py export --run {run.name} --format {name} --precision {precision}"
 
 
-def _checked(run: runs.Run, engine: str, node: str, framework: Framework) -> Path:
-    """File of a node's artefact, its bytes and its origin compared with the card."""
-    card = run.card()
+def _checked(run: runs.Run, card: Mapping[str, Any], engine: str, node: str, framework: Framework) -> Path:
+    """File of a node's artefact, its bytes and its origin compared with the run's card."""
     about = card["exports"][engine][node]
-    instead = f"{command(run, engine)} makes it anew, --engine {framework.name.lower()} answers without it"
+    instead = f"{command(run, engine)} makes it anew, {_without(framework)}"
     if about["net"] != card["nets"].get(node, {}).get("sha256"):
         raise InputError(f"run {run.name!r}: its {engine} {node} net was made from another net; {instead}")
     paths = [run.folder / name for name in about["files"]]

@@ -59,12 +59,13 @@ def evaluate(
     faces = faces_for(card, data)
     fingerprint = sources.fingerprint(faces)
     own = card.get("data", {}).get("fingerprint") == fingerprint
-    classifier = HierarchicalClassifier.load(run, framework, engine or framework.name.lower(), view=view)
+    classifier = HierarchicalClassifier.load(run, framework, engine or engines.own_name(framework), view=view)
     other = classifier.engine_ if classifier.engine_ in engines.ENGINES else None
     folder = _given(out, scored, own, split, view) if out else _folder(scored, faces, own, split, view, other)
     here = part(faces, Split[split])
     leaks = _leaks(faces, Split[split]) if own else None
-    nets = {node: runs.checksums(card)[node] for node in classifier.nets_}
+    checksums = runs.checksums(card)
+    nets = {node: checksums[node] for node in classifier.nets_}
     kept = Kept(here.row, here.split, here.label, classifier.outputs(here), leaks, nets)
     predictions, flat = judged(kept.logits, card.get("calibration", {}))
     scores = metrics.score(predictions, here, flat=flat, leaks=leaks, min_confidence=floor)
