@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from hierarchy import engines, runs
-from hierarchy.data.faces import SIDE, Faces, Split
+from hierarchy.data.faces import Faces, Split
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.engines import EXPORT_REQUIREMENTS, FORMATS, PRECISIONS
 from hierarchy.errors import InputError
@@ -46,26 +46,35 @@ def export(run: runs.Run, kind: str, precision: str, faces: Callable[[], Faces])
     engine = _engine(kind, precision)
     nodes = engines.exported_nodes(run.card())
     paths = {node: run.net(node) for node in nodes}
-    logits = {node: KERAS.open(path) for node, path in paths.items()}  # refuses another framework's files
+    for path in paths.values():
+        KERAS.open(path)  # refuses another framework's files
     _check_tools(kind)
+    from hierarchy.nets import store
+
     shown = _calibration(faces()) if precision == "int8" else None
-    entry = {}
+    asked = sketch_faces(engines.CHUNK).pixels
+    entry: dict[str, Any] = {}
+    kept: dict[str, bytes] = {}
     for node, path in paths.items():
         with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder) / f"{node}{'' if engine == kind else f'-{precision}'}{_suffix(kind)}"
-            _converted(path, target, kind, precision, shown)
-            gap = _gap(engine, target, logits[node])
+            suffix = FORMATS[kind].suffixes[0]
+            target = Path(folder) / f"{node}{'' if engine == kind else f'-{precision}'}{suffix}"
+            net = store.load(path)
+            logits = np.asarray(net(asked))  # Keras exports what has been called
+            _convert(net, target, kind, precision, shown)
+            gap = float(np.abs(engines.Artefact(engine, target, KERAS)(asked) - logits).max())
             if precision == PRECISIONS[0] and gap > CLOSE:
                 raise InputError(
                     f"{path}: as {engine} it gives other logits (by {gap:.2g}); nothing was kept"
                 )
             files = {file.name: file.read_bytes() for file in _files(target, kind)}
-        for name, data in files.items():
-            runs.write_atomic(run.folder / name, data)
+        kept |= files
         size = sum(map(len, files.values()))
         checksums = {name: runs.sha256(data) for name, data in files.items()}
         entry[node] = {"files": checksums, "bytes": size, "net": runs.sha256(path.read_bytes())}
         yield f"{run.folder / target.name}: {size / 1e6:.1f} MB, logits within {gap:.2g} of Keras'"
+    for name, data in kept.items():
+        runs.write_atomic(run.folder / name, data)
     run.amend({"exports": {**run.card().get("exports", {}), engine: entry}})
 
 
@@ -95,25 +104,11 @@ def _calibration(faces: Faces) -> np.ndarray:
     return train[np.random.default_rng(0).permutation(len(train))[:CALIBRATION]]
 
 
-def _suffix(kind: str) -> str:
-    return FORMATS[kind].suffixes[0]
-
-
 def _files(target: Path, kind: str) -> list[Path]:
     return [target.with_suffix(suffix) for suffix in FORMATS[kind].suffixes]
 
 
-def _gap(engine: str, path: Path, reference: Callable[[np.ndarray], np.ndarray]) -> float:
-    """The largest distance of an artefact's logits from Keras' on drawn faces."""
-    pixels = sketch_faces(engines.CHUNK).pixels
-    return float(np.abs(engines.Artefact(engine, path, KERAS)(pixels) - reference(pixels)).max())
-
-
-def _converted(path: Path, target: Path, kind: str, precision: str, shown: np.ndarray | None) -> None:
-    from hierarchy.nets import store
-
-    net = store.load(path)
-    net(np.zeros((1, SIDE, SIDE), np.uint8))  # Keras exports what has been called
+def _convert(net: Any, target: Path, kind: str, precision: str, shown: np.ndarray | None) -> None:
     with warnings.catch_warnings(), backend.quiet():
         warnings.simplefilter("ignore")  # the converters' own
         _WAYS[kind](net, target, precision, shown)
