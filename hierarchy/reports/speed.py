@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hierarchy import runs
 from hierarchy.reports import plots
-from hierarchy.reports.markdown import interval, table
-from hierarchy.reports.standings import BENCHMARKS
+from hierarchy.reports.markdown import interval, percent, table
+from hierarchy.reports.standings import BENCHMARKS, benchmarks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,10 +26,9 @@ MEGABYTE: Final = 1e6
 def write(measured: Mapping[str, Any]) -> Path:
     """Put measurements into benchmarks.json, in place of those of the same name, and draw all anew."""
     folder = runs.home() / "results"
-    path = folder / BENCHMARKS
-    known = runs.read_json(path) if path.is_file() else {}
+    known = benchmarks()
     known |= {kind: known.get(kind, {}) | part for kind, part in measured.items()}
-    runs.write_json(path, known)
+    runs.write_json(folder / BENCHMARKS, known)
     runs.write_atomic(folder / FILE, markdown(known).encode())
     if "growth" in known:
         runs.write_atomic(folder / PICTURE, plots.png(growth(known["growth"])))
@@ -39,7 +38,7 @@ def write(measured: Mapping[str, Any]) -> Path:
 def markdown(measured: Mapping[str, Any]) -> str:
     """The tables of what there is."""
     parts = ["# How fast it answers"]
-    for cores in sorted(measured.get("answering", {}), reverse=True):
+    for cores in sorted(measured.get("answering", {}), key=int, reverse=True):
         parts += _answering(measured, cores)
     parts += _starting(measured) if "starting" in measured else []
     parts += _growing(measured["growth"]) if "growth" in measured else []
@@ -71,7 +70,7 @@ def _engine(
         *(f"{own[key]:.2f}" if key in own else "-" for key in (ALONE, MANY, LAZY)),
         f"{many / speeds[REFERENCE][MANY]:.2f}" if REFERENCE in speeds else "-",
         f"{many / limit:.2f}" if ours else "-",
-        f"{100 * accuracy['accuracy']:.1f} ({interval(accuracy)})" if accuracy else "-",
+        f"{percent(accuracy['accuracy'])} ({interval(accuracy)})" if accuracy else "-",
     )
 
 

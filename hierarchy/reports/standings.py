@@ -43,7 +43,7 @@ def write(folder: Path) -> str:
 
 def standings() -> list[dict[str, Any]]:
     """A line for the tree and the flat net of every run that was evaluated on PrivateTest, best first."""
-    speeds = _benchmarks().get(SPEED, {})
+    speeds = benchmarks().get(SPEED, {})
     lines = [line for name in runs.names() for line in _of_run(runs.run(name), speeds.get(name, {}))]
     return sorted(lines, key=lambda line: (*_apart(line), -line["accuracy"]))
 
@@ -104,7 +104,8 @@ def _framework(card: Mapping[str, Any], backend: str) -> str:
     return name if name.lower() == backend else f"{name} on {backend}"
 
 
-def _benchmarks() -> dict[str, Any]:
+def benchmarks() -> dict[str, Any]:
+    """What tests/benchmarks measured last, by kind; nothing where they were never run."""
     path = runs.home() / "results" / BENCHMARKS
     found: dict[str, Any] = runs.read_json(path) if path.is_file() else {}
     return found
@@ -131,7 +132,7 @@ def markdown(lines: Sequence[Mapping[str, Any]]) -> str:
 
 def _frameworks() -> Iterator[str]:
     """TensorFlow beside PyTorch on the same work, where the benchmarks were run."""
-    known = _benchmarks()
+    known = benchmarks()
     if same := known.get(SAME):
         header = ("the shipped nets", "answer", *(f"ms a face, {batch} at once" for batch in BATCHES))
         yield table(

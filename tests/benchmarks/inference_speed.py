@@ -85,6 +85,7 @@ def median(rounds: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, flo
 def main() -> None:
     """Measure every run that has its nets, print the figures and write them."""
     from hierarchy import runs
+    from hierarchy.reports import standings
 
     names = [name for name in runs.names() if whole(runs.run(name))]
     homes = {name: runs.run(name).card().get("framework", SIDES[0]) for name in names}
@@ -93,8 +94,7 @@ def main() -> None:
     speeds = {row: median([each[row] for each in rounds]) for row in rows}
     for (name, side), answers in speeds.items():
         print(f"{name:<12} {side:<8} {json.dumps(answers)}")
-    path = runs.home() / "results" / "benchmarks.json"
-    known = runs.read_json(path) if path.is_file() else {}
+    path, known = runs.home() / "results" / standings.BENCHMARKS, standings.benchmarks()
     known["inference_speed"] = {name: speeds[name, homes[name]] for name in names}
     known["same_nets"] = {side: speeds[runs.SHIPPED, side] for side in SIDES}
     runs.write_json(path, known)

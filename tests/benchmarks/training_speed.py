@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hierarchy.data.faces import Faces
@@ -51,10 +52,7 @@ def keras_rate(precision: str) -> float:
     batches = Batches(lessons(faces, "flat", recipe.fit), recipe.fit, recipe.augment, seed=0)
     task = Task("flat", recipe, recipe.fit, 0, runs.run("none"), faces, faces, {})
     trainee = train._compiled(train.trainable(task), task, len(batches))
-    trainee.fit(batches, verbose=0)
-    started = time.perf_counter()
-    trainee.fit(batches, verbose=0)
-    return BATCH * BATCHES / (time.perf_counter() - started)
+    return rate(lambda: trainee.fit(batches, verbose=0))
 
 
 def files_rate(precision: str) -> float:
@@ -85,10 +83,7 @@ def files_rate(precision: str) -> float:
         shown = changes.flow_from_directory(
             folder / "train", (48, 48), "grayscale", list(LEAVES), batch_size=BATCH
         )
-        trainee.fit(shown, verbose=0)
-        started = time.perf_counter()
-        trainee.fit(shown, verbose=0)
-    return BATCH * BATCHES / (time.perf_counter() - started)
+        return rate(lambda: trainee.fit(shown, verbose=0))
 
 
 def torch_rate(precision: str) -> float:
@@ -100,10 +95,19 @@ def torch_rate(precision: str) -> float:
     recipe, faces = work(precision)
     fitting = Fitting(Task("flat", recipe, recipe.fit, 0, runs.run("none"), faces, faces, {}))
     fitting.net.train()
-    for _ in range(2):
-        started = time.perf_counter()
+
+    def epoch() -> None:
         for step in range(BATCHES):
             fitting._step(recipe.fit.learning_rate, *fitting.epochs[step])
+
+    return rate(epoch)
+
+
+def rate(epoch: Callable[[], object]) -> float:
+    """Faces a second of the second of two epochs."""
+    epoch()
+    started = time.perf_counter()
+    epoch()
     return BATCH * BATCHES / (time.perf_counter() - started)
 
 
@@ -124,6 +128,7 @@ def work(precision: str) -> tuple[Recipe, Faces]:
 def main(rounds_wanted: int = ROUNDS) -> None:
     """Measure every row in turn, print the table and write it."""
     from hierarchy import runs
+    from hierarchy.reports import standings
 
     rounds = [{name: measured(*setting) for name, setting in ROWS.items()} for _ in range(rounds_wanted)]
     rates = {name: statistics.median(row[name] for row in rounds) for name in ROWS}
@@ -133,9 +138,8 @@ def main(rounds_wanted: int = ROUNDS) -> None:
     }
     for name, row in table.items():
         print(f"{name:<34} {row['faces_per_second']:7.0f} faces/s   {row['of_pytorch']:.2f} of the mirror")
-    path = runs.home() / "results" / "benchmarks.json"
-    known = runs.read_json(path) if path.is_file() else {}
-    runs.write_json(path, known | {"training_speed": table, "rounds": rounds})
+    path = runs.home() / "results" / standings.BENCHMARKS
+    runs.write_json(path, standings.benchmarks() | {standings.TRAINED: table, "rounds": rounds})
 
 
 def measured(backend: str, precision: str) -> float:
