@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from hierarchy import explain, images, runs
-from hierarchy.answers import Answer
+from hierarchy.answers import DATA_FILES, Answer
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.taxonomy import ROUTER, classes_of
 from hierarchy.vision import draw
@@ -28,7 +28,7 @@ def saved(
     taken: dict[str, int] = {}
     for path, group in groupby(found, lambda answer: answer.path):
         answers = list(group)
-        if "#" not in Path(path).name:
+        if not path.rpartition("#")[0].endswith(DATA_FILES):
             stem = Path(path).stem
             taken[stem] = taken.get(stem, 0) + 1
             name = stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"

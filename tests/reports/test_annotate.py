@@ -34,6 +34,12 @@ def test_pictures_of_the_same_name_are_numbered_and_answers_pass_unchanged(model
     assert sorted(file.name for file in (tmp_path / "drawn").iterdir()) == ["face-2.png", "face.png"]
 
 
+def test_a_hash_in_a_name_makes_no_row_of_a_picture(model, pictures, tmp_path):
+    picture = pictures[0].rename(tmp_path / "face#1.png")
+    list(annotate.saved(answers(model, [picture]), tmp_path / "drawn"))
+    assert (tmp_path / "drawn" / "face#1.png").is_file()
+
+
 @pytest.mark.parametrize("floor", [0.0, 1.0])
 def test_heat_makes_the_page_another(model, pictures, tmp_path, floor):
     found = list(answers(model, pictures[:1], floor))
