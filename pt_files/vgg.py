@@ -1,6 +1,7 @@
 """The VGG-style family in PyTorch, its layers named as in hierarchy/nets/vgg.py."""
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import nn
@@ -47,7 +48,8 @@ class VGG(nn.Module):
         features = before if net.head == "pool" else before * side**2
         self.head = _head(net, features)
         self.logits = nn.Linear(net.dense[-1] if net.dense else features, len(classes_of(node)))
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layout: dict[str, Any] = {"memory_format": torch.channels_last}  # torch's types do not know it alone
+        self.to(**layout)
         self.apply(_start)
         nn.init.xavier_uniform_(self.logits.weight)
 
