@@ -193,6 +193,8 @@ def _curve(axes: "Axes", rows: Sequence[Mapping[str, Any]], key: str, factor: fl
     axes.plot(epoch, factor * held, color=colour, label=Split.PublicTest.name)
     axes.plot(epoch[best], factor * held[best], "o", color=colour, label="best epoch, which is kept")
     axes.locator_params(axis="x", integer=True)
+    if len(epoch) == 1:  # else matplotlib zooms in on the one point until its ticks are fractions
+        axes.set_xticks(epoch)
 
 
 def _ece(scores: Mapping[str, Any], name: str) -> str:
