@@ -28,6 +28,9 @@ RUN = typer.Option("--run", help="Name of a run; `evaluate --run list` shows the
 ENGINE = typer.Option(
     "--engine", help="auto, keras, or one that the run was exported to, as in onnx, onnx-int8, litert."
 )
+FACES = typer.Option(
+    "--faces", help="auto, whole, yunet, haar, a YuNet file, or net.prototxt,net.caffemodel."
+)
 UNSURE = "Below this probability of the label, an answer stops at its branch."
 
 
@@ -207,12 +210,7 @@ def predict(
     view: Annotated[str, typer.Option("--view", help="single, flip or ten-crop.")] = "single",
     min_confidence: Annotated[float, typer.Option("--min-confidence", min=0, max=1, help=UNSURE)] = 0.0,
     engine: Annotated[str, ENGINE] = "auto",
-    faces: Annotated[
-        str,
-        typer.Option(
-            "--faces", help="auto, whole, yunet, haar, a YuNet file, or net.prototxt,net.caffemodel."
-        ),
-    ] = "auto",
+    faces: Annotated[str, FACES] = "auto",
     save: Annotated[
         Path | None, typer.Option("--save", help="Folder for pictures with the answers drawn on them.")
     ] = None,
@@ -252,6 +250,42 @@ def predict(
         engine=engine,
     )
     raise typer.Exit(2 if bad else 0)
+
+
+@app.command()
+def video(
+    context: typer.Context,
+    source: Annotated[
+        str, typer.Argument(help="A video file, the number of a camera (0), or an address (rtsp://).")
+    ],
+    run: Annotated[str | None, RUN] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Video with the answers drawn on it: .mp4, .avi or .webm."),
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Timeline, a row a face and frame; its picture is put beside it."),
+    ] = None,
+    every: Annotated[int, typer.Option("--every", min=1, help="Look at every so manieth frame.")] = 1,
+    faces: Annotated[str, FACES] = "auto",
+    engine: Annotated[str, ENGINE] = "auto",
+) -> None:
+    """Follow the faces of a video or a camera, and say their expressions over time."""
+    from hierarchy import runs
+    from hierarchy.reports import video as watching
+
+    watching.video(
+        source,
+        run or runs.SHIPPED,
+        say,
+        out=out,
+        csv=csv,
+        every=every,
+        faces=faces,
+        framework=framework_of(context),
+        engine=engine,
+    )
 
 
 @data_app.command("get")

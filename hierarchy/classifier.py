@@ -8,7 +8,7 @@ import inspect
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -27,7 +27,9 @@ from hierarchy.nets.preprocess import VIEWS, averaged
 from hierarchy.routing import Predictions
 from hierarchy.settings import with_settings
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, expression
-from hierarchy.vision.detect import AUTO, finder
+from hierarchy.vision.detect import AUTO, MOVING, finder
+from hierarchy.vision.stream import Frame, Video
+from hierarchy.vision.track import Seen, Tracker, watch
 
 ROUTINGS = ("soft", "hard", "lazy")
 
@@ -204,6 +206,22 @@ class HierarchicalClassifier:
                 raise answer
             found.append(answer)
         return found
+
+    def watch(self, source: str | Path, faces: str = AUTO) -> Iterator[tuple[Frame, list[Seen]]]:
+        """What `video` says of every frame: its faces, followed and smoothed over time.
+
+        Args:
+            source: path of a video, number of a camera, or address of a stream.
+            faces: what finds them, see `vision.detect.finder`.
+
+        Raises:
+            InputError: the source or the detector cannot be read.
+        """
+        self._check()
+        tracker = Tracker(finder(faces, MOVING), self.predictions)
+        with Video(str(source)) as video:
+            for frame, seen, _ in watch(video, tracker):
+                yield frame, seen
 
     def logits(self, node: str, X: Any) -> np.ndarray:
         """Calibrated logits of one node, float64[N, its classes], for faces uint8[N,48,48]."""

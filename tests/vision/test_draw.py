@@ -5,7 +5,7 @@ import pytest
 
 from hierarchy.colours import COLOURS
 from hierarchy.taxonomy import LEAVES
-from hierarchy.vision.draw import PANEL, SMALLEST, Note, annotated
+from hierarchy.vision.draw import PANEL, SMALLEST, Note, annotated, overlaid
 
 SHARES = {leaf: (index + 1) / 21 for index, leaf in enumerate(LEAVES)}
 CROP = np.full((48, 48), 100, np.uint8)
@@ -63,3 +63,13 @@ def test_heat_is_red_where_it_is_greatest():
         + 500
     )
     annotated(np.zeros((400, 400, 3), np.uint8), [note(heat=-heat)])  # nothing mattered
+
+
+@pytest.mark.parametrize("box", [(20, 30, 40, 50), (-10, -10, 400, 400), (95, 95, 30, 30), (0, 0, 0, 0)])
+def test_on_a_frame_of_a_video_the_answer_is_drawn_and_nothing_else_changes(box):
+    picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    before = picture.copy()
+    drawn = overlaid(picture, [Note(box, "1  branch > leaf", LEAVES[0], SHARES)])
+    assert drawn.shape == picture.shape and np.array_equal(picture, before)
+    assert not np.array_equal(drawn, picture)
+    assert np.array_equal(overlaid(picture, []), picture)

@@ -1,0 +1,177 @@
+"""A video or a camera, frame by frame, into lines, a timeline and a video with the answers on it."""
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import rich.console
+import rich.progress
+
+from hierarchy import engines, runs
+from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.errors import InputError
+from hierarchy.fitting.framework import Framework
+from hierarchy.nets.framework import KERAS
+from hierarchy.reports import report
+from hierarchy.reports.listing import Say
+from hierarchy.reports.plots import png
+from hierarchy.reports.timeline import Timeline, drawn
+from hierarchy.vision import draw
+from hierarchy.vision.detect import AUTO, MOVING, finder
+from hierarchy.vision.stream import Frame, Video, Writer, check_suffix
+from hierarchy.vision.track import Seen, Tracker, watch
+
+PICTURE: Final = ".png"  # of the timeline's picture, beside its CSV file
+
+
+def video(
+    source: str,
+    run: str,
+    say: Say,
+    *,
+    out: Path | None = None,
+    csv: Path | None = None,
+    every: int = 1,
+    faces: str = AUTO,
+    framework: Framework = KERAS,
+    engine: str = engines.AUTO,
+) -> None:
+    """Answer every face of a video; print a line whenever a face comes or its answer changes.
+
+    Ctrl-C ends a camera as its end would, and of a file keeps what was answered until then.
+
+    Args:
+        source: path, number of a camera, or address.
+        run: name of the run whose nets answer.
+        say: takes what is not a result.
+        out: video with the answers drawn on it, .mp4, .avi or .webm.
+        csv: timeline, a row a face and frame; a picture of it is put beside it.
+        every: 2 looks at every second frame, and so on.
+        faces: what finds them, see `vision.detect.finder`.
+        framework: what opens the run's own nets.
+        engine: what runs them, see `hierarchy.engines`.
+
+    Raises:
+        InputError: the source, the run or the detector cannot be used, or a file cannot be written.
+        KeyboardInterrupt: a file was left before its end.
+    """
+    if out:
+        check_suffix(out)
+    for path in (out, csv):
+        if path and path.resolve() == Path(source).resolve():
+            raise InputError(f"{path}: is the video itself; name another file")
+    if csv and csv.suffix == PICTURE:
+        raise InputError(f"{csv}: the timeline's picture has that name; name a .csv file")
+    find = finder(faces, MOVING)
+    opened = Video(source)
+    model = HierarchicalClassifier.load(run, framework, engine)
+    if report.sketched(model.run_.card()):
+        say(f"SKETCH: run {run} learned from drawn faces; what it says of photographs means nothing")
+    with ExitStack() as stack:
+        table = stack.enter_context(runs.atomic(csv)) if csv else None
+        film = stack.enter_context(runs.atomic(out)) if out else None
+        told = _Told(
+            Timeline(stack.enter_context(table.open("w", newline=""))) if table else None,
+            Writer(film, opened.rate, opened.size) if film else None,
+        )
+        bar = stack.enter_context(_Bar(opened.count))
+        try:
+            with opened:
+                for frame, seen, looked in watch(opened, Tracker(find, model.predictions), every):
+                    told.add(frame, seen, looked)
+                    bar.step()
+            left = False
+        except KeyboardInterrupt:
+            left = not opened.live
+        told.close()
+    if csv:
+        runs.write_atomic(csv.with_suffix(PICTURE), png(drawn(csv, Path(source).name)))
+    if not told.tracks:
+        print(f"{source}  no face")
+    for path in (out, csv, csv and csv.with_suffix(PICTURE)):
+        if path:
+            print(path)
+    say(f"{_counted(bar.frames, 'frame')} at {bar.rate:.1f} frames/s, {_counted(len(told.tracks), 'face')}")
+    if left:
+        raise KeyboardInterrupt
+
+
+class _Told:
+    """Where the answers go: lines, and the files that were asked for."""
+
+    def __init__(self, timeline: Timeline | None, film: Writer | None) -> None:
+        self.timeline, self.film = timeline, film
+        self.tracks: dict[int, str] = {}  # number -> its last label
+
+    def add(self, frame: Frame, seen: Sequence[Seen], looked: bool) -> None:
+        if looked:
+            self._print(frame, seen)
+            if self.timeline:
+                self.timeline.add(frame, seen)
+        if self.film:
+            self.film.add(draw.overlaid(frame.picture, [note(face) for face in seen]), frame.time)
+
+    def close(self) -> None:
+        if self.film:
+            self.film.close()
+
+    def _print(self, frame: Frame, seen: Sequence[Seen]) -> None:
+        for face in seen:
+            if self.tracks.get(face.track) != face.label:
+                self.tracks[face.track] = face.label
+                place = "{},{} ({}x{})".format(*face.face.box)
+                share = face.shares[face.label]
+                print(
+                    f"{frame.time:8.2f} s  face {face.track} at {place}"
+                    f"  {face.branch} > {face.label}  ({share:.2f})",
+                    flush=True,
+                )
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def note(face: Seen) -> draw.Note:
+    """What is drawn of a face."""
+    title = f"{face.track}  {face.branch} > {face.label}"
+    return draw.Note(face.face.box, title, face.label, face.shares)
+
+
+class _Bar:
+    """Frames a second and time left, on stderr; nothing where that is no terminal."""
+
+    def __init__(self, total: int | None) -> None:
+        self.bar = rich.progress.Progress(
+            "{task.completed} frames",
+            rich.progress.BarColumn(),
+            "{task.fields[rate]:.0f} frames/s",
+            rich.progress.TimeRemainingColumn(),
+            console=rich.console.Console(stderr=True),
+            redirect_stdout=sys.stdout.isatty(),
+            disable=not sys.stderr.isatty(),
+        )
+        self.task = self.bar.add_task("", total=total, rate=0.0)
+        self.frames, self.started = 0, time.perf_counter()
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        self.started = time.perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    @property
+    def rate(self) -> float:
+        return self.frames / max(time.perf_counter() - self.started, 1e-9)
+
+    def step(self) -> None:
+        self.frames += 1
+        self.bar.update(self.task, advance=1, rate=self.rate)

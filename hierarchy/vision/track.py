@@ -1,0 +1,150 @@
+"""Faces followed from frame to frame, each with probabilities smoothed over time.
+
+A face belongs to the track whose last box it overlaps most, one to one: the assignment of Bewley et al.,
+"Simple online and realtime tracking" (2016), by SciPy, without its model of motion. Trackers in a package of
+their own bring the other build of OpenCV.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from hierarchy import images
+from hierarchy.routing import OWNER, Predictions
+from hierarchy.taxonomy import BRANCHES, LEAVES
+from hierarchy.vision.align import Face
+from hierarchy.vision.detect import Finder
+from hierarchy.vision.stream import Frame
+
+OVERLAP: Final = 0.3  # intersection over union from which a box goes on with a track
+SMOOTHING: Final = 0.5  # seconds in which an answer loses all but 1/e of its weight
+LOST: Final = 1.0  # seconds unseen after which a track has ended
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A face in a frame, and what was said of it until then.
+
+    Attributes:
+        track: number of the person's track, from 1.
+        face: where it is, and what the nets saw.
+        probabilities: float64[leaves], smoothed, sum to one.
+    """
+
+    track: int
+    face: Face
+    probabilities: np.ndarray
+
+    @property
+    def label(self) -> str:
+        """The likeliest leaf."""
+        return LEAVES[int(self.probabilities.argmax())]
+
+    @property
+    def branch(self) -> str:
+        """The branch of the label."""
+        return BRANCHES[OWNER[int(self.probabilities.argmax())]]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Probability by leaf."""
+        return dict(zip(LEAVES, self.probabilities.tolist(), strict=True))
+
+
+@dataclass
+class _Track:
+    number: int
+    box: np.ndarray
+    time: float
+    probabilities: np.ndarray
+
+
+class Tracker:
+    """Follows the faces of one video.
+
+    Args:
+        find: what finds faces in a frame.
+        predictions: what the nets say of faces uint8[N,48,48].
+        smoothing: seconds in which an answer loses all but 1/e of its weight; 0: every frame for itself.
+    """
+
+    def __init__(
+        self,
+        find: Finder,
+        predictions: Callable[[np.ndarray], Predictions],
+        smoothing: float = SMOOTHING,
+    ) -> None:
+        self.find, self.predictions, self.smoothing = find, predictions, smoothing
+        self.tracks: list[_Track] = []
+        self.started = 0  # tracks until now
+
+    def __call__(self, picture: np.ndarray, now: float) -> list[Seen]:
+        """The faces of a frame, in the order of their tracks.
+
+        Args:
+            picture: uint8[H,W,3], RGB.
+            now: its time in seconds, not before the last one's.
+        """
+        faces = self.find(images.luma(picture))
+        self.tracks = [track for track in self.tracks if now - track.time <= LOST]
+        if not faces:
+            return []
+        joint = self.predictions(np.stack([face.pixels for face in faces])).joint
+        seen = [
+            self._seen(track, face, row, now)
+            for track, face, row in zip(self._matched(faces), faces, joint, strict=True)
+        ]
+        return sorted(seen, key=lambda face: face.track)
+
+    def _matched(self, faces: list[Face]) -> list[_Track | None]:
+        """The track that each face goes on with; None: a new one."""
+        found: list[_Track | None] = [None] * len(faces)
+        if self.tracks:
+            from scipy.optimize import linear_sum_assignment
+
+            shared = overlap(np.array([face.box for face in faces]), np.stack([t.box for t in self.tracks]))
+            for face, track in zip(*linear_sum_assignment(-shared), strict=True):
+                if shared[face, track] >= OVERLAP:
+                    found[face] = self.tracks[track]
+        return found
+
+    def _seen(self, track: _Track | None, face: Face, row: np.ndarray, now: float) -> Seen:
+        box = np.array(face.box, float)
+        if track is None:
+            self.started += 1
+            track = _Track(self.started, box, now, row)
+            self.tracks.append(track)
+        else:
+            old = float(np.exp(-(now - track.time) / self.smoothing)) if self.smoothing else 0.0
+            track.box, track.time = box, now
+            track.probabilities = old * track.probabilities + (1 - old) * row
+        return Seen(track.number, face, track.probabilities)
+
+
+def watch(
+    frames: Iterable[Frame], tracker: Tracker, every: int = 1
+) -> Iterator[tuple[Frame, list[Seen], bool]]:
+    """Each frame with its faces, and whether it was looked at; between two looks, the faces stay.
+
+    Args:
+        frames: of one video, in their order.
+        tracker: a new one.
+        every: 2 looks at every second frame, and so on.
+    """
+    seen: list[Seen] = []
+    for index, frame in enumerate(frames):
+        looked = index % every == 0
+        if looked:
+            seen = tracker(frame.picture, frame.time)
+        yield frame, seen, looked
+
+
+def overlap(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes [x, y, width, height]: float[N,4], float[M,4] -> float[N,M]."""
+    a, b = ours[:, None].astype(float), theirs[None].astype(float)
+    low = np.maximum(a[..., :2], b[..., :2])
+    high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
+    shared = np.clip(high - low, 0, None).prod(-1)
+    return shared / np.maximum(a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - shared, 1e-9)
