@@ -261,7 +261,7 @@ def video(
     run: Annotated[str | None, RUN] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Video with the answers drawn on it: .mp4, .avi or .webm."),
+        typer.Option("--out", help="Video with the answers drawn on it: .mp4, .mkv or .webm."),
     ] = None,
     csv: Annotated[
         Path | None,
@@ -286,6 +286,20 @@ def video(
         framework=framework_of(context),
         engine=engine,
     )
+
+
+@app.command("app")
+def web(
+    run: Annotated[str | None, RUN] = None,
+    engine: Annotated[str, ENGINE] = "auto",
+    address: Annotated[str, typer.Option("--address", help="Of the interface to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8501,
+) -> None:
+    """Open a web page for pictures, videos and cameras."""
+    from hierarchy import runs
+    from hierarchy.apps import serve
+
+    serve.serve(run or runs.SHIPPED, engine, address, port)
 
 
 @data_app.command("get")

@@ -124,6 +124,14 @@ def answers(
         yield from (next(answered) if isinstance(crop, Crop) else crop for crop in batch)
 
 
+def look(
+    classifier: Model, grey: np.ndarray, name: str, find: Finder, min_confidence: float = 0.0
+) -> list[Answer]:
+    """An Answer for every face of one picture, uint8[H,W]; one without a face where there is none."""
+    found = [Crop(name, face) for face in find(grey)]
+    return list(_answered(classifier, found, min_confidence)) if found else [_nobody(name)]
+
+
 def _ahead(batches: Iterator[T]) -> Iterator[T]:
     """The same batches, each read and decoded while the nets answer the one before."""
     with ThreadPoolExecutor(1) as reader:
@@ -153,7 +161,11 @@ def _faces(file: Path, find: Finder) -> Iterator[Crop | Answer]:
     found = find(images.read(file))
     yield from (Crop(str(file), face) for face in found)
     if not found:
-        yield Answer(str(file), None, None, None, None, 0.0, {})
+        yield _nobody(str(file))
+
+
+def _nobody(path: str) -> Answer:
+    return Answer(path, None, None, None, None, 0.0, {})
 
 
 def _answered(classifier: Model, crops: Sequence[Crop], min_confidence: float) -> Iterator[Answer]:

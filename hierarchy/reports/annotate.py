@@ -7,14 +7,12 @@ from pathlib import Path
 
 from hierarchy import explain, images, runs
 from hierarchy.answers import DATA_FILES, Answer
-from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.explain import Nodes
 from hierarchy.taxonomy import ROUTER, classes_of
 from hierarchy.vision import draw
 
 
-def saved(
-    found: Iterable[Answer], folder: Path, model: HierarchicalClassifier | None = None
-) -> Iterator[Answer]:
+def saved(found: Iterable[Answer], folder: Path, model: Nodes | None = None) -> Iterator[Answer]:
     """Draw every picture once all its faces are answered, and pass its answers on.
 
     Args:
@@ -32,15 +30,15 @@ def saved(
             stem = Path(path).stem
             taken[stem] = taken.get(stem, 0) + 1
             name = stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"
-            notes = [note for answer in answers if (note := _note(answer, model))]
+            notes = [drawn for answer in answers if (drawn := note(answer, model))]
             out = io.BytesIO()
             draw.annotated(images.read(path, colour=True), notes).save(out, "PNG")
             runs.write_atomic(folder / f"{name}.png", out.getvalue())
         yield from answers
 
 
-def _note(answer: Answer, model: HierarchicalClassifier | None) -> draw.Note | None:
-    """What is drawn of an answer; nothing where there is no face."""
+def note(answer: Answer, model: Nodes | None) -> draw.Note | None:
+    """What is drawn of an answer, with heat where a model is given; None where there is no face."""
     if answer.face is None or answer.branch is None or answer.crop is None:
         return None
     named, heat = answer.label or answer.branch, None

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -48,7 +48,7 @@ def video(
         source: path, number of a camera, or address.
         run: name of the run whose nets answer.
         say: takes what is not a result.
-        out: video with the answers drawn on it, .mp4, .avi or .webm.
+        out: video with the answers drawn on it; its suffix is one of CODECS.
         csv: timeline, a row a face and frame; a picture of it is put beside it.
         every: 2 looks at every second frame, and so on.
         faces: what finds them, see `vision.detect.finder`.
@@ -71,63 +71,85 @@ def video(
     model = HierarchicalClassifier.load(run, framework, engine)
     if report.sketched(model.run_.card()):
         say(f"SKETCH: run {run} learned from drawn faces; what it says of photographs means nothing")
-    with ExitStack() as stack:
-        table = stack.enter_context(runs.atomic(csv)) if csv else None
-        film = stack.enter_context(runs.atomic(out)) if out else None
-        told = _Told(
-            Timeline(stack.enter_context(table.open("w", newline=""))) if table else None,
-            Writer(film, opened.rate, opened.size) if film else None,
-        )
-        bar = stack.enter_context(_Bar(opened.count))
-        try:
-            with opened:
-                for frame, seen, looked in watch(opened, Tracker(find, model.predictions), every):
-                    told.add(frame, seen, looked)
-                    bar.step()
-            left = False
-        except KeyboardInterrupt:
-            left = not opened.live
-        told.close()
-    if csv:
-        runs.write_atomic(csv.with_suffix(PICTURE), png(drawn(csv, Path(source).name)))
-    if not told.tracks:
+    lines, bar = _Lines(), _Bar(opened.count)
+    try:
+        with bar:
+            follow(opened, Tracker(find, model.predictions), out, csv, every, lines.show, bar.step)
+        left = False
+    except KeyboardInterrupt:
+        left = not opened.live
+    if not lines.said:
         print(f"{source}  no face")
     for path in (out, csv, csv and csv.with_suffix(PICTURE)):
         if path:
             print(path)
-    say(f"{_counted(bar.frames, 'frame')} at {bar.rate:.1f} frames/s, {_counted(len(told.tracks), 'face')}")
+    say(f"{_counted(bar.frames, 'frame')} at {bar.rate:.1f} frames/s, {_counted(len(lines.said), 'face')}")
     if left:
         raise KeyboardInterrupt
 
 
-class _Told:
-    """Where the answers go: lines, and the files that were asked for."""
+def follow(
+    opened: Video,
+    tracker: Tracker,
+    out: Path | None,
+    csv: Path | None,
+    every: int,
+    show: Callable[[Frame, Sequence[Seen]], None],
+    step: Callable[[], None],
+) -> None:
+    """Answer a video's frames, and write what was asked for.
 
-    def __init__(self, timeline: Timeline | None, film: Writer | None) -> None:
-        self.timeline, self.film = timeline, film
-        self.tracks: dict[int, str] = {}  # number -> its last label
+    Args:
+        opened: a new one.
+        tracker: a new one.
+        out: as in `video`.
+        csv: as in `video`.
+        every: as in `video`.
+        show: takes every frame that was looked at, with its faces.
+        step: is told of every frame.
 
-    def add(self, frame: Frame, seen: Sequence[Seen], looked: bool) -> None:
-        if looked:
-            self._print(frame, seen)
-            if self.timeline:
-                self.timeline.add(frame, seen)
-        if self.film:
-            self.film.add(draw.overlaid(frame.picture, [note(face) for face in seen]), frame.time)
+    Raises:
+        InputError: no frame can be read, or a file cannot be written.
+        KeyboardInterrupt: it was left; what was answered until then is written.
+    """
+    stopped = None
+    with ExitStack() as stack:
+        table = stack.enter_context(runs.atomic(csv)) if csv else None
+        rows = Timeline(stack.enter_context(table.open("w", newline=""))) if table else None
+        film = stack.enter_context(runs.atomic(out)) if out else None
+        writer = stack.enter_context(Writer(film, opened.rate, opened.size)) if film else None
+        try:
+            with opened:
+                for frame, seen, looked in watch(opened, tracker, every):
+                    if looked:
+                        show(frame, seen)
+                    if looked and rows:
+                        rows.add(frame, seen)
+                    if writer:
+                        writer.add(draw.overlaid(frame.picture, [note(face) for face in seen]), frame.time)
+                    step()
+        except KeyboardInterrupt as error:
+            stopped = error
+    if csv:
+        runs.write_atomic(csv.with_suffix(PICTURE), png(drawn(csv, Path(opened.name).name)))
+    if stopped:
+        raise stopped
 
-    def close(self) -> None:
-        if self.film:
-            self.film.close()
 
-    def _print(self, frame: Frame, seen: Sequence[Seen]) -> None:
+class _Lines:
+    """Prints a line whenever a face comes or its answer changes."""
+
+    def __init__(self) -> None:
+        self.said: dict[int, str] = {}  # number of a track -> its last label
+
+    def show(self, frame: Frame, seen: Sequence[Seen]) -> None:
         for face in seen:
-            if self.tracks.get(face.track) != face.label:
-                self.tracks[face.track] = face.label
+            if self.said.get(face.track) != face.label:
+                self.said[face.track] = face.label
                 place = "{},{} ({}x{})".format(*face.face.box)
-                share = face.shares[face.label]
                 print(
                     f"{frame.time:8.2f} s  face {face.track} at {place}"
-                    f"  {face.branch} > {face.label}  ({share:.2f})",
+                    f"  {face.branch} > {face.label}  ({face.shares[face.label]:.2f})",
                     flush=True,
                 )
 

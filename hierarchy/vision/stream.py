@@ -1,6 +1,6 @@
 """From a video file, a camera or a network stream to its frames, and back to a video file.
 
-OpenCV decodes and encodes, with the FFmpeg that it brings.
+OpenCV reads, which knows cameras too; PyAV writes.
 """
 
 import os
@@ -10,20 +10,28 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import numpy as np
 
 from hierarchy.errors import InputError
 from hierarchy.images import MAX_PIXELS
 
+if TYPE_CHECKING:
+    import av
+
 PATIENCE: Final = 10  # seconds that a network stream may take to answer
 AHEAD: Final = 4  # frames of a file decoded while others are answered
 STEADY: Final = 25.0  # frames a second of a camera that does not say
 FASTEST: Final = 240.0  # frames a second; a header that says more is not believed
-CODECS: Final = {".mp4": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
+CODECS: Final = {  # FFmpeg's names, and what makes them quick
+    ".mp4": ("libx264", {"preset": "veryfast"}),
+    ".mkv": ("libx264", {"preset": "veryfast"}),
+    ".webm": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "b": "2M"}),
+}
 os.environ.setdefault(
     "OPENCV_FFMPEG_LOGLEVEL", "-8"
 )  # read once, at the first video; what is wrong is said here
@@ -52,6 +60,7 @@ class Video:
 
     Args:
         source: a path, the number of a camera, or an address such as rtsp://...
+        name: what to call it in errors and pictures; the source itself where none is given.
 
     Attributes:
         live: whether it is a camera or a stream.
@@ -63,8 +72,8 @@ class Video:
         InputError: nothing there, or nothing that can be decoded.
     """
 
-    def __init__(self, source: str) -> None:
-        self.source = source
+    def __init__(self, source: str, name: str | None = None) -> None:
+        self.source, self.name = source, name or source
         self.live = source.isdecimal() or "://" in source
         self.capture = self._opened()
         self.size = self._size()
@@ -112,10 +121,10 @@ class Video:
         else:
             if not os.path.isfile(self.source):
                 there = "not a file" if os.path.exists(self.source) else "no such file"
-                raise InputError(f"{self.source}: {there}; {ALLOWED}")
+                raise InputError(f"{self.name}: {there}; {ALLOWED}")
             capture = cv2.VideoCapture(self.source, cv2.CAP_FFMPEG)
             empty = os.path.getsize(self.source) == 0
-            wrong = f"{self.source}: {'empty (0 bytes)' if empty else 'not a video, or a damaged one'}"
+            wrong = f"{self.name}: {'empty (0 bytes)' if empty else 'not a video, or a damaged one'}"
         if not capture.isOpened():
             raise InputError(f"{wrong}; {ALLOWED}")
         return capture
@@ -129,9 +138,7 @@ class Video:
         width, height = round(self._asked("FRAME_WIDTH")), round(self._asked("FRAME_HEIGHT"))
         if width * height > MAX_PIXELS:
             most = MAX_PIXELS // 10**6
-            raise InputError(
-                f"{self.source}: frames of {width}x{height} pixels; allowed are {most} megapixels"
-            )
+            raise InputError(f"{self.name}: frames of {width}x{height} pixels; allowed are {most} megapixels")
         return width, height
 
     def _read(self) -> None:
@@ -143,7 +150,7 @@ class Video:
                 now = time.monotonic() - started if self.live else self._when(number, now)
                 self._give(Frame(number, now, picture))
                 number += 1
-            nothing = InputError(f"{self.source}: no frame that can be decoded; {ALLOWED}")
+            nothing = InputError(f"{self.name}: no frame that can be decoded; {ALLOWED}")
             self._give(None if number else nothing)
         finally:
             self.capture.release()
@@ -173,49 +180,50 @@ class Video:
 
 
 class Writer:
-    """A video file that grows frame by frame, in time with the frames' own times.
+    """A video file that grows frame by frame, in time with the frames' own times; use it in a `with`.
+
+    PyAV encodes: of OpenCV's own codecs none plays both in browsers and from a .mp4, and it hides full disks.
 
     Args:
-        path: where the file will be; its suffix, one of CODECS, says how it is encoded.
+        path: of the file; its suffix, one of CODECS, says how it is encoded.
         rate: frames a second.
-        size: (width, height); odd ones lose a pixel.
+        size: (width, height) in pixels; odd ones lose one.
 
     Raises:
-        InputError: it cannot be written.
+        OSError: it cannot be written.
     """
 
     def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
-        import cv2
+        import av
 
-        cv2.utils.logging.setLogLevel(0)
-        self.path, self.rate, self.size = path, rate, (size[0] // 2 * 2, size[1] // 2 * 2)
-        codec = cv2.VideoWriter.fourcc(*CODECS[path.suffix.lower()])
-        self.writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, rate, self.size)
+        codec, options = CODECS[path.suffix.lower()]
+        self.rate, self.size = rate, (max(size[0] // 2 * 2, 2), max(size[1] // 2 * 2, 2))
+        self.file = av.open(str(path), "w")
+        exact = Fraction(rate).limit_denominator(1001)
+        self.stream = cast("av.VideoStream", self.file.add_stream(codec, exact, dict(options)))
+        self.stream.width, self.stream.height = self.size
+        self.stream.pix_fmt = "yuv420p"
         self.written = 0
-        if not self.writer.isOpened():
-            raise InputError(f"{path}: cannot be written as a video of {size[0]}x{size[1]} pixels")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None and self.written:
+            self.file.mux(self.stream.encode())
+        self.file.close()
 
     def add(self, picture: np.ndarray, now: float) -> None:
         """A picture uint8[H,W,3], RGB, that is shown from `now`, in seconds; skipped frames repeat it."""
-        import cv2
+        import av
 
-        shown = cv2.cvtColor(picture[: self.size[1], : self.size[0]], cv2.COLOR_RGB2BGR)
+        width, height = self.size
         while self.written <= round(now * self.rate):
-            self.writer.write(shown)
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), "rgb24")
+            self.file.mux(self.stream.encode(frame))
             self.written += 1
-
-    def close(self) -> None:
-        """Finish the file.
-
-        Raises:
-            InputError: it lacks frames, as where the disk is full; OpenCV does not say so itself.
-        """
-        import cv2
-
-        self.writer.release()
-        kept = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG).get(cv2.CAP_PROP_FRAME_COUNT)
-        if kept < self.written:
-            raise InputError(f"{self.path}: cannot be written whole; is the disk full?")
 
 
 def check_suffix(path: Path) -> None:
