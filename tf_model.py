@@ -20,16 +20,21 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Fetch, audit and convert data sets of faces.", rich_markup_mode=None)
 app.add_typer(data_app, name="data")
+detector_app = typer.Typer(help="A face detector of one's own: predict --faces cnn.", rich_markup_mode=None)
+app.add_typer(detector_app, name="detector")
 
 DATA = typer.Option(
     "--data", help="File or folder of faces, or the word sketch. Default: $FER2013_DIR, then data/."
+)
+BACKGROUNDS = typer.Option(
+    "--backgrounds", help="Folder of photographs without faces, besides scikit-learn's two."
 )
 RUN = typer.Option("--run", help="Name of a run; `evaluate --run list` shows them. Default: the shipped run.")
 ENGINE = typer.Option(
     "--engine", help="auto, keras, or one that the run was exported to, as in onnx, onnx-int8, litert."
 )
 FACES = typer.Option(
-    "--faces", help="auto, whole, yunet, haar, a YuNet file, or net.prototxt,net.caffemodel."
+    "--faces", help="auto, whole, yunet, haar, cnn, a YuNet file, or net.prototxt,net.caffemodel."
 )
 UNSURE = "Below this probability of the label, an answer stops at its branch."
 
@@ -300,6 +305,31 @@ def web(
     from hierarchy.apps import serve
 
     serve.serve(run or runs.SHIPPED, engine, address, port)
+
+
+@detector_app.command("train")
+def detector_train(
+    data: Annotated[str | None, DATA] = None,
+    backgrounds: Annotated[Path | None, BACKGROUNDS] = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Half a minute each.")] = 12,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+) -> None:
+    """Fit a small net on faces against backgrounds, into results/detector/."""
+    from hierarchy.reports import detection
+
+    print(f"{detection.train(data, backgrounds, rounds, seed, say)}; next: detector score")
+
+
+@detector_app.command("score")
+def detector_score(
+    data: Annotated[str | None, DATA] = None,
+    backgrounds: Annotated[Path | None, BACKGROUNDS] = None,
+    scenes: Annotated[int, typer.Option("--scenes", min=1)] = 400,
+) -> None:
+    """Count what it finds in composed scenes, beside YuNet and Haar."""
+    from hierarchy.reports import detection
+
+    print(detection.report(data, backgrounds, scenes))
 
 
 @data_app.command("get")

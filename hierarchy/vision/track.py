@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from hierarchy import images
+from hierarchy.data.scenes import overlap
 from hierarchy.routing import OWNER, Predictions
 from hierarchy.taxonomy import BRANCHES, LEAVES
 from hierarchy.vision.align import Face
@@ -139,12 +140,3 @@ def watch(
         if looked:
             seen = tracker(frame.picture, frame.time)
         yield frame, seen, looked
-
-
-def overlap(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes [x, y, width, height]: float[N,4], float[M,4] -> float[N,M]."""
-    a, b = ours[:, None].astype(float), theirs[None].astype(float)
-    low = np.maximum(a[..., :2], b[..., :2])
-    high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
-    shared = np.clip(high - low, 0, None).prod(-1)
-    return shared / np.maximum(a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - shared, 1e-9)

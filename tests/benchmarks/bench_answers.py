@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from hierarchy import runs, significance
+from hierarchy import images, runs, significance
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data.faces import Faces, Split
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.engines import ENGINES, FORMATS
 from hierarchy.reports import speed
 from hierarchy.taxonomy import FER7, LEAVES, NODES
+from hierarchy.vision.stream import Writer
 
 ROOT = Path(__file__).parents[2]
 DOOR = [sys.executable, str(ROOT / "tf_model.py")]
@@ -34,6 +35,13 @@ NAMES = {
 }
 SIDE = 2048  # of the matrices whose product tells what the cores can do
 FILES = (100, 1_000, 10_000, 100_000)
+VIDEOS = {  # what is asked of a video, and of how many frames
+    "video": ([], 1_000),
+    "video, ten times as long": ([], 10_000),
+    "video --out --csv": (["--out", "out.mp4", "--csv", "out.csv"], 1_000),
+    "video --every 2": (["--every", "2"], 1_000),
+    "video --engine onnx-int8": (["--engine", "onnx-int8"], 1_000),
+}
 
 needs_peer = pytest.mark.skipif(not FER_PYTHON, reason="FER_PYTHON names no Python that has fer")
 needs_faces = pytest.mark.skipif(not os.environ.get("FER2013_DIR"), reason="no FER2013_DIR")
@@ -158,3 +166,18 @@ def test_a_folder(all_cores, figures, faces, tmp_path, files):
         cv2.imwrite(str(folder / f"{number:06d}.png"), faces[number % len(faces)])
     command = [*DOOR, "predict", str(folder), "--csv", str(tmp_path / "answers.csv")]
     figures.setdefault("growth", {})[str(files)] = watched(command)
+
+
+@pytest.mark.parametrize("name", VIDEOS)
+def test_a_video(all_cores, figures, tmp_path, monkeypatch, name):
+    options, frames = VIDEOS[name]
+    monkeypatch.chdir(tmp_path)
+    portrait = images.read(ROOT / "samples" / "astronaut.jpg", colour=True)
+    with Writer(Path("video.mp4"), 25, (640, 480)) as film:
+        for number in range(frames):
+            left = 64 + round(60 * np.sin(number / 20))
+            frame = np.full((480, 640, 3), 160, np.uint8)
+            frame[:, left : left + 512] = portrait[:480]
+            film.add(frame, number / 25)
+    found = watched([*DOOR, "video", "video.mp4", *options])
+    figures.setdefault("video", {})[name] = {"frames": frames, **found}

@@ -7,7 +7,7 @@ from hierarchy import routing
 from hierarchy.taxonomy import BRANCHES, LEAVES, branch_of
 from hierarchy.vision.align import Face
 from hierarchy.vision.stream import Frame
-from hierarchy.vision.track import LOST, SMOOTHING, Tracker, overlap, watch
+from hierarchy.vision.track import LOST, SMOOTHING, Tracker, watch
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
 
@@ -96,14 +96,6 @@ def test_a_thousand_persons_leave_nothing_behind(see):
     assert face.track == 1000
     tracker = see.__closure__[0].cell_contents
     assert len(tracker.tracks) <= LOST / 0.1 + 1
-
-
-def test_overlap_is_intersection_over_union():
-    boxes = np.array([[0, 0, 10, 10], [5, 0, 10, 10], [50, 50, 1, 1], [0, 0, 0, 0]])
-    shared = overlap(boxes, boxes)
-    np.testing.assert_allclose(np.diag(shared), [1, 1, 1, 0])
-    assert shared[0, 1] == pytest.approx(50 / 150) and shared[0, 2] == 0
-    np.testing.assert_array_equal(shared, shared.T)
 
 
 def test_between_two_looks_the_faces_stay():

@@ -1,0 +1,149 @@
+"""The face detector of one's own: trained, and counted beside the others in scenes with known faces."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from hierarchy import runs
+from hierarchy.data import scenes, sources
+from hierarchy.data.faces import Split
+from hierarchy.data.scenes import Scene
+from hierarchy.nets import export
+from hierarchy.nets.framework import KERAS
+from hierarchy.reports.markdown import interval, percent, table
+from hierarchy.significance import share
+from hierarchy.vision import detect, slide
+
+FOUND: Final = 0.5  # intersection over union from which a box has found a face
+CHOOSING: Final = 150  # scenes of PublicTest faces on which the threshold is chosen
+THRESHOLDS: Final = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995)
+COMPARED: Final = (slide.CNN, detect.YUNET, detect.HAAR)
+SCORES, REPORT = "scores.json", "REPORT.md"
+Boxes = Callable[[np.ndarray], np.ndarray]  # uint8[H,W] -> float[N,4]
+
+
+def train(data: str | None, folder: Path | None, rounds: int, seed: int, say: Callable[[str], None]) -> Path:
+    """Fit the detector on Training faces, choose its threshold on PublicTest's, and keep it.
+
+    Args:
+        data: as everywhere; drawn faces where there are none.
+        folder: of photographs without faces, see `data.scenes.backgrounds`.
+        rounds: of training.
+        seed: of everything random.
+        say: takes progress.
+
+    Raises:
+        InputError: the data, the pictures or the converter to ONNX are not there.
+    """
+    KERAS.start(say)
+    export.check_tools("onnx")
+    from hierarchy.nets import detector
+
+    faces = sources.training_faces(data, say)
+    net = detector.train(
+        faces.of(Split.Training).pixels, scenes.backgrounds(folder, False), seed, rounds, say
+    )
+    path = slide.folder() / slide.NET
+    written = detector.as_onnx(net)
+    runs.write_atomic(path, written)
+    opened = slide.loaded(path)
+    shown = list(_scenes(faces.of(Split.PublicTest).pixels, folder, CHOOSING, seed))
+    f1 = {sure: score(_net(opened, sure), shown)["f1"] for sure in THRESHOLDS}
+    card = {
+        "sha256": runs.sha256(written),
+        "sure": max(f1, key=lambda sure: f1[sure]),
+        "f1_by_threshold": f1,
+        "rounds": rounds,
+        "seed": seed,
+        "backgrounds": scenes.names(folder),
+        "data": sources.describe(faces),
+        "versions": runs.versions("tensorflow"),
+    }
+    runs.write_json(slide.folder() / slide.CARD, card)
+    return path
+
+
+def report(data: str | None, folder: Path | None, number: int) -> str:
+    """Score COMPARED on scenes of PrivateTest faces, and write it down; a table.
+
+    Raises:
+        InputError: the data, the pictures or the detector are not there.
+    """
+    faces = sources.labelled_faces(data).of(Split.PrivateTest)
+    shown = list(_scenes(faces.pixels, folder, number, 1))
+    found = {name: score(_boxes(name), shown) for name in COMPARED}
+    about = {"scenes": number, "faces": int(sum(len(scene.boxes) for scene in shown)), "source": faces.source}
+    runs.write_json(slide.folder() / SCORES, about | {"detectors": found})
+    said = markdown(about, found)
+    runs.write_atomic(slide.folder() / REPORT, f"# Faces found in composed scenes\n\n{said}\n".encode())
+    return said
+
+
+def markdown(about: Any, found: Any) -> str:
+    """The table, and what it is of."""
+    rows = [
+        (
+            name,
+            f"{percent(one['recall']['accuracy'])} ({interval(one['recall'])})",
+            f"{percent(one['precision']['accuracy'])} ({interval(one['precision'])})",
+            f"{one['f1']:.2f}",
+            f"{one['ms']:.0f}",
+        )
+        for name, one in found.items()
+    ]
+    header = ("--faces", "faces found", "boxes that are faces", "F1", "ms a scene")
+    return (
+        f"{about['faces']:,} PrivateTest faces of {about['source']} in {about['scenes']} scenes of "
+        f"{scenes.WIDTH}x{scenes.HEIGHT} pixels; a box has found a face from {FOUND} of their union on.\n\n"
+        + table(header, rows)
+    )
+
+
+def _scenes(pixels: np.ndarray, folder: Path | None, number: int, seed: int) -> Sequence[Scene]:
+    return list(scenes.scenes(pixels, scenes.backgrounds(folder, True), number, seed))
+
+
+def _net(net: slide.Net, sure: float) -> Boxes:
+    return lambda grey: slide.boxes(net, grey, sure)[0]
+
+
+def _boxes(name: str) -> Boxes:
+    find = detect.finder(name)
+    return lambda grey: np.array([face.box for face in find(grey)], float).reshape(-1, 4)
+
+
+def score(find: Boxes, shown: Sequence[Scene]) -> dict[str, Any]:
+    """What a detector finds in scenes.
+
+    Returns:
+        recall, of the faces, and precision, of the boxes, each with n and its interval; f1; ms a scene.
+    """
+    hit: list[bool] = []
+    right: list[bool] = []
+    spent = 0.0
+    for scene in shown:
+        started = time.perf_counter()
+        boxes = find(scene.picture)
+        spent += time.perf_counter() - started
+        matched = _matched(scenes.overlap(boxes.reshape(-1, 4), scene.boxes))
+        right += [row in matched for row in range(len(boxes))]
+        hit += [column in matched.values() for column in range(len(scene.boxes))]
+    recall, precision = share(np.array(hit, bool)), share(np.array(right, bool))
+    r, p = recall["accuracy"] or 0.0, precision["accuracy"] or 0.0
+    return {
+        "recall": recall,
+        "precision": precision,
+        "f1": 2 * r * p / (r + p) if r + p else 0.0,
+        "ms": 1000 * spent / len(shown),
+    }
+
+
+def _matched(shared: np.ndarray) -> dict[int, int]:
+    """Which box has found which face, one to one, the best pairs of them all."""
+    from scipy.optimize import linear_sum_assignment
+
+    pairs = zip(*linear_sum_assignment(-shared), strict=True)
+    return {int(row): int(column) for row, column in pairs if shared[row, column] >= FOUND}
