@@ -258,6 +258,33 @@ def predict(
 
 
 @app.command()
+def batch(
+    source: Annotated[
+        str, typer.Argument(help="A folder, a glob, a list of paths, Parquet of pictures; or an address.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the answers, Parquet in parts.")],
+    how: Annotated[str, typer.Option("--engine", help="local or ray.")] = "local",
+    address: Annotated[
+        str | None, typer.Option("--address", help="Of a Ray cluster: ray://HOST:PORT.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Default: one a core.")] = None,
+    size: Annotated[int, typer.Option("--part", min=1, help="Pictures of a part.")] = 1000,
+    run: Annotated[str | None, RUN] = None,
+    faces: Annotated[str, FACES] = "auto",
+    nets: Annotated[
+        str, typer.Option("--nets", help="What runs the nets: auto, onnx, onnx-int8 ...")
+    ] = "auto",
+) -> None:
+    """Answer pictures by the million; killed anywhere, the same command goes on."""
+    from hierarchy import runs
+    from hierarchy.apps import fleet
+
+    job = fleet.Job(run or runs.SHIPPED, faces, nets, str(out))
+    done = fleet.batch(source, job, say, how=how, workers=workers, address=address, size=size)
+    print(f"{out}: {done['pictures']:,} pictures, {done['faces']:,} faces, {done['errors']:,} errors")
+
+
+@app.command()
 def video(
     context: typer.Context,
     source: Annotated[

@@ -84,6 +84,21 @@ class Model(Protocol):
         """Soft's labels, and how many nets gave each."""
 
 
+class Picture(NamedTuple):
+    """A picture in memory: what to call it, and its file's bytes."""
+
+    path: str
+    data: bytes
+
+
+class Refused(InputError):
+    """Why a picture has no answer; `path` is its name."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(reason)
+        self.path = path
+
+
 class Crop(NamedTuple):
     """A face as the nets take it, and what `Answer` calls its picture."""
 
@@ -97,7 +112,7 @@ COLUMNS: Final = ("path", *BOX, "score", "branch", "label", "confidence", *LEAVE
 
 def answers(
     classifier: Model,
-    files: Iterable[Path | InputError],
+    files: Iterable[Path | Picture | InputError],
     min_confidence: float = 0.0,
     labels_only: bool = False,
     find: Finder | None = None,
@@ -109,7 +124,7 @@ def answers(
     Args:
         classifier: with nets.
         files: pictures of any kind `images.read` takes, and files named as in DATA_FILES; what could not be
-            found is passed on.
+            found is passed on, what cannot be read is `Refused`.
         min_confidence: below this probability of the label, the answer stops at the branch.
         labels_only: soft's labels, by lazy routing, without probabilities.
         find: gives a picture's faces; None: a picture as a whole is one.
@@ -141,14 +156,20 @@ def _ahead(batches: Iterator[T]) -> Iterator[T]:
             yield batch
 
 
-def _crops(file: Path | InputError, find: Finder) -> Iterator[Crop | Answer | InputError]:
+def _crops(file: Path | Picture | InputError, find: Finder) -> Iterator[Crop | Answer | InputError]:
     if isinstance(file, InputError):
         yield file
         return
+    path = str(file) if isinstance(file, Path) else file.path
     try:
-        yield from _rows(file) if file.name.endswith(DATA_FILES) else _faces(file, find)
+        if isinstance(file, Picture):
+            yield from _faces(images.read(file.data, path), path, find)
+        elif path.endswith(DATA_FILES):
+            yield from _rows(file)
+        else:
+            yield from _faces(images.read(file), path, find)
     except InputError as error:
-        yield error
+        yield Refused(path, str(error))
 
 
 def _rows(file: Path) -> Iterator[Crop]:
@@ -157,11 +178,11 @@ def _rows(file: Path) -> Iterator[Crop]:
         yield Crop(f"{file}#{row}", whole(pixels))
 
 
-def _faces(file: Path, find: Finder) -> Iterator[Crop | Answer]:
-    found = find(images.read(file))
-    yield from (Crop(str(file), face) for face in found)
+def _faces(grey: np.ndarray, path: str, find: Finder) -> Iterator[Crop | Answer]:
+    found = find(grey)
+    yield from (Crop(path, face) for face in found)
     if not found:
-        yield _nobody(str(file))
+        yield _nobody(path)
 
 
 def _nobody(path: str) -> Answer:

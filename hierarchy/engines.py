@@ -48,11 +48,13 @@ class Format:
 
 
 def _cores() -> int:
-    """How many cores this process may use."""
+    """How many cores this process may use, at most OMP_NUM_THREADS where that is set."""
     try:
-        return len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0))
     except AttributeError:  # neither macOS nor Windows tells
-        return os.cpu_count() or 1
+        cores = os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
 
 
 @functools.cache

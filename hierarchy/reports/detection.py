@@ -21,7 +21,7 @@ FOUND: Final = 0.5  # intersection over union from which a box has found a face
 CHOOSING: Final = 150  # scenes of PublicTest faces on which the threshold is chosen
 THRESHOLDS: Final = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995)
 COMPARED: Final = (slide.CNN, detect.YUNET, detect.HAAR)
-SCORES, REPORT = "scores.json", "REPORT.md"
+SCORES, REPORT = "found.json", "REPORT.md"
 Boxes = Callable[[np.ndarray], np.ndarray]  # uint8[H,W] -> float[N,4]
 
 
