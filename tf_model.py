@@ -56,7 +56,8 @@ def train(
     context: typer.Context,
     data: Annotated[str | None, DATA] = None,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", help="Name of a recipe, or several: a,b; `list` shows them.")
+        str | None,
+        typer.Option("--recipe", help="Name or file of a recipe, or several: a,b; `list` shows them."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -282,6 +283,41 @@ def batch(
     job = fleet.Job(run or runs.SHIPPED, faces, nets, str(out))
     done = fleet.batch(source, job, say, how=how, workers=workers, address=address, size=size)
     print(f"{out}: {done['pictures']:,} pictures, {done['faces']:,} faces, {done['errors']:,} errors")
+
+
+@app.command()
+def tune(
+    context: typer.Context,
+    node: Annotated[str, typer.Option("--node", help=f"One of {', '.join((*NODES, FLAT))}.")],
+    trials: Annotated[int, typer.Option("--trials", min=1, help="That the study shall have.")] = 20,
+    data: Annotated[str | None, DATA] = None,
+    recipe: Annotated[str, typer.Option("--recipe", help="Where the search starts.")] = "short",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, as in fit.epochs=4.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Of the study. Default: NODE-RECIPE.")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option("--storage", help="Journal file or sqlite:///FILE that processes share."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+) -> None:
+    """Look for better hyper-parameters of a node, by PublicTest."""
+    from hierarchy.apps import tune as tuning
+
+    folder = tuning.tune(
+        node,
+        trials,
+        data=data,
+        recipe=recipe,
+        settings=settings or [],
+        name=name,
+        storage=storage,
+        seed=seed,
+        framework=framework_of(context),
+        say=say,
+    )
+    print(f"{folder}; next: train --recipe {folder / 'recipe.json'}")
 
 
 @app.command()

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from hierarchy import engines, recipes, routing, runs
+from hierarchy import engines, routing, runs
 from hierarchy.answers import Answer, answers
 from hierarchy.data import sources
 from hierarchy.data.faces import SIDE, UNLABELLED, Faces, Split
@@ -25,7 +25,7 @@ from hierarchy.fitting.framework import Framework, check_home
 from hierarchy.nets.framework import KERAS
 from hierarchy.nets.preprocess import VIEWS, averaged
 from hierarchy.routing import Predictions
-from hierarchy.settings import with_settings
+from hierarchy.settings import recipe_of, with_settings
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, expression
 from hierarchy.vision.detect import AUTO, MOVING, finder
 from hierarchy.vision.stream import Frame, Video
@@ -97,7 +97,7 @@ class HierarchicalClassifier:
         from hierarchy.fitting import plan
 
         faces = _with_roles(X, y, validation)
-        recipe = with_settings(recipes.named(self.recipe), self.settings)
+        recipe = with_settings(recipe_of(self.recipe), self.settings)
         check_home(recipe, KERAS)
         root = Path(tempfile.mkdtemp(prefix="hierarchy-fit-"))
         weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)  # goes when the estimator goes

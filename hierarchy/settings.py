@@ -5,12 +5,16 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from hierarchy.backbones import BACKBONES
 from hierarchy.errors import InputError
 from hierarchy.hyperparameters import LARGEST, Backbone, Net, Recipe
+from hierarchy.recipes import named
+from hierarchy.runs import read_json, write_json
 
+RECIPE_FILE: Final = ".json"  # what the name of a file with a recipe ends in
 RANGES: Final[dict[str, tuple[float, float]]] = {  # from, and below; every other number is 0 or more
     "stages": (1, math.inf),
     "dense": (1, math.inf),
@@ -38,6 +42,20 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "loss": ("cross-entropy", "focal"),
     "precision": ("float32", "bfloat16"),
 }
+
+
+def recipe_of(name: str) -> Recipe:
+    """The recipe of a name, or of a file that `tune` or `store` wrote.
+
+    Raises:
+        InputError: no such recipe or file, or one with unknown keys.
+    """
+    return from_dict(read_json(Path(name)), name) if name.endswith(RECIPE_FILE) else named(name)
+
+
+def store(recipe: Recipe, path: Path) -> None:
+    """Write a recipe as a file that `recipe_of` takes."""
+    write_json(path, recipe.as_dict())
 
 
 def from_dict(values: Mapping[str, Any], source: str) -> Recipe:

@@ -43,7 +43,7 @@ def fit_node(task: Task) -> None:
     """
     check_roles(task)
     torch.manual_seed(task.draw)
-    logbook = Logbook(task.run, task.node, task.fit, SUFFIX)
+    logbook = Logbook(task.run, task.node, task.fit, SUFFIX, task.watch)
     fitting = Fitting(task)
     if logbook.weights:
         fitting.load(logbook.weights.read_bytes())

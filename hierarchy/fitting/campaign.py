@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from hierarchy import recipes, runs
+from hierarchy import runs
 from hierarchy.errors import InputError
 from hierarchy.fitting import plan
 from hierarchy.fitting.framework import check_home
 from hierarchy.fitting.identity import refuse_begun
 from hierarchy.fitting.origin import origin
-from hierarchy.settings import with_settings
+from hierarchy.settings import recipe_of, with_settings
 
 Asked = tuple[str | None, int | None, str | None]  # recipe, seed and name of a run, where they are given
 
@@ -34,7 +34,7 @@ def campaign(
     asked = _asked(recipe, seed, name)
     for one, _, called in asked:
         if one:
-            chosen = with_settings(recipes.named(one), same["settings"])
+            chosen = with_settings(recipe_of(one), same["settings"])
             check_home(chosen, same["framework"])
             if same.get("start"):
                 origin(same["start"], chosen, same["framework"])

@@ -10,7 +10,7 @@ import numpy as np
 from hierarchy.backbones import BACKBONES
 from hierarchy.data.faces import Faces, Split
 from hierarchy.errors import InputError
-from hierarchy.fitting.logbook import Logbook, write_history
+from hierarchy.fitting.logbook import Logbook, Watch, write_history
 from hierarchy.hyperparameters import Backbone, Fit, Recipe
 from hierarchy.routing import Logits
 from hierarchy.runs import Run
@@ -39,6 +39,7 @@ class Task:
         identity: what the run's card says besides its nets.
         taught: float[N, leaves], what other nets say of `train`, where the recipe asks for it.
         start: file of the flat net whose weights the net starts from; None: random ones.
+        watch: is told of every epoch, see `Logbook`.
     """
 
     node: str
@@ -51,6 +52,7 @@ class Task:
     identity: dict[str, Any]
     taught: np.ndarray | None = None
     start: Path | None = None
+    watch: Watch | None = None
 
     @property
     def draw(self) -> int:

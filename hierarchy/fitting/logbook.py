@@ -4,7 +4,7 @@ The raw weights of the last whole epoch, the best epoch's weights, and state.jso
 written last: a run killed at any moment goes on from the epoch that state.json tells of.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from hierarchy.runs import Run, read_json, write_atomic, write_json
 from hierarchy.taxonomy import FLAT, NODES
 
 STATE: Final = "state.json"
+Watch = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Logbook:
         node: which.
         fit: how many epochs there may be.
         suffix: of files of weights.
+        watch: is told of every whole epoch's row, and may end the fitting by an exception.
         rows: a row of history for each whole epoch.
     """
 
@@ -33,6 +35,7 @@ class Logbook:
     node: str
     fit: Fit
     suffix: str
+    watch: Watch | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -96,6 +99,8 @@ class Logbook:
         self._raw(self.epoch - 2).unlink(missing_ok=True)
         if before != self._best:
             before.unlink(missing_ok=True)
+        if self.watch:
+            self.watch(self.rows[-1])
 
     @property
     def _folder(self) -> Path:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hierarchy import recipes, runs
+from hierarchy import runs
 from hierarchy.data import sources
 from hierarchy.data.faces import SKETCH, Faces, Split
 from hierarchy.data.ferplus import LABELS, relabelled
@@ -11,10 +11,11 @@ from hierarchy.fitting.calibrate import calibrate
 from hierarchy.fitting.framework import ORDER, Framework, Task, check_home
 from hierarchy.fitting.identity import OTHERS, begin, node_begun, plan_of
 from hierarchy.fitting.lessons import check
+from hierarchy.fitting.logbook import Watch
 from hierarchy.fitting.origin import check_taught_alike, origin
 from hierarchy.fitting.teacher import Teacher, taught_by
 from hierarchy.hyperparameters import Recipe
-from hierarchy.settings import from_dict, with_settings
+from hierarchy.settings import from_dict, recipe_of, with_settings
 from hierarchy.taxonomy import FLAT, nodes_named
 
 Say = Callable[[str], None]
@@ -112,7 +113,7 @@ def _recipe(name: str | None, settings: Sequence[str], before: dict[str, Any], f
     if name is None and before:
         begun = from_dict(before["recipe"], f"run {before.get('run', '')!r}")
         return with_settings(begun, settings)
-    return with_settings(recipes.named(name or ("sketch" if faces.drawn else "short")), settings)
+    return with_settings(recipe_of(name or ("sketch" if faces.drawn else "short")), settings)
 
 
 def train(
@@ -124,6 +125,7 @@ def train(
     identity: dict[str, Any],
     framework: Framework,
     teacher: Teacher | None = None,
+    watch: Watch | None = None,
 ) -> None:
     """Train the nets of a run that are not finished yet, storing each as it finishes, and calibrate them.
 
@@ -135,6 +137,7 @@ def train(
         identity: what the run's card says besides its nets, the seed of everything random among it.
         framework: what fits the nets, started.
         teacher: what other nets say, where the recipe asks for it.
+        watch: is told of every epoch's row of history, and may end the fitting by an exception.
 
     Raises:
         InputError: a split is empty for a node; votes or a teacher are asked for and not there.
@@ -151,7 +154,7 @@ def train(
         if node != FLAT:
             fit, source = recipe.warm or recipe.fit, run if recipe.warm else None
         first = source.net(FLAT) if source else None
-        framework.fit(Task(node, recipe, fit, seed, run, training, valid, identity, taught, first))
+        framework.fit(Task(node, recipe, fit, seed, run, training, valid, identity, taught, first, watch))
     calibrate(run, faces, framework)
 
 

@@ -40,7 +40,7 @@ def fit_node(task: Task) -> None:
     net = trainable(task)
     if task.start:
         architecture.warm_start(net, store.load(task.start))
-    logbook = Logbook(task.run, task.node, task.fit, ".weights.h5")
+    logbook = Logbook(task.run, task.node, task.fit, ".weights.h5", task.watch)
     fitted, shown, started = net, task.valid.pixels, time.perf_counter()
     if task.fit.frozen and task.recipe.augment.still and not logbook.done:
         # what the body says of a face is always the same: it is asked once
