@@ -93,13 +93,22 @@ def train(
     labels: Annotated[
         str | None, typer.Option("--labels", help="fer2013, or ferplus: what most taggers chose.")
     ] = None,
+    devices: Annotated[
+        int, typer.Option("--devices", min=1, help="That fit at once, of each host; KERAS_BACKEND=jax.")
+    ] = 1,
+    hosts: Annotated[
+        str | None, typer.Option("--hosts", help="HOST:PORT of every process, as in a:9911,b:9911.")
+    ] = None,
+    rank: Annotated[int, typer.Option("--rank", min=0, help="Which of the hosts this is, from 0.")] = 0,
 ) -> None:
     """Train the nets of a run, or of several back to back, into results/ (checkpoints: logs/)."""
     from hierarchy import recipes
     from hierarchy.fitting import campaign
+    from hierarchy.nets.framework import together
 
     if recipe == "list":
         return print(recipes.listing())
+    framework = together(framework_of(context), devices, hosts, rank)
     for done in campaign.campaign(
         data=data,
         recipe=recipe,
@@ -112,7 +121,7 @@ def train(
         teacher=teacher,
         start=start,
         labels=labels,
-        framework=framework_of(context),
+        framework=framework,
         say=say,
     ):
         door = framework_of(context).command

@@ -17,6 +17,7 @@ class PyTorch:
     name = "PyTorch"
     command = DOORS[name]
     exported = False
+    rank = 0
 
     def start(self, say: Callable[[str], None], *, deterministic: bool = False) -> None:
         """Look for torch, and set it up.

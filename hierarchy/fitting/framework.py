@@ -150,11 +150,20 @@ class Framework(Protocol):
         name: of the framework.
         command: how the user calls it.
         exported: whether a run's exported nets answer in its stead where nothing else is said.
+        rank: of several processes that fit together, which this is; the first one's run is kept.
     """
 
-    name: str
-    command: str
-    exported: bool
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def command(self) -> str: ...  # noqa: D102
+
+    @property
+    def exported(self) -> bool: ...  # noqa: D102
+
+    @property
+    def rank(self) -> int: ...  # noqa: D102
 
     def start(self, say: Callable[[str], None], *, deterministic: bool = False) -> None:
         """Import what is needed, and tell the user what will be missing.

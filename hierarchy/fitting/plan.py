@@ -63,7 +63,7 @@ def run(
         InputError: a run of that name is there and `resume` is not given; other options on resuming.
         KeyboardInterrupt: as it came, after the run was left in order and `say` was told how to go on.
     """
-    before = plan_of(runs.run(name or recipe or "short")) if resume else {}
+    before = plan_of(_place(name or recipe or "short", framework)) if resume else {}
     asked = before.get("asked", {})
     data, labels = data or asked.get("data"), labels or before.get("labels", LABELS[0])
     faces = relabelled(sources.training_faces(data, say), labels)
@@ -71,7 +71,7 @@ def run(
     check_home(chosen, framework)
     node = node or asked.get("node") or chosen.node
     nodes = nodes_named(node)
-    target = runs.run(name or chosen.name)
+    target = _place(name or chosen.name, framework)
     teachers = teacher.split(",") if teacher else list(before.get("teacher", []))
     check(chosen, faces, bool(teachers))
     first = origin(start, chosen, framework) if start else None
@@ -106,6 +106,15 @@ def run(
         say(f"stopped; go on with: {again or f'{framework.command} train --run {target.name} --resume'}")
         raise
     return target
+
+
+def _place(name: str, framework: Framework) -> runs.Run:
+    """Where a run is kept; what other processes than the first fit beside it, in its log."""
+    run = runs.run(name)
+    if not framework.rank:
+        return run
+    beside = run.log / f"rank-{framework.rank}"
+    return runs.Run(run.name, beside / "results", beside / "logs")
 
 
 def _recipe(name: str | None, settings: Sequence[str], before: dict[str, Any], faces: Faces) -> Recipe:

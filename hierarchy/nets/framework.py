@@ -1,6 +1,7 @@
 """Keras as what fits nets and opens them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from hierarchy.errors import InputError
@@ -8,9 +9,19 @@ from hierarchy.fitting.framework import DOORS, Framework, Task
 from hierarchy.routing import Logits
 
 
+@dataclass(frozen=True)
 class Keras:
-    """Keras 3 on the backend that KERAS_BACKEND names."""
+    """Keras 3 on the backend that KERAS_BACKEND names.
 
+    Attributes:
+        devices: that fit at once, of each host.
+        hosts: HOST:PORT of every process that fits; empty: this one alone.
+        rank: which of them this process is.
+    """
+
+    devices: int = 1
+    hosts: tuple[str, ...] = ()
+    rank: int = 0
     name = "Keras"
     command = DOORS[name]
     exported = True
@@ -28,6 +39,10 @@ class Keras:
             )
         if deterministic:
             backend.make_deterministic()
+        if self.devices > 1 or self.hosts:
+            from hierarchy.nets import distribute
+
+            distribute.begin(self.devices, self.hosts, self.rank)
 
     def fit(self, task: Task) -> None:
         """Fit one net with `fit`."""
@@ -52,3 +67,23 @@ class Keras:
 
 
 KERAS: Framework = Keras()
+
+
+def together(framework: Framework, devices: int, hosts: str | None, rank: int) -> Framework:
+    """The framework, fitting on several devices or hosts where there are to be any.
+
+    Raises:
+        InputError: a host without a port, a rank that is none of theirs, or the PyTorch mirror.
+    """
+    if devices == 1 and not hosts:
+        return framework
+    if not isinstance(framework, Keras):
+        raise InputError("--devices and --hosts are for python tf_model.py, not for the PyTorch mirror")
+    each = tuple(hosts.split(",")) if hosts else ()
+    for host in each:
+        name, _, port = host.rpartition(":")
+        if not name or not port.isdecimal():
+            raise InputError(f"--hosts {hosts}: allowed is HOST:PORT for every process, as in a:9911,b:9911")
+    if each and rank >= len(each):
+        raise InputError(f"--rank {rank}: allowed are 0 to {len(each) - 1}, one for each of --hosts")
+    return Keras(devices, each, rank)

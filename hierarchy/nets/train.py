@@ -21,7 +21,7 @@ from hierarchy.fitting.logbook import Logbook
 from hierarchy.fitting.precision import arithmetic
 from hierarchy.fitting.progress import Progress
 from hierarchy.hyperparameters import Fit
-from hierarchy.nets import architecture, backend, store
+from hierarchy.nets import architecture, backend, distribute, store
 from hierarchy.nets.augment import Augment
 from hierarchy.nets.batches import Batches
 from hierarchy.nets.journal import Bar, Journal, Rate, RawWeights, Restart
@@ -35,6 +35,12 @@ def fit_node(task: Task) -> None:
         KeyboardInterrupt: after the best weights so far have been stored.
     """
     check_roles(task)
+    distribute.check(task.fit.batch_size)
+    with distribute.everywhere():
+        _fit(task)
+
+
+def _fit(task: Task) -> None:
     backend.seed(task.draw)
     told = lessons(task.train, task.node, task.fit, task.taught)
     net = trainable(task)
@@ -52,14 +58,16 @@ def fit_node(task: Task) -> None:
     if logbook.weights and not logbook.done:
         trainee.load_weights(logbook.weights)
 
+    judged = one_hot(task.valid.target(task.node), task.node)
+
     def epochs(progress: Progress) -> None:
         trainee.fit(
             batches,
             shuffle=False,  # the batches are in the order that the seed gives
             epochs=task.fit.epochs,
             initial_epoch=logbook.epoch,
-            validation_data=(shown, one_hot(task.valid.target(task.node), task.node)),
-            validation_batch_size=VALIDATION_BATCH,
+            validation_data=distribute.judged(shown, judged, VALIDATION_BATCH),
+            validation_batch_size=distribute.batch_size(VALIDATION_BATCH),
             class_weight=dict(enumerate(class_weights(told.label))) if task.fit.class_weights else None,
             callbacks=[
                 Restart(batches, task.seed),
@@ -112,7 +120,7 @@ def _compiled(net: keras.Model, task: Task, steps: int) -> keras.Model:
     trainee.compile(
         _optimizer(task.fit, steps),
         loss_of(task.fit),
-        metrics=[keras.metrics.CategoricalAccuracy("accuracy")],
+        weighted_metrics=[keras.metrics.CategoricalAccuracy("accuracy")],
     )
     trainee.optimizer.build(trainee.trainable_variables)
     return trainee
