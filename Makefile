@@ -24,7 +24,7 @@ test: $(VENV)/test
 	$(PY) -m pytest
 
 bench: $(VENV)/test
-	$(PY) -m pip install --quiet -r requirements-export.txt -r requirements-backends.txt
+	$(PY) -m pip install --quiet -r requirements-export.txt -r requirements-backends.txt -r requirements-scale.txt
 	test -x $(PEER)/bin/python || $(PYTHON) -m venv $(PEER)
 	$(PEER)/bin/python -m pip install --quiet -r tests/benchmarks/requirements-peer.txt
 	$(PEER)/bin/python -m pip install --quiet --no-deps fer==25.10.3

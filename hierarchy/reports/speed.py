@@ -43,6 +43,7 @@ def markdown(measured: Mapping[str, Any]) -> str:
     parts += _starting(measured) if "starting" in measured else []
     parts += _growing(measured["growth"]) if "growth" in measured else []
     parts += _watching(measured["video"]) if "video" in measured else []
+    parts += _batching(measured["batch"]) if "batch" in measured else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -106,6 +107,21 @@ def _watching(measured: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
         for name, row in measured.items()
     ]
     yield table(("command", "frames", "frames/s", "MB at most"), rows)
+
+
+def _batching(measured: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    yield "**A batch of crops, all processes together**"
+    rows = [
+        (
+            name,
+            f"{row['pictures']:,}",
+            f"{row['seconds']:.0f}",
+            f"{row['pictures'] / row['seconds']:.0f}",
+            f"{row['bytes'] / MEGABYTE:.0f}",
+        )
+        for name, row in measured.items()
+    ]
+    yield table(("command", "pictures", "seconds", "faces/s", "MB at most"), rows)
 
 
 def growth(measured: Mapping[str, Mapping[str, float]]) -> "Figure":

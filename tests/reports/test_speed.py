@@ -19,6 +19,7 @@ MEASURED = {
     "accuracy": {"peer": {"n": 100, "accuracy": 0.66, "ci95": [0.56, 0.75]}},
     "starting": {"predict": {"seconds": 0.5, "bytes": 130e6}},
     "video": {"video": {"frames": 1000, "seconds": 20.0, "bytes": 200e6}},
+    "batch": {"batch": {"pictures": 1000, "seconds": 4.0, "bytes": 400e6}},
     "growth": {str(n): {"seconds": 1 + n / 250, "bytes": 200e6} for n in (1000, 100)},
 }
 
@@ -30,6 +31,7 @@ def test_the_tables_hold_the_figures_and_their_ratios():
     assert "| peer | 0.50 | 0.25 | - | 0.04 | - | 66.0 (56.0 to 75.0) |" in text
     assert "| predict | 0.50 | 130 |" in text
     assert "| video | 1,000 | 50 | 200 |" in text
+    assert "| batch | 1,000 | 4 | 250 | 400 |" in text
     assert text.index("| 100 | 1.4 | 71 | 200 |") < text.index("| 1,000 | 5.0 | 200 | 200 |")
 
 
