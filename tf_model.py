@@ -287,9 +287,9 @@ def batch(
 ) -> None:
     """Answer pictures by the million; killed anywhere, the same command goes on."""
     from hierarchy import runs
-    from hierarchy.apps import fleet
+    from hierarchy.apps import fleet, parts
 
-    job = fleet.Job(run or runs.SHIPPED, faces, nets, str(out))
+    job = parts.Job(run or runs.SHIPPED, faces, nets, str(out))
     done = fleet.batch(source, job, say, how=how, workers=workers, address=address, size=size)
     print(f"{out}: {done['pictures']:,} pictures, {done['faces']:,} faces, {done['errors']:,} errors")
 

@@ -47,7 +47,7 @@ class Format:
     precisions: tuple[str, ...] = PRECISIONS
 
 
-def _cores() -> int:
+def cores() -> int:
     """How many cores this process may use, at most OMP_NUM_THREADS where that is set."""
     try:
         cores = len(os.sched_getaffinity(0))
@@ -68,7 +68,7 @@ def _onnx(library: Any, path: Path) -> Logits:
     _shared_memory(library)
     options = library.SessionOptions()
     options.log_severity_level = 4  # what goes wrong comes as an exception
-    options.intra_op_num_threads = _cores()  # by itself it takes all there are, and leaves a process's own
+    options.intra_op_num_threads = cores()  # by itself it takes all there are, and leaves a process's own
     # three nets take turns on the same cores: threads that spin after their turn would slow the next one
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.use_env_allocators", "1")
@@ -78,7 +78,7 @@ def _onnx(library: Any, path: Path) -> Logits:
 
 
 def _litert(library: Any, path: Path) -> Logits:
-    net = library.Interpreter(str(path), num_threads=_cores())
+    net = library.Interpreter(str(path), num_threads=cores())
     given, told = net.get_input_details()[0]["index"], net.get_output_details()[0]["index"]
 
     def logits(pixels: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ import pytest
 
 import tf_model
 from hierarchy import runs
-from hierarchy.apps import fleet
+from hierarchy.apps import fleet, parts
 from hierarchy.data.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import LEAVES
@@ -57,7 +57,7 @@ def started(source, out, *more) -> subprocess.Popen:
 
 
 def finished(out: Path) -> int:
-    path = out / fleet.PARTS
+    path = out / parts.PARTS
     return path.read_text().count("\n") if path.is_file() else 0
 
 
@@ -69,9 +69,9 @@ def wait_for_parts(process: subprocess.Popen, out: Path, number: int) -> None:
 
 
 def answers(out: Path) -> pa.Table:
-    parts = sorted(out.glob("*.parquet"))
-    assert len(parts) == FACES // PART
-    return pa.concat_tables([pq.read_table(part) for part in parts])
+    files = sorted(out.glob("*.parquet"))
+    assert len(files) == FACES // PART
+    return pa.concat_tables([pq.read_table(file) for file in files])
 
 
 def killed_and_gone_on(source, out, *more) -> pa.Table:
@@ -133,8 +133,8 @@ def few(tmp_path, few_sketches) -> Path:
 
 
 @pytest.fixture
-def job(tiny_run, tmp_path) -> fleet.Job:
-    return fleet.Job(tiny_run.name, "auto", "auto", str(tmp_path / "out"))
+def job(tiny_run, tmp_path) -> parts.Job:
+    return parts.Job(tiny_run.name, "auto", "auto", str(tmp_path / "out"))
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def here(monkeypatch):
     """Parts are answered in this process, so that a test may look on."""
 
     def local(job, left, workers, say):
-        worker = fleet.Worker(job)
+        worker = parts.Worker(job)
         yield from (worker.part(*item) for item in left)
 
     monkeypatch.setattr(fleet, "_local", local)
@@ -152,7 +152,7 @@ def test_a_part_is_a_table_of_answers(few, job, here):
     said = []
     assert fleet.batch(str(few), job, said.append, size=4) == {"pictures": 8, "faces": 7, "errors": 1}
     table = pq.read_table(Path(job.out) / "part-000001.parquet")
-    assert table.schema == fleet.schema() and table.num_rows == 4
+    assert table.schema == parts.schema() and table.num_rows == 4
     shares = [sum(row[leaf] for leaf in LEAVES) for row in table.slice(0, 3).to_pylist()]
     assert shares == pytest.approx([1, 1, 1]) and said[-1] == "8 of 8 pictures, 1 errors"
     last = table.to_pylist()[-1]
@@ -161,11 +161,11 @@ def test_a_part_is_a_table_of_answers(few, job, here):
 
 def test_a_last_line_that_was_cut_off_counts_for_nothing(few, job, here):
     fleet.batch(str(few), job, print, size=4)
-    parts = Path(job.out) / fleet.PARTS
-    parts.write_text(parts.read_text()[:-5])
-    assert set(fleet._finished(Path(job.out))) == {0}
+    lines = Path(job.out) / parts.PARTS
+    lines.write_text(lines.read_text()[:-5])
+    assert set(parts.finished(Path(job.out))) == {0}
     assert fleet.batch(str(few), job, print, size=4)["pictures"] == 8
-    assert [json.loads(line)["part"] for line in parts.read_text().splitlines()] == [0, 1]
+    assert [json.loads(line)["part"] for line in lines.read_text().splitlines()] == [0, 1]
 
 
 def test_files_that_are_gone_are_rows_with_their_error(few, job, here, tmp_path):
@@ -184,7 +184,7 @@ def test_answers_to_another_job_are_not_mixed(few, job, here, tmp_path):
         fleet.batch(str(few), job, print, size=4)
     runs.write_json(tmp_path / "other" / "a.json", 1)
     with pytest.raises(InputError, match="other: not an empty folder"):
-        fleet.batch(str(few), fleet.Job(job.run, "auto", "auto", str(tmp_path / "other")), print)
+        fleet.batch(str(few), parts.Job(job.run, "auto", "auto", str(tmp_path / "other")), print)
 
 
 def test_a_full_disk_in_the_middle_is_said_and_what_is_done_is_kept(few, job, here, monkeypatch):
@@ -199,7 +199,7 @@ def test_a_full_disk_in_the_middle_is_said_and_what_is_done_is_kept(few, job, he
     with pytest.raises(InputError, match="No space left"):
         fleet.batch(str(few), job, print, size=4)
     monkeypatch.undo()
-    assert set(fleet._finished(Path(job.out))) == {0}
+    assert set(parts.finished(Path(job.out))) == {0}
 
 
 @pytest.mark.parametrize(
