@@ -142,6 +142,30 @@ def test_the_lists(door, tiny_run):
     assert written == (0, "csv\nicml\nchallenge\nparquet\nfolders\nferplus\n", "")
 
 
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        ("video nowhere.mp4", ["nowhere.mp4: no such file; allowed are video files"]),
+        ("video 99 --run tiny", ["camera 99: not there"]),
+        ("video a.mp4 --out a.gif", ["a.gif: a video's name ends in .mp4"]),
+        ("video a.mp4 --every 0", ["--every"]),
+        ("app --run nope", ["'nope' has not been trained"]),
+        ("batch nowhere --out answers --run tiny", ["nowhere: nothing there; allowed are a folder"]),
+        ("batch nowhere --out answers --run nope", ["'nope' has not been trained"]),
+        ("batch nowhere --out answers --engine dask", ["--engine dask: allowed are local, ray"]),
+        ("tune --node leaf", ["--node leaf: allowed are router"]),
+        ("detector score --data nowhere", ["nowhere"]),
+        ("train --data sketch --devices 2", ["KERAS_BACKEND=jax"]),
+        ("train --data sketch --hosts a,b", ["--hosts a,b: allowed is HOST:PORT"]),
+    ],
+)
+def test_the_other_commands_refuse_in_one_line(door, tiny_run, own_home, monkeypatch, words, parts):
+    monkeypatch.chdir(own_home)
+    before = sorted(own_home.iterdir())
+    refused(door(*words.split()), *parts)
+    assert sorted(own_home.iterdir()) == before
+
+
 @pytest.mark.parametrize("content", [None, b"", b"hello, this is text\n", b"\x89PNG\r\n\x1a\n"])
 def test_what_is_no_picture_is_refused_by_name(door, tiny_run, tmp_path, content):
     path = tmp_path / "picture.png"

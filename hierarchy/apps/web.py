@@ -25,7 +25,7 @@ from hierarchy.errors import InputError
 from hierarchy.reports import annotate, report, video
 from hierarchy.routing import Predictions
 from hierarchy.vision import draw
-from hierarchy.vision.detect import AUTO, HAAR, MOVING, WHOLE, YUNET, finder
+from hierarchy.vision.detect import AUTO, CNN, HAAR, MOVING, WHOLE, YUNET, finder
 from hierarchy.vision.stream import Video
 from hierarchy.vision.track import Seen, Tracker
 
@@ -37,7 +37,7 @@ NOTICE: Final = (
     "what a person feels. The EU AI Act forbids inferring emotions at work and in education, medical and "
     "safety uses excepted. Pictures are answered on this computer and not kept."
 )
-FINDERS: Final = (AUTO, YUNET, HAAR, WHOLE)
+FINDERS: Final = (AUTO, YUNET, HAAR, CNN, WHOLE)
 
 
 class Nets:

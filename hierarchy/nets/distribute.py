@@ -33,10 +33,8 @@ def begin(devices: int, hosts: Sequence[str], rank: int) -> None:
         rank: which of the hosts this process is.
 
     Raises:
-        InputError: another backend, fewer devices than asked for, or a host that does not answer.
+        InputError: fewer devices than asked for, or a host that does not answer.
     """
-    if os.environ.get("KERAS_BACKEND") != "jax":
-        raise InputError("--devices and --hosts fit on the JAX backend alone: KERAS_BACKEND=jax python ...")
     import jax
 
     if devices > 1:

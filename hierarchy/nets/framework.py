@@ -1,5 +1,6 @@
 """Keras as what fits nets and opens them."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,12 +74,14 @@ def together(framework: Framework, devices: int, hosts: str | None, rank: int) -
     """The framework, fitting on several devices or hosts where there are to be any.
 
     Raises:
-        InputError: a host without a port, a rank that is none of theirs, or the PyTorch mirror.
+        InputError: a host without a port, a rank that is none of theirs, another backend, or the mirror.
     """
     if devices == 1 and not hosts:
         return framework
     if not isinstance(framework, Keras):
         raise InputError("--devices and --hosts are for python tf_model.py, not for the PyTorch mirror")
+    if os.environ.get("KERAS_BACKEND") != "jax":
+        raise InputError("--devices and --hosts fit on the JAX backend alone: KERAS_BACKEND=jax python ...")
     each = tuple(hosts.split(",")) if hosts else ()
     for host in each:
         name, _, port = host.rpartition(":")

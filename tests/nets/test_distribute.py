@@ -103,12 +103,14 @@ def test_a_host_that_dies_is_named_and_not_waited_for(tmp_path):
         (1, "a:1,b:2", 2, "--rank 2: allowed are 0 to 1"),
     ],
 )
-def test_hosts_that_are_none_are_refused(devices, where, rank, said):
+def test_hosts_that_are_none_are_refused(monkeypatch, devices, where, rank, said):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(InputError, match=said):
         together(KERAS, devices, where, rank)
 
 
-def test_alone_nothing_changes_and_the_mirror_has_one_device():
+def test_alone_nothing_changes_and_the_mirror_has_one_device(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert together(KERAS, 1, None, 0) is KERAS
     assert together(KERAS, 2, "a:1,b:2", 1) == Keras(2, ("a:1", "b:2"), 1)
     with pytest.raises(InputError, match="not for the PyTorch mirror"):
@@ -121,7 +123,7 @@ def test_alone_nothing_changes_and_the_mirror_has_one_device():
 def test_another_backend_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     with pytest.raises(InputError, match="KERAS_BACKEND=jax"):
-        distribute.begin(2, (), 0)
+        together(KERAS, 2, None, 0)
 
 
 @pytest.mark.parametrize("rank", [0, 1])
