@@ -156,7 +156,7 @@ def test_the_lists(door, tiny_run):
         ("tune --node leaf", ["--node leaf: allowed are router"]),
         ("detector score --data nowhere", ["nowhere"]),
         ("train --data sketch --devices 2", ["KERAS_BACKEND=jax"]),
-        ("train --data sketch --hosts a,b", ["--hosts a,b: allowed is HOST:PORT"]),
+        ("train --data sketch --hosts a:1,b:2", ["KERAS_BACKEND=jax"]),
     ],
 )
 def test_the_other_commands_refuse_in_one_line(door, tiny_run, own_home, monkeypatch, words, parts):
