@@ -19,7 +19,7 @@ from hierarchy.errors import InputError, first_line
 if TYPE_CHECKING:
     import pyarrow
 
-WAVE: Final = 200  # parts that are handed to Ray at once, so that the list of pictures is never held whole
+WAVE: Final = 50  # parts that are handed to Ray at once, so that the list of pictures is never held whole
 SCALE: Final = "requirements-scale.txt"
 PATIENCE: Final = 10  # seconds that an address may take to answer
 
@@ -42,7 +42,7 @@ class RayWorker:
         import pyarrow
 
         rows = table.to_pylist()
-        done = [self.worker.part(row["number"], [Entry(**one) for one in row["pictures"]]) for row in rows]
+        done = [self.worker.part(row["number"], list(map(_received, row["pictures"]))) for row in rows]
         return pyarrow.Table.from_pylist(done)
 
 
@@ -54,9 +54,7 @@ def answered(job: Job, left: Iterator[Part], workers: int | None, address: str |
         number = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         try:
             while wave := list(islice(left, WAVE)):
-                rows = [
-                    {"number": index, "pictures": [one._asdict() for one in part]} for index, part in wave
-                ]
+                rows = [{"number": index, "pictures": list(map(_sent, part))} for index, part in wave]
                 done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
                     RayWorker,
                     fn_constructor_args=(here,),
@@ -71,6 +69,15 @@ def answered(job: Job, left: Iterator[Part], workers: int | None, address: str |
             raise InputError(first_line(cause if isinstance(cause, InputError) else error)) from None
         finally:
             ray.shutdown()
+
+
+def _sent(entry: Entry) -> dict[str, bytes | None]:
+    """An entry as Arrow takes it; a file's name may hold bytes that are no text."""
+    return {"path": os.fsencode(entry.path), "data": entry.data}
+
+
+def _received(entry: dict[str, Any]) -> Entry:
+    return Entry(os.fsdecode(entry["path"]), entry["data"])
 
 
 def _ray(address: str | None, folder: str) -> Any:
@@ -97,7 +104,10 @@ def _ray(address: str | None, folder: str) -> Any:
     }
     if address:
         _check_answers(address)
-        ray.init(address, **quiet)
+        try:
+            ray.init(address, **quiet)
+        except Exception as error:  # Ray's own, and gRPC's
+            raise InputError(f"--address {address}: not a Ray cluster ({first_line(error)})") from None
     else:
         ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", _temp_dir=folder, **quiet)
     logging.getLogger("ray.data").setLevel(logging.ERROR)

@@ -135,8 +135,13 @@ def _opened(entry: Entry) -> Path | Picture | InputError:
 def _row(answer: Answer | InputError) -> dict[str, Any]:
     if isinstance(answer, Answer):
         face = {"face": answer.face, "score": answer.score, "branch": answer.branch, "label": answer.label}
-        return {"path": answer.path, **face, **answer.probabilities, "error": None}
-    return {"path": getattr(answer, "path", None), "label": None, "error": str(answer)}
+        return {"path": _text(answer.path), **face, **answer.probabilities, "error": None}
+    return {"path": _text(getattr(answer, "path", "")), "label": None, "error": _text(str(answer))}
+
+
+def _text(name: str) -> str:
+    """A name as Arrow takes it: bytes of a file's name that are no text become question marks."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def schema() -> "pyarrow.Schema":

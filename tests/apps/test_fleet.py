@@ -175,6 +175,14 @@ def test_files_that_are_gone_are_rows_with_their_error(few, job, here, tmp_path)
     assert errors[0] is None and "gone.png: no such file" in errors[1] and "127.0.0.1:9" in errors[2]
 
 
+def test_a_name_that_is_no_text_loses_nothing(few, job, here):
+    odd = os.fsdecode(bytes(few) + b"/odd-\xff.png")
+    Path(odd).write_bytes((few / "0.png").read_bytes())
+    assert fleet.batch(str(few), job, print) == {"pictures": 9, "faces": 8, "errors": 1}
+    paths = pq.read_table(Path(job.out) / "part-000000.parquet").column("path").to_pylist()
+    assert f"{few}/odd-\ufffd.png" in paths
+
+
 def test_answers_to_another_job_are_not_mixed(few, job, here, tmp_path):
     fleet.batch(str(few), job, print, size=4)
     with pytest.raises(InputError, match=r"out: holds answers to another job \(size\); name a new folder"):
