@@ -1,6 +1,8 @@
 """The door: `python tf_model.py train | predict | evaluate | data ...`. The work is done in hierarchy/."""
 
+import errno
 import io
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -243,6 +245,8 @@ def predict(
 
     if csv and as_json:
         raise InputError("--json and --csv: choose one")
+    if csv and csv.resolve() in [Path(path).resolve() for path in paths]:
+        raise InputError(f"--csv {csv}: is one of the pictures; name another file")
     if explain and not save:
         raise InputError("--explain draws on what --save DIR writes: give both")
     if labels_only and (min_confidence or routing != "soft"):
@@ -398,7 +402,7 @@ def detector_score(
     backgrounds: Annotated[Path | None, BACKGROUNDS] = None,
     scenes: Annotated[int, typer.Option("--scenes", min=1)] = 400,
 ) -> None:
-    """Count what it finds in composed scenes, beside YuNet and Haar."""
+    """Count what it finds in composed scenes, beside YuNet and Haar, into results/detector/."""
     from hierarchy.reports import detection
 
     print(detection.report(data, backgrounds, scenes))
@@ -467,6 +471,12 @@ def main(framework: "Framework | None" = None) -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return 130
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.stdout = open(os.devnull, "w")  # what is left in the old one has no place
+        say(f"error: the answers cannot be written ({error.strerror})")
+        return 2
 
 
 if __name__ == "__main__":

@@ -510,3 +510,20 @@ def test_a_start_is_cheap(start):
     code = f"import sys; {start}; print('loaded:', *(set(sys.modules) & set({SLOW!r})))"
     done = python("-c", code, PYTHONPATH=str(DOOR.parent))
     assert done.stdout.splitlines()[-1] == "loaded:", done.stderr
+
+
+def test_a_picture_is_never_written_over(door, tiny_run, pictures):
+    before = [path.read_bytes() for path in pictures]
+    picture = pictures[0]
+    refused(door("predict", picture, "--run", "tiny", "--csv", picture), f"{picture}: is one of the pictures")
+    refused(door("predict", picture, "--run", "tiny", "--save", picture.parent), "is the picture itself")
+    assert [path.read_bytes() for path in pictures] == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux's")
+def test_a_full_disk_behind_stdout_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, DOOR, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1

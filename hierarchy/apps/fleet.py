@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from hierarchy import engines
-from hierarchy.apps.parts import Done, Job, Part, Worker, add, begun
+from hierarchy.apps import on_ray
+from hierarchy.apps.parts import Done, Job, Part, Worker, add, begun, held
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import entries
 from hierarchy.data.entries import Entry
@@ -62,20 +63,21 @@ def batch(
         raise InputError("--address is that of a Ray cluster: give --engine ray")
     finder(job.faces)
     HierarchicalClassifier.load(job.run, engine=job.engine)
+    if address:
+        on_ray.check_answers(address)
     number, names = entries.fingerprint(source)
-    finished = begun(job, {"source": source, "pictures": number, "names": names, "size": size})
+    finished = begun(job, {"source": source, "pictures": number, "names": names, "part": size})
     left = ((index, part) for index, part in enumerate(entries.parts(source, size)) if index not in finished)
     if how == "ray":
-        from hierarchy.apps import on_ray
-
         run = on_ray.answered(job, left, workers, address)
     else:
         run = _local(job, left, workers, say)
     total = {key: sum(done[key] for done in finished.values()) for key in ("pictures", "faces", "errors")}
-    for done in run:
-        add(Path(job.out), done)
-        total = {key: value + done[key] for key, value in total.items()}
-        say(f"{total['pictures']:,} of {number:,} pictures, {total['errors']:,} errors")
+    with held(Path(job.out)):
+        for done in run:
+            add(Path(job.out), done)
+            total = {key: value + done[key] for key, value in total.items()}
+            say(f"{total['pictures']:,} of {number:,} pictures, {total['errors']:,} errors")
     return total
 
 

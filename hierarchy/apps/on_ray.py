@@ -103,7 +103,6 @@ def _ray(address: str | None, folder: str) -> Any:
         "runtime_env": {"env_vars": {"HIERARCHY_HOME": str(runs.home()), "OMP_NUM_THREADS": "1"}},
     }
     if address:
-        _check_answers(address)
         try:
             ray.init(address, **quiet)
         except Exception as error:  # Ray's own, and gRPC's
@@ -115,7 +114,12 @@ def _ray(address: str | None, folder: str) -> Any:
     return ray
 
 
-def _check_answers(address: str) -> None:
+def check_answers(address: str) -> None:
+    """Refuse an address where nobody listens.
+
+    Raises:
+        InputError: no answer within PATIENCE.
+    """
     place = urlsplit(address if REMOTE in address else f"ray://{address}")
     try:
         with socket.create_connection((place.hostname or "", place.port or 10001), timeout=PATIENCE):

@@ -9,6 +9,7 @@ from typing import Final
 
 from hierarchy import engines, runs
 from hierarchy.errors import InputError
+from hierarchy.nets.framework import KERAS
 
 PAGE: Final = Path(__file__).with_name("web.py")
 PORT: Final = 8501  # Streamlit's own
@@ -25,9 +26,9 @@ def serve(run: str, engine: str = engines.AUTO, address: str = "127.0.0.1", port
         port: to listen on.
 
     Raises:
-        InputError: no such run, Streamlit is missing, or the address is taken.
+        InputError: no such run or engine, Streamlit is missing, or the address is taken.
     """
-    runs.run(run).card()
+    engines.nets(runs.run(run), KERAS, engine)
     for package in ("streamlit", "streamlit_webrtc"):
         if not importlib.util.find_spec(package):
             raise InputError(f"the page needs {package}: pip install -r requirements.txt")

@@ -73,7 +73,7 @@ def tune(
     _check_optuna()
     import optuna
 
-    called = name or f"{node}-{base.name}"
+    called = runs.run(name or f"{node}-{base.name}").name
     faces = sources.training_faces(data, say)
     about = {"node": node, "recipe": base.as_dict(), "data": sources.fingerprint(faces)}
     study = _study(called, storage, seed, about)

@@ -175,6 +175,8 @@ def _video(model: Nets) -> None:
         except InputError as error:
             st.error(str(error))
             return
+    if kept["table"].count(b"\n") < 2:
+        st.info("No face was found.")
     left, right = st.columns(2)
     left.image(kept["picture"])
     right.video(kept["film"], format="video/mp4")

@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -24,13 +24,14 @@ _HOSTS: list[str] = []
 _HERE: list[socket.socket] = []  # tells the others that this process is alive
 
 
-def begin(devices: int, hosts: Sequence[str], rank: int) -> None:
+def begin(devices: int, hosts: Sequence[str], rank: int, say: Callable[[str], None]) -> None:
     """Join the other hosts, and name the devices that fit. Called once, before any net is built.
 
     Args:
         devices: of each process; of processors so many are made.
         hosts: HOST:PORT of every process, the first of them leads; empty: this process alone.
         rank: which of the hosts this process is.
+        say: takes whom it waits for.
 
     Raises:
         InputError: fewer devices than asked for, or a host that does not answer.
@@ -40,7 +41,7 @@ def begin(devices: int, hosts: Sequence[str], rank: int) -> None:
     if devices > 1:
         jax.config.update("jax_num_cpu_devices", devices)
     if hosts:
-        _meet(hosts, rank)
+        _meet(hosts, rank, say)
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         jax.distributed.initialize(hosts[0], len(hosts), rank)
     if jax.local_device_count() < devices:
@@ -48,7 +49,7 @@ def begin(devices: int, hosts: Sequence[str], rank: int) -> None:
     _SPREAD[:], _HOSTS[:] = [devices * max(len(hosts), 1)], hosts
 
 
-def _meet(hosts: Sequence[str], rank: int) -> None:
+def _meet(hosts: Sequence[str], rank: int, say: Callable[[str], None]) -> None:
     """Be there for the others, and wait until those are there whom JAX would wait for.
 
     The first host's port is JAX's; at its own, every other one says that it is alive.
@@ -61,6 +62,7 @@ def _meet(hosts: Sequence[str], rank: int) -> None:
             raise InputError(f"--hosts {hosts[rank]}: cannot be listened on ({error.strerror})") from None
     until = time.monotonic() + PATIENCE
     missing = hosts[:1] if rank else hosts[1:]
+    say(f"waiting for {', '.join(missing)}, {PATIENCE} s at most")
     while missing := [host for host in missing if not _answers(host)]:
         if time.monotonic() > until:
             raise InputError(f"--hosts: no answer from {', '.join(missing)} in {PATIENCE} s")

@@ -43,7 +43,7 @@ class Keras:
         if self.devices > 1 or self.hosts:
             from hierarchy.nets import distribute
 
-            distribute.begin(self.devices, self.hosts, self.rank)
+            distribute.begin(self.devices, self.hosts, self.rank, say)
 
     def fit(self, task: Task) -> None:
         """Fit one net with `fit`."""
@@ -85,7 +85,7 @@ def together(framework: Framework, devices: int, hosts: str | None, rank: int) -
     each = tuple(hosts.split(",")) if hosts else ()
     for host in each:
         name, _, port = host.rpartition(":")
-        if not name or not port.isdecimal():
+        if not name or not port.isdecimal() or not 0 < int(port) < 2**16 or each.count(host) > 1:
             raise InputError(f"--hosts {hosts}: allowed is HOST:PORT for every process, as in a:9911,b:9911")
     if each and rank >= len(each):
         raise InputError(f"--rank {rank}: allowed are 0 to {len(each) - 1}, one for each of --hosts")

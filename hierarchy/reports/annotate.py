@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hierarchy import explain, images, runs
 from hierarchy.answers import DATA_FILES, Answer
+from hierarchy.errors import InputError
 from hierarchy.explain import Nodes
 from hierarchy.taxonomy import ROUTER, classes_of
 from hierarchy.vision import draw
@@ -21,7 +22,7 @@ def saved(found: Iterable[Answer], folder: Path, model: Nodes | None = None) -> 
         model: is asked where it looked; None: no heat maps.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the folder cannot be written, or is that of the pictures.
     """
     taken: dict[str, int] = {}
     for path, group in groupby(found, lambda answer: answer.path):
@@ -31,9 +32,12 @@ def saved(found: Iterable[Answer], folder: Path, model: Nodes | None = None) -> 
             taken[stem] = taken.get(stem, 0) + 1
             name = stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"
             notes = [drawn for answer in answers if (drawn := note(answer, model))]
+            target = folder / f"{name}.png"
+            if target.resolve() == Path(path).resolve():
+                raise InputError(f"{target}: is the picture itself; name another folder")
             out = io.BytesIO()
             draw.annotated(images.read(path, colour=True), notes).save(out, "PNG")
-            runs.write_atomic(folder / f"{name}.png", out.getvalue())
+            runs.write_atomic(target, out.getvalue())
         yield from answers
 
 

@@ -25,6 +25,7 @@ from hierarchy.vision.detect import AUTO, MOVING, finder
 from hierarchy.vision.stream import Frame, Video, Writer, check_suffix
 from hierarchy.vision.track import Seen, Tracker, watch
 
+SHORT: Final = 0.98  # of the frames that a header promises; with fewer, something is wrong
 PICTURE: Final = ".png"  # of the timeline's picture, beside its CSV file
 
 
@@ -61,11 +62,13 @@ def video(
     """
     if out:
         check_suffix(out)
-    for path in (out, csv):
-        if path and path.resolve() == Path(source).resolve():
-            raise InputError(f"{path}: is the video itself; name another file")
     if csv and csv.suffix == PICTURE:
         raise InputError(f"{csv}: the timeline's picture has that name; name a .csv file")
+    taken = {Path(source).resolve(): "the video itself"}
+    picture = csv and csv.with_suffix(PICTURE)
+    for path, what in ((out, "--out"), (csv, "--csv"), (picture, "the timeline's picture")):
+        if path and (other := taken.setdefault(path.resolve(), what)) != what:
+            raise InputError(f"{path}: is {other}; name another file")
     find = finder(faces, MOVING)
     opened = Video(source)
     model = HierarchicalClassifier.load(run, framework, engine)
@@ -80,9 +83,11 @@ def video(
         left = not opened.live
     if not lines.said:
         print(f"{source}  no face")
-    for path in (out, csv, csv and csv.with_suffix(PICTURE)):
+    for path in (out, csv, picture):
         if path:
             print(path)
+    if opened.count and bar.frames < SHORT * opened.count and not left:
+        say(f"{source}: ends after frame {bar.frames:,} of {opened.count:,}; the rest is damaged or missing")
     say(f"{_counted(bar.frames, 'frame')} at {bar.rate:.1f} frames/s, {_counted(len(lines.said), 'face')}")
     if left:
         raise KeyboardInterrupt

@@ -185,7 +185,7 @@ def test_a_name_that_is_no_text_loses_nothing(few, job, here):
 
 def test_answers_to_another_job_are_not_mixed(few, job, here, tmp_path):
     fleet.batch(str(few), job, print, size=4)
-    with pytest.raises(InputError, match=r"out: holds answers to another job \(size\); name a new folder"):
+    with pytest.raises(InputError, match=r"out: holds answers to another job \(part\); name a new folder"):
         fleet.batch(str(few), job, print, size=5)
     (few / "8.png").write_bytes((few / "0.png").read_bytes())
     with pytest.raises(InputError, match=r"another job \(pictures, names\)"):
@@ -193,6 +193,17 @@ def test_answers_to_another_job_are_not_mixed(few, job, here, tmp_path):
     runs.write_json(tmp_path / "other" / "a.json", 1)
     with pytest.raises(InputError, match="other: not an empty folder"):
         fleet.batch(str(few), parts.Job(job.run, "auto", "auto", str(tmp_path / "other")), print)
+
+
+def test_the_answers_are_read_as_one_table(few, job, here):
+    fleet.batch(str(few), job, print, size=4)
+    assert pq.read_table(job.out).num_rows == 8
+
+
+def test_two_at_once_are_refused(few, job, here):
+    fleet.batch(str(few), job, print, size=4)
+    with parts.held(Path(job.out)), pytest.raises(InputError, match="another batch is answering into it"):
+        fleet.batch(str(few), job, print, size=4)
 
 
 def test_a_full_disk_in_the_middle_is_said_and_what_is_done_is_kept(few, job, here, monkeypatch):

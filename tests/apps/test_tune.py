@@ -79,6 +79,7 @@ def test_two_studies_may_share_a_database(study, tmp_path):
         ({"recipe": "vgg16", "settings": []}, "allowed are VGG-style nets"),
         ({"recipe": "distilled", "settings": []}, "without teacher and votes"),
         ({"recipe": "nowhere.json"}, "nowhere.json: no such file"),
+        ({"name": "../evil"}, "run name '../evil'"),
         ({"storage": "nosuch://place"}, "--storage nosuch://place: cannot be used"),
         ({"storage": "/proc/nowhere/a.log"}, "--storage /proc/nowhere/a.log: cannot be used"),
     ],

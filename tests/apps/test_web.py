@@ -194,6 +194,7 @@ def test_a_run_that_is_not_there_is_said_on_the_page():
     ("wrong", "said"),
     [
         ({"run": "nowhere"}, "nowhere"),
+        ({"engine": "onyx"}, "engine 'onyx': allowed are auto"),
         ({"address": "192.0.2.1"}, "--address 192.0.2.1 --port .*; allowed is an address of this machine"),
         ({"address": "no such host"}, "--address no such host"),
         ({"taken": True}, "--port .*in use"),

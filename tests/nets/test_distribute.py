@@ -100,6 +100,8 @@ def test_a_host_that_dies_is_named_and_not_waited_for(tmp_path):
     [
         (1, "a,b", 0, "--hosts a,b: allowed is HOST:PORT"),
         (1, "a:1,b:x", 0, "allowed is HOST:PORT"),
+        (1, "a:1,b:99999", 0, "allowed is HOST:PORT"),
+        (1, "a:1,a:1", 0, "allowed is HOST:PORT"),
         (1, "a:1,b:2", 2, "--rank 2: allowed are 0 to 1"),
     ],
 )
@@ -131,7 +133,7 @@ def test_a_host_that_never_comes_is_named(monkeypatch, rank):
     monkeypatch.setattr(distribute, "PATIENCE", 0.3)
     where = hosts().split(",")
     with pytest.raises(InputError, match=f"no answer from {where[1 - rank]} in 0.3 s"):
-        distribute._meet(where, rank)
+        distribute._meet(where, rank, print)
     for server in distribute._HERE:
         server.close()
     distribute._HERE.clear()

@@ -86,6 +86,8 @@ def test_frames_of_nobody_are_no_fault(watch, tmp_path, capsys):
         ({"out": "o.gif"}, "ends in .mp4"),
         ({"csv": "t.png"}, "name a .csv file"),
         ({"out": CLIP}, "is the video itself"),
+        ({"csv": CLIP}, "is the video itself"),
+        ({"out": "v.mp4", "csv": "v.mp4"}, "v.mp4: is --out"),
         ({"faces": "nothing"}, "no such detector"),
         ({"out": "file/o.mp4"}, "cannot be written"),
     ],
@@ -97,6 +99,17 @@ def test_what_cannot_be_done_is_refused_before_it_is_begun(watch, tmp_path, monk
     with pytest.raises(InputError, match=said):
         watch(**{name: Path(value) if name != "faces" else value for name, value in more.items()})
     assert [path.name for path in tmp_path.iterdir()] == ["file"] and CLIP.stat().st_mtime_ns == before
+
+
+def test_a_video_that_ends_early_is_said_to_be_damaged(watch, tmp_path):
+    whole, cut = tmp_path / "whole.mkv", tmp_path / "cut.mkv"
+    with Video(str(CLIP)) as clip, stream.Writer(whole, clip.rate, clip.size) as film:
+        for frame in clip:
+            film.add(frame.picture, frame.time)
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    said = watch(cut)
+    assert f"of {FRAMES}; the rest is damaged or missing" in said[-2]
+    assert not any("damaged" in line for line in watch(whole)[2:])
 
 
 def leave_after(monkeypatch, frames):
