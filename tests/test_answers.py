@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hierarchy import answers
-from hierarchy.answers import COLUMNS, Answer
+from hierarchy.answers import COLUMNS, Answer, Refused
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import layouts
 from hierarchy.data.faces import Faces
@@ -61,7 +61,8 @@ def test_pictures_and_data_files_keep_their_order_across_batches(classifier, few
     damaged.write_text("pixels\n1 2 3")
     files = [bad, picture, data, damaged, picture]
     whole = list(answers.answers(classifier, files))
-    assert [type(answer) for answer in whole] == [InputError, *[Answer] * 10, InputError, Answer]
+    assert [type(answer) for answer in whole] == [Refused, *[Answer] * 10, Refused, Answer]
+    assert [answer.path for answer in whole if isinstance(answer, Refused)] == [str(bad), str(damaged)]
     assert str(whole[0]).startswith(str(bad)) and str(whole[11]).startswith(f"{damaged}: line 2")
     assert close(whole[1], whole[6]) and close(whole[1], whole[12])
     monkeypatch.setattr(answers, "BATCH", 4)

@@ -67,6 +67,7 @@ def _engine(
 ) -> Sequence[str]:
     own, many = speeds[name], speeds[name][MANY]
     ours = LAZY in own  # a peer's nets have another limit
+    limit = own.get("limit_ms", limit)
     return (
         name,
         *(f"{own[key]:.2f}" if key in own else "-" for key in (ALONE, MANY, LAZY)),

@@ -33,6 +33,7 @@ NAMES = {
     **{name: f"{FORMATS[kind].title}, {precision}" for name, (kind, precision) in ENGINES.items()},
     "keras": speed.REFERENCE,
 }
+SMALL = "small"  # the run of small nets
 SIDE = 2048  # of the matrices whose product tells what the cores can do
 FILES = (100, 1_000, 10_000, 100_000)
 VIDEOS = {  # what is asked of a video, and of how many frames
@@ -85,6 +86,19 @@ def test_a_face(benchmark, here, faces, engine, asked):
     here["ms"].setdefault(NAMES[engine], {})[asked] = 1000 * benchmark.stats.stats.median / len(batch)
 
 
+@pytest.mark.parametrize("asked", [speed.ALONE, speed.MANY, speed.LAZY])
+@pytest.mark.parametrize("engine", ["onnx", "onnx-int8"])
+def test_a_face_by_the_small_nets(benchmark, here, faces, engine, asked):
+    model = HierarchicalClassifier.load(SMALL, engine=engine)
+    batch = faces[: 1 if asked == speed.ALONE else len(faces)]
+    ask = model.lazy if asked == speed.LAZY else model.predictions
+    benchmark.pedantic(ask, (batch,), rounds=30 if len(batch) > 1 else 200, warmup_rounds=3)
+    nets = model.run_.card()["nets"]
+    own = here["ms"].setdefault(f"{SMALL}, {NAMES[engine]}", {})
+    own[asked] = 1000 * benchmark.stats.stats.median / len(batch)
+    own["limit_ms"] = sum(nets[node]["macs"] for node in NODES) / 1e6 / here["gmac_per_second"]
+
+
 @needs_peer
 def test_a_face_of_the_peer(here, faces, tmp_path):
     here["ms"][PEER] = peer(faces, tmp_path)["ms"]
@@ -103,6 +117,13 @@ def peer(faces: np.ndarray, folder: Path) -> dict:
 def test_accuracy(all_cores, figures, private_test, engine):
     labels = HierarchicalClassifier.load(engine=engine).predict(private_test)
     scored(figures, NAMES[engine], labels == np.array(FER7)[private_test.label])
+
+
+@needs_faces
+@pytest.mark.parametrize("engine", ["onnx", "onnx-int8"])
+def test_accuracy_of_the_small_nets(all_cores, figures, private_test, engine):
+    labels = HierarchicalClassifier.load(SMALL, engine=engine).predict(private_test)
+    scored(figures, f"{SMALL}, {NAMES[engine]}", labels == np.array(FER7)[private_test.label])
 
 
 @needs_faces

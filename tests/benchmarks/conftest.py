@@ -64,7 +64,8 @@ def figures():
 def exported(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The shipped run in a home of its own, exported to every engine; all benchmarks work there."""
     home = tmp_path_factory.mktemp("home")
-    shutil.copytree(REPOSITORY / "results" / runs.SHIPPED, home / "results" / runs.SHIPPED)
+    for run in (runs.SHIPPED, "small"):
+        shutil.copytree(REPOSITORY / "results" / run, home / "results" / run)
     environment = {**os.environ, "HIERARCHY_HOME": str(home)}
     subprocess.run([sys.executable, "-c", EXPORT], env=environment, check=True, capture_output=True)
     return str(home)
