@@ -139,12 +139,18 @@ def answers(
         yield from (next(answered) if isinstance(crop, Crop) else crop for crop in batch)
 
 
-def look(
-    classifier: Model, grey: np.ndarray, name: str, find: Finder, min_confidence: float = 0.0
-) -> list[Answer]:
-    """An Answer for every face of one picture, uint8[H,W]; one without a face where there is none."""
-    found = [Crop(name, face) for face in find(grey)]
-    return list(_answered(classifier, found, min_confidence)) if found else [_nobody(name)]
+def look(classifier: Model, file: Path | Picture, find: Finder, min_confidence: float = 0.0) -> list[Answer]:
+    """The answers of one file, as in `answers`.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    found = []
+    for answer in answers(classifier, [file], min_confidence, find=find):
+        if isinstance(answer, InputError):
+            raise answer
+        found.append(answer)
+    return found
 
 
 def _ahead(batches: Iterator[T]) -> Iterator[T]:
@@ -182,11 +188,7 @@ def _faces(grey: np.ndarray, path: str, find: Finder) -> Iterator[Crop | Answer]
     found = find(grey)
     yield from (Crop(path, face) for face in found)
     if not found:
-        yield _nobody(path)
-
-
-def _nobody(path: str) -> Answer:
-    return Answer(path, None, None, None, None, 0.0, {})
+        yield Answer(path, None, None, None, None, 0.0, {})
 
 
 def _answered(classifier: Model, crops: Sequence[Crop], min_confidence: float) -> Iterator[Answer]:

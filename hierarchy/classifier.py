@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from hierarchy import engines, routing, runs
-from hierarchy.answers import Answer, answers
+from hierarchy.answers import Answer, look
 from hierarchy.data import sources
 from hierarchy.data.faces import SIDE, UNLABELLED, Faces, Split
 from hierarchy.data.splits import carve
@@ -200,12 +200,7 @@ class HierarchicalClassifier:
             InputError: the picture or the detector cannot be read.
         """
         self._check()
-        found = []
-        for answer in answers(self, [Path(source)], min_confidence, find=finder(faces)):
-            if isinstance(answer, InputError):
-                raise answer
-            found.append(answer)
-        return found
+        return look(self, Path(source), finder(faces), min_confidence)
 
     def watch(self, source: str | Path, faces: str = AUTO) -> Iterator[tuple[Frame, list[Seen]]]:
         """What `video` says of every frame: its faces, followed and smoothed over time.

@@ -17,7 +17,7 @@ from typing import Final
 
 from hierarchy import engines
 from hierarchy.apps import on_ray
-from hierarchy.apps.parts import Done, Job, Part, Worker, add, begun, held
+from hierarchy.apps.parts import Done, Job, Part, Worker, add, begun, held, one_core
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import entries
 from hierarchy.data.entries import Entry
@@ -132,11 +132,3 @@ def _end_with_parent() -> None:
 
 def _answer(number: int, pictures: list[Entry]) -> Done:
     return _WORKER[0].part(number, pictures)
-
-
-def one_core() -> None:
-    """Let this process' nets and detectors use one core: there is a worker for each."""
-    import cv2
-
-    os.environ["OMP_NUM_THREADS"] = "1"
-    cv2.setNumThreads(1)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from hierarchy import runs
-from hierarchy.apps.parts import Done, Job, Part, Worker
+from hierarchy.apps import SCALE
+from hierarchy.apps.parts import Done, Job, Part, Worker, one_core
 from hierarchy.data.entries import REMOTE, Entry
 from hierarchy.errors import InputError, first_line
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 WAVE: Final = 50  # parts that are handed to Ray at once, so that the list of pictures is never held whole
-SCALE: Final = "requirements-scale.txt"
 PATIENCE: Final = 10  # seconds that an address may take to answer
 
 
@@ -32,8 +32,6 @@ class RayWorker:
     """
 
     def __init__(self, job: dict[str, str]) -> None:
-        from hierarchy.apps.fleet import one_core
-
         one_core()
         self.worker = Worker(Job(**job))
 

@@ -65,6 +65,14 @@ class Worker:
         return {"part": number, "pictures": len(pictures), "faces": faces, "errors": errors}
 
 
+def one_core() -> None:
+    """Let this process' nets and detectors use one core: there is a worker for each."""
+    import cv2
+
+    os.environ["OMP_NUM_THREADS"] = "1"
+    cv2.setNumThreads(1)
+
+
 def begun(job: Job, about: dict[str, Any]) -> dict[int, Done]:
     """The finished parts of a job, whose identity is kept when it begins.
 

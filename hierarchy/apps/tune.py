@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from hierarchy import runs
+from hierarchy.apps import SCALE
 from hierarchy.data import sources
 from hierarchy.data.faces import Faces
 from hierarchy.errors import InputError, first_line
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     import optuna
 
 Say = Callable[[str], None]
-SCALE: Final = "requirements-scale.txt"
 BATCHES: Final = (32, 64, 128)
 FIRST: Final = 4  # trials before any is cut short
 

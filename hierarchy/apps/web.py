@@ -18,7 +18,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from hierarchy import images, runs
-from hierarchy.answers import COLUMNS, look
+from hierarchy.answers import COLUMNS, Picture, look
 from hierarchy.apps import tree
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.errors import InputError
@@ -135,7 +135,7 @@ def _picture(model: Nets, file: UploadedFile, name: str, faces: str, explained: 
     data = file.getvalue()
     try:
         shown = images.read(data, name, colour=True)
-        answers = look(model, images.read(data, name), name, finder(faces))
+        answers = look(model, Picture(name, data), finder(faces))
     except InputError as error:
         st.error(str(error))
         return

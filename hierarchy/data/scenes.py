@@ -180,6 +180,14 @@ def _window(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
     return cv2.resize(part, (WINDOW, WINDOW), interpolation=method)
 
 
+def matched(shared: np.ndarray, least: float) -> dict[int, int]:
+    """Row -> column of float[N,M] overlaps, one to one, the best pairs of them all that share `least`."""
+    from scipy.optimize import linear_sum_assignment
+
+    pairs = zip(*linear_sum_assignment(-shared), strict=True)
+    return {int(row): int(column) for row, column in pairs if shared[row, column] >= least}
+
+
 def overlap(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     """Intersection over union of boxes [x, y, width, height]: float[N,4], float[M,4] -> float[N,M]."""
     a, b = ours[:, None].astype(float), theirs[None].astype(float)

@@ -12,6 +12,19 @@ import rich.progress
 from hierarchy.hyperparameters import Fit
 
 
+def bar(label: str, unit: str, **more: Any) -> rich.progress.Progress:
+    """A bar on stderr with a label, tasks' own `rate` and time left; nothing where that is no terminal."""
+    return rich.progress.Progress(
+        label,
+        rich.progress.BarColumn(),
+        f"{{task.fields[rate]:.0f}} {unit}",
+        rich.progress.TimeRemainingColumn(),
+        console=rich.console.Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        **more,
+    )
+
+
 class Progress:
     """The progress of one node's fitting.
 
@@ -22,14 +35,7 @@ class Progress:
 
     def __init__(self, node: str, fit: Fit) -> None:
         self.node, self.fit = node, fit
-        self.bar = rich.progress.Progress(
-            "{task.description}",
-            rich.progress.BarColumn(),
-            "{task.fields[rate]:.0f} faces/s",
-            rich.progress.TimeRemainingColumn(),
-            console=rich.console.Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-        )
+        self.bar = bar("{task.description}", "faces/s")
 
     def __enter__(self) -> Self:
         self.bar.start()

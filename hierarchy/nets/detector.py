@@ -19,7 +19,6 @@ from hierarchy.data.scenes import WINDOW, scenes, windows
 from hierarchy.nets import backend
 
 WIDTHS: Final = ((8, 16), (24, 32))  # of 3x3 convolutions, a pool after each stage; then one of 64
-ROUNDS: Final = 8
 SCENES: Final = 400  # composed anew in each round
 PER_FACE, OTHERS = 6, 120  # windows of a scene
 HARD: Final = 3  # hardest windows without a face that are kept for each with one

@@ -50,7 +50,7 @@ def train(data: str | None, folder: Path | None, rounds: int, seed: int, say: Ca
     written = detector.as_onnx(net)
     runs.write_atomic(path, written)
     opened = slide.loaded(path)
-    shown = list(_scenes(faces.of(Split.PublicTest).pixels, folder, CHOOSING, seed))
+    shown = _scenes(faces.of(Split.PublicTest).pixels, folder, CHOOSING, seed)
     f1 = {sure: score(_net(opened, sure), shown)["f1"] for sure in THRESHOLDS}
     card = {
         "sha256": runs.sha256(written),
@@ -73,7 +73,7 @@ def report(data: str | None, folder: Path | None, number: int) -> str:
         InputError: the data, the pictures or the detector are not there.
     """
     faces = sources.labelled_faces(data).of(Split.PrivateTest)
-    shown = list(_scenes(faces.pixels, folder, number, 1))
+    shown = _scenes(faces.pixels, folder, number, 1)
     found = {name: score(_boxes(name), shown) for name in COMPARED}
     about = {"scenes": number, "faces": int(sum(len(scene.boxes) for scene in shown)), "source": faces.source}
     runs.write_json(slide.folder() / SCORES, about | {"detectors": found})
@@ -128,7 +128,7 @@ def score(find: Boxes, shown: Sequence[Scene]) -> dict[str, Any]:
         started = time.perf_counter()
         boxes = find(scene.picture)
         spent += time.perf_counter() - started
-        matched = _matched(scenes.overlap(boxes.reshape(-1, 4), scene.boxes))
+        matched = scenes.matched(scenes.overlap(boxes.reshape(-1, 4), scene.boxes), FOUND)
         right += [row in matched for row in range(len(boxes))]
         hit += [column in matched.values() for column in range(len(scene.boxes))]
     recall, precision = share(np.array(hit, bool)), share(np.array(right, bool))
@@ -139,11 +139,3 @@ def score(find: Boxes, shown: Sequence[Scene]) -> dict[str, Any]:
         "f1": 2 * r * p / (r + p) if r + p else 0.0,
         "ms": 1000 * spent / len(shown),
     }
-
-
-def _matched(shared: np.ndarray) -> dict[int, int]:
-    """Which box has found which face, one to one, the best pairs of them all."""
-    from scipy.optimize import linear_sum_assignment
-
-    pairs = zip(*linear_sum_assignment(-shared), strict=True)
-    return {int(row): int(column) for row, column in pairs if shared[row, column] >= FOUND}

@@ -99,30 +99,16 @@ def _growing(measured: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
 
 def _watching(measured: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
     yield "**A video of 640x480 pixels with one face, from the start of the process to its end**"
-    rows = [
-        (
-            name,
-            f"{row['frames']:,}",
-            f"{row['frames'] / row['seconds']:.0f}",
-            f"{row['bytes'] / MEGABYTE:.0f}",
-        )
-        for name, row in measured.items()
-    ]
+    rows = [(name, *_rated(row, "frames")) for name, row in measured.items()]
     yield table(("command", "frames", "frames/s", "MB at most"), rows)
 
 
 def _batching(measured: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
     yield "**A batch of crops, all processes together**"
-    rows = [
-        (
-            name,
-            f"{row['pictures']:,}",
-            f"{row['seconds']:.0f}",
-            f"{row['pictures'] / row['seconds']:.0f}",
-            f"{row['bytes'] / MEGABYTE:.0f}",
-        )
-        for name, row in measured.items()
-    ]
+    rows = []
+    for name, row in measured.items():
+        pictures, rate, size = _rated(row, "pictures")
+        rows.append((name, pictures, f"{row['seconds']:.0f}", rate, size))
     yield table(("command", "pictures", "seconds", "faces/s", "MB at most"), rows)
     best = max(row["pictures"] / row["seconds"] for row in measured.values())
     days = MANY_MORE / best / 86_400
@@ -130,6 +116,12 @@ def _batching(measured: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
         f"At the best of these rates, {MANY_MORE:,} pictures would take {days:.1f} days on one such machine "
         f"and {24 * days / 100:.1f} hours on a hundred."
     )
+
+
+def _rated(row: Mapping[str, float], counted: str) -> tuple[str, str, str]:
+    """How many, how many a second, and megabytes."""
+    number = row[counted]
+    return f"{number:,}", f"{number / row['seconds']:.0f}", f"{row['bytes'] / MEGABYTE:.0f}"
 
 
 def growth(measured: Mapping[str, Mapping[str, float]]) -> "Figure":

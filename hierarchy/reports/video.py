@@ -8,13 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import rich.console
-import rich.progress
-
 from hierarchy import engines, runs
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.errors import InputError
 from hierarchy.fitting.framework import Framework
+from hierarchy.fitting.progress import bar
 from hierarchy.nets.framework import KERAS
 from hierarchy.reports import report
 from hierarchy.reports.listing import Say
@@ -74,10 +72,10 @@ def video(
     model = HierarchicalClassifier.load(run, framework, engine)
     if report.sketched(model.run_.card()):
         say(f"SKETCH: run {run} learned from drawn faces; what it says of photographs means nothing")
-    lines, bar = _Lines(), _Bar(opened.count)
+    lines, meter = _Lines(), _Bar(opened.count)
     try:
-        with bar:
-            follow(opened, Tracker(find, model.predictions), out, csv, every, lines.show, bar.step)
+        with meter:
+            follow(opened, Tracker(find, model.predictions), out, csv, every, lines.show, meter.step)
         left = False
     except KeyboardInterrupt:
         left = not opened.live
@@ -86,9 +84,13 @@ def video(
     for path in (out, csv, picture):
         if path:
             print(path)
-    if opened.count and bar.frames < SHORT * opened.count and not left:
-        say(f"{source}: ends after frame {bar.frames:,} of {opened.count:,}; the rest is damaged or missing")
-    say(f"{_counted(bar.frames, 'frame')} at {bar.rate:.1f} frames/s, {_counted(len(lines.said), 'face')}")
+    if opened.count and meter.frames < SHORT * opened.count and not left:
+        say(
+            f"{source}: ends after frame {meter.frames:,} of {opened.count:,}; the rest is damaged or missing"
+        )
+    say(
+        f"{_counted(meter.frames, 'frame')} at {meter.rate:.1f} frames/s, {_counted(len(lines.said), 'face')}"
+    )
     if left:
         raise KeyboardInterrupt
 
@@ -173,15 +175,7 @@ class _Bar:
     """Frames a second and time left, on stderr; nothing where that is no terminal."""
 
     def __init__(self, total: int | None) -> None:
-        self.bar = rich.progress.Progress(
-            "{task.completed} frames",
-            rich.progress.BarColumn(),
-            "{task.fields[rate]:.0f} frames/s",
-            rich.progress.TimeRemainingColumn(),
-            console=rich.console.Console(stderr=True),
-            redirect_stdout=sys.stdout.isatty(),
-            disable=not sys.stderr.isatty(),
-        )
+        self.bar = bar("{task.completed} frames", "frames/s", redirect_stdout=sys.stdout.isatty())
         self.task = self.bar.add_task("", total=total, rate=0.0)
         self.frames, self.started = 0, time.perf_counter()
 

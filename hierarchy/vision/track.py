@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from hierarchy import images
-from hierarchy.data.scenes import overlap
+from hierarchy.data.scenes import matched, overlap
 from hierarchy.routing import OWNER, Predictions
 from hierarchy.taxonomy import BRANCHES, LEAVES
 from hierarchy.vision.align import Face
@@ -101,15 +101,11 @@ class Tracker:
 
     def _matched(self, faces: list[Face]) -> list[_Track | None]:
         """The track that each face goes on with; None: a new one."""
-        found: list[_Track | None] = [None] * len(faces)
-        if self.tracks:
-            from scipy.optimize import linear_sum_assignment
-
-            shared = overlap(np.array([face.box for face in faces]), np.stack([t.box for t in self.tracks]))
-            for face, track in zip(*linear_sum_assignment(-shared), strict=True):
-                if shared[face, track] >= OVERLAP:
-                    found[face] = self.tracks[track]
-        return found
+        if not self.tracks:
+            return [None] * len(faces)
+        shared = overlap(np.array([face.box for face in faces]), np.stack([t.box for t in self.tracks]))
+        goes_on = matched(shared, OVERLAP)
+        return [self.tracks[goes_on[row]] if row in goes_on else None for row in range(len(faces))]
 
     def _seen(self, track: _Track | None, face: Face, row: np.ndarray, now: float) -> Seen:
         box = np.array(face.box, float)
