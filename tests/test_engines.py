@@ -60,6 +60,13 @@ def test_without_a_word_the_shipped_engine_answers_and_else_the_framework(shippe
     assert engine == "mirror" and nets[ROUTER] == shipped.net(ROUTER).name
 
 
+@pytest.mark.parametrize(
+    ("run", "engine"), [(runs.SHIPPED, "onnx"), ("small", "onnx"), ("full", "onnx-float16")]
+)
+def test_every_set_of_weights_is_answered_without_keras(shipped, run, engine):
+    assert HierarchicalClassifier.load(run).engine_ == engine
+
+
 def test_a_run_that_was_not_exported_is_answered_by_its_framework(tiny_run):
     assert HierarchicalClassifier.load("tiny").engine_ == "keras"
 

@@ -33,7 +33,7 @@ NAMES = {
     **{name: f"{FORMATS[kind].title}, {precision}" for name, (kind, precision) in ENGINES.items()},
     "keras": speed.REFERENCE,
 }
-SMALL = "small"  # the run of small nets
+OTHERS = [("small", "onnx"), ("small", "onnx-int8"), ("full", "onnx-float16")]  # shipped besides: run, engine
 SIDE = 2048  # of the matrices whose product tells what the cores can do
 FILES = (100, 1_000, 10_000, 100_000)
 VIDEOS = {  # what is asked of a video, and of how many frames
@@ -87,14 +87,14 @@ def test_a_face(benchmark, here, faces, engine, asked):
 
 
 @pytest.mark.parametrize("asked", [speed.ALONE, speed.MANY, speed.LAZY])
-@pytest.mark.parametrize("engine", ["onnx", "onnx-int8"])
-def test_a_face_by_the_small_nets(benchmark, here, faces, engine, asked):
-    model = HierarchicalClassifier.load(SMALL, engine=engine)
+@pytest.mark.parametrize(("run", "engine"), OTHERS)
+def test_a_face_by_other_nets(benchmark, here, faces, run, engine, asked):
+    model = HierarchicalClassifier.load(run, engine=engine)
     batch = faces[: 1 if asked == speed.ALONE else len(faces)]
     ask = model.lazy if asked == speed.LAZY else model.predictions
-    benchmark.pedantic(ask, (batch,), rounds=30 if len(batch) > 1 else 200, warmup_rounds=3)
+    benchmark.pedantic(ask, (batch,), rounds=15 if len(batch) > 1 else 100, warmup_rounds=3)
     nets = model.run_.card()["nets"]
-    own = here["ms"].setdefault(f"{SMALL}, {NAMES[engine]}", {})
+    own = here["ms"].setdefault(f"{run}, {NAMES[engine]}", {})
     own[asked] = 1000 * benchmark.stats.stats.median / len(batch)
     own["limit_ms"] = sum(nets[node]["macs"] for node in NODES) / 1e6 / here["gmac_per_second"]
 
@@ -120,10 +120,10 @@ def test_accuracy(all_cores, figures, private_test, engine):
 
 
 @needs_faces
-@pytest.mark.parametrize("engine", ["onnx", "onnx-int8"])
-def test_accuracy_of_the_small_nets(all_cores, figures, private_test, engine):
-    labels = HierarchicalClassifier.load(SMALL, engine=engine).predict(private_test)
-    scored(figures, f"{SMALL}, {NAMES[engine]}", labels == np.array(FER7)[private_test.label])
+@pytest.mark.parametrize(("run", "engine"), OTHERS)
+def test_accuracy_of_other_nets(all_cores, figures, private_test, run, engine):
+    labels = HierarchicalClassifier.load(run, engine=engine).predict(private_test)
+    scored(figures, f"{run}, {NAMES[engine]}", labels == np.array(FER7)[private_test.label])
 
 
 @needs_faces
