@@ -18,7 +18,7 @@ import pytest
 from hierarchy.data.sketch import sketch_faces
 
 ROOT = Path(__file__).parents[2]
-PICTURES = int(os.environ.get("BATCH_PICTURES", "100000"))
+PICTURES = int(os.environ.get("BATCH_PICTURES", "20000"))
 DRAWN = 64
 ASKED = {
     "batch, a hundredth": (PICTURES // 100, ["--workers", "2"]),
