@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hierarchy.data.faces import Split
 from hierarchy.reports import plots
+from hierarchy.reports.ways import FAIR
 from hierarchy.taxonomy import FLAT
 
 if TYPE_CHECKING:
@@ -14,19 +15,21 @@ if TYPE_CHECKING:
 
 FILE: Final = "compare.png"
 ROW: Final = 0.28  # inches a line
-LETTERS: Final = 90  # of a panel's title, a line
+LETTERS: Final = 80  # of a panel's title, a line
 MARKS: Final = {"all": ("all faces", "o"), "leak-free": ("no identical twin in Training", "D")}
 
 
 def forest(scored: Mapping[str, Sequence[Mapping[str, Any]]]) -> "Figure":
     """A panel a group, a line a way of using its nets: accuracy in the single view, and its 95 % interval.
 
-    Groups that have a flat net alone are left out where others have trees: runs.png shows them.
+    Where there are groups with as many flat nets to be averaged as the tree has nets, they alone are drawn;
+    else those that have trees. runs.png shows them all.
 
     Args:
         scored: lines of `contest.lines` by the title of their group.
     """
-    scored = {name: rows for name, rows in scored.items() if len(rows) > 1} or scored
+    trees = {name: rows for name, rows in scored.items() if len(rows) > 1}
+    scored = {name: rows for name, rows in trees.items() if any(map(_opposes, rows))} or trees or scored
     heights = [len(rows) + 2 for rows in scored.values()]
     size = (10.0, 1.5 + ROW * sum(heights))
     title = f"Tree and flat net, {Split.PrivateTest.name}, {plots.CLASSES}, single view"
@@ -41,6 +44,11 @@ def forest(scored: Mapping[str, Sequence[Mapping[str, Any]]]) -> "Figure":
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
     return figure
+
+
+def _opposes(row: Mapping[str, Any]) -> bool:
+    """Whether it is of flat nets that cost as much as the tree."""
+    return tuple(row["uses"]) == (FLAT,) and row["nets"] == FAIR
 
 
 def _lines(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
