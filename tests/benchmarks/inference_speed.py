@@ -29,12 +29,14 @@ def measure(run: str, side: str) -> dict[str, dict[str, float]]:
 
     from hierarchy.classifier import HierarchicalClassifier
     from hierarchy.data.sketch import sketch_faces
+    from hierarchy.engines import own_name
     from hierarchy.nets.framework import KERAS
     from hierarchy.reports import plots
     from hierarchy.taxonomy import FLAT, NODES
     from pt_files.framework import PYTORCH
 
-    model = HierarchicalClassifier.load(run, PYTORCH if side == "PyTorch" else KERAS)
+    framework = PYTORCH if side == "PyTorch" else KERAS
+    model = HierarchicalClassifier.load(run, framework, own_name(framework))  # not what was exported
     faces = sketch_faces(max(BATCHES)).pixels
 
     def asked(nodes: tuple[str, ...], batch: int) -> Callable[[], list[np.ndarray]]:
