@@ -112,7 +112,7 @@ ENGINES: Final = {
     if precision in about.precisions
 }
 EXACT: Final = tuple(  # they give the labels of the run's own nets
-    engine for engine, (_, precision) in ENGINES.items() if precision in ("float32", "float16")
+    engine for engine, (_, precision) in ENGINES.items() if precision in PRECISIONS[:2]
 )
 
 

@@ -59,7 +59,7 @@ def distilled() -> Recipe:
 def small() -> Recipe:
     """0.3 million weights a net, for slow machines; learns from teachers: --teacher RUN,RUN --node all,flat.
 
-    A quarter of `medium`'s multiplications. The flat net takes two hours on two cores.
+    A quarter of `medium`'s multiplications. The flat net takes hours on two cores.
     """
     told = Fit(label_smoothing=0.0, teacher=0.7, precision="bfloat16")
     return Recipe(

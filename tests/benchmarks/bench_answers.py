@@ -33,7 +33,13 @@ NAMES = {
     **{name: f"{FORMATS[kind].title}, {precision}" for name, (kind, precision) in ENGINES.items()},
     "keras": speed.REFERENCE,
 }
-OTHERS = [("small", "onnx"), ("small", "onnx-int8"), ("full", "onnx-float16")]  # shipped besides: run, engine
+ASKED = [  # run and engine; Keras last, so that TensorFlow's threads slow nobody
+    *((runs.SHIPPED, engine) for engine in ENGINES),
+    ("small", "onnx"),
+    ("small", "onnx-int8"),
+    ("full", "onnx-float16"),
+    (runs.SHIPPED, "keras"),
+]
 SIDE = 2048  # of the matrices whose product tells what the cores can do
 FILES = (100, 1_000, 10_000, 100_000)
 VIDEOS = {  # what is asked of a video, and of how many frames
@@ -76,25 +82,19 @@ def test_arithmetic(benchmark, cores, here):
     here["limit_ms"] = 1000 * here["gmac"] / here["gmac_per_second"]
 
 
-@pytest.mark.parametrize("asked", [speed.ALONE, speed.MANY, speed.LAZY])
-@pytest.mark.parametrize("engine", NAMES)  # Keras last, so that TensorFlow's threads slow nobody
-def test_a_face(benchmark, here, faces, engine, asked):
-    model = HierarchicalClassifier.load(engine=engine)
-    batch = faces[: 1 if asked == speed.ALONE else len(faces)]
-    ask = model.lazy if asked == speed.LAZY else model.predictions
-    benchmark.pedantic(ask, (batch,), rounds=15 if len(batch) > 1 else 100, warmup_rounds=3)
-    here["ms"].setdefault(NAMES[engine], {})[asked] = 1000 * benchmark.stats.stats.median / len(batch)
+def name_of(run: str, engine: str) -> str:
+    return NAMES[engine] if run == runs.SHIPPED else f"{run}, {NAMES[engine]}"
 
 
 @pytest.mark.parametrize("asked", [speed.ALONE, speed.MANY, speed.LAZY])
-@pytest.mark.parametrize(("run", "engine"), OTHERS)
-def test_a_face_by_other_nets(benchmark, here, faces, run, engine, asked):
+@pytest.mark.parametrize(("run", "engine"), ASKED)
+def test_a_face(benchmark, here, faces, run, engine, asked):
     model = HierarchicalClassifier.load(run, engine=engine)
     batch = faces[: 1 if asked == speed.ALONE else len(faces)]
     ask = model.lazy if asked == speed.LAZY else model.predictions
     benchmark.pedantic(ask, (batch,), rounds=15 if len(batch) > 1 else 100, warmup_rounds=3)
     nets = model.run_.card()["nets"]
-    own = here["ms"].setdefault(f"{run}, {NAMES[engine]}", {})
+    own = here["ms"].setdefault(name_of(run, engine), {})
     own[asked] = 1000 * benchmark.stats.stats.median / len(batch)
     own["limit_ms"] = sum(nets[node]["macs"] for node in NODES) / 1e6 / here["gmac_per_second"]
 
@@ -113,17 +113,10 @@ def peer(faces: np.ndarray, folder: Path) -> dict:
 
 
 @needs_faces
-@pytest.mark.parametrize("engine", NAMES)
-def test_accuracy(all_cores, figures, private_test, engine):
-    labels = HierarchicalClassifier.load(engine=engine).predict(private_test)
-    scored(figures, NAMES[engine], labels == np.array(FER7)[private_test.label])
-
-
-@needs_faces
-@pytest.mark.parametrize(("run", "engine"), OTHERS)
-def test_accuracy_of_other_nets(all_cores, figures, private_test, run, engine):
+@pytest.mark.parametrize(("run", "engine"), ASKED)
+def test_accuracy(all_cores, figures, private_test, run, engine):
     labels = HierarchicalClassifier.load(run, engine=engine).predict(private_test)
-    scored(figures, f"{run}, {NAMES[engine]}", labels == np.array(FER7)[private_test.label])
+    scored(figures, name_of(run, engine), labels == np.array(FER7)[private_test.label])
 
 
 @needs_faces
