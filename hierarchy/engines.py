@@ -93,7 +93,9 @@ def _litert(library: Any, path: Path) -> Logits:
 
 
 def _openvino(library: Any, path: Path) -> Logits:
-    net = library.Core().compile_model(path, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+    # by itself it computes in bfloat16 where the processor can, and gives other labels there
+    asked = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    net = library.Core().compile_model(path, "CPU", asked)
     return lambda pixels: net(pixels)[0].copy()
 
 
