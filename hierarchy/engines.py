@@ -8,6 +8,7 @@ results/benchmarks.md.
 import functools
 import importlib
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,14 @@ from typing import Any, Final
 import numpy as np
 
 from hierarchy import runs
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, first_line
 from hierarchy.fitting.framework import Framework
 from hierarchy.routing import Logits
 from hierarchy.taxonomy import FLAT, NODES
+
+# these libraries would tell their makers, over the network, that and on what machine they are used
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO has a mute one instead
 
 AUTO: Final = "auto"  # the first of EXACT that a run was exported to, else the run's own framework
 PRECISIONS: Final = ("float32", "float16", "int8")  # of the stored weights; float16 computes in float32
@@ -113,8 +118,11 @@ ENGINES: Final = {
     for name, about in FORMATS.items()
     if precision in about.precisions
 }
-EXACT: Final = tuple(  # they give the labels of the run's own nets
-    engine for engine, (_, precision) in ENGINES.items() if precision in PRECISIONS[:2]
+EXACT: Final = tuple(  # they give the labels of the run's own nets; what is installed anyway comes first
+    engine
+    for name in FORMATS
+    for engine, (kind, precision) in ENGINES.items()
+    if kind == name and precision in PRECISIONS[:2]
 )
 
 
@@ -136,7 +144,9 @@ class Artefact:
         if self.net is None:
             self.net = self._opened()
         pixels = np.ascontiguousarray(pixels)
-        chunks = [pixels[start : start + CHUNK] for start in range(0, max(len(pixels), 1), CHUNK)]
+        if not len(pixels):  # some of the libraries fall over nothing
+            return self.net(np.zeros((1, *pixels.shape[1:]), pixels.dtype))[:0]
+        chunks = [pixels[start : start + CHUNK] for start in range(0, len(pixels), CHUNK)]
         return np.concatenate([self.net(chunk) for chunk in chunks])
 
     def _opened(self) -> Logits:
@@ -145,6 +155,10 @@ class Artefact:
         except ModuleNotFoundError as error:
             raise InputError(
                 f"{error.name} is not installed: pip install -r {self.format.requirements}; {self.instead}"
+            ) from None
+        except ImportError as error:
+            raise InputError(
+                f"{self.format.title} is installed but does not start ({first_line(error)}); {self.instead}"
             ) from None
         try:
             return self.format.open(library, self.path)
@@ -190,7 +204,7 @@ def own_name(framework: Framework) -> str:
 
 
 def _without(framework: Framework) -> str:
-    return f"--engine {own_name(framework)} answers without it"
+    return f"engine {own_name(framework)} answers without it"
 
 
 def exported_nodes(card: Mapping[str, Any]) -> tuple[str, ...]:

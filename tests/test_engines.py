@@ -21,7 +21,7 @@ from hierarchy.taxonomy import FLAT, NODES, ROUTER
 ROOT = Path(hierarchy.__file__).parents[1]
 SAMPLE = ROOT / "samples" / "grace_hopper.png"
 HEAVY = ("keras", "tensorflow", "pandas", "sklearn")
-INSTEAD = "--engine keras answers without it"
+INSTEAD = "engine keras answers without it"
 
 
 class Mirror:
@@ -87,8 +87,9 @@ def test_a_face_is_answered_the_same_alone_and_in_a_batch(shipped, few_sketches)
     assert model.predict_proba(few_sketches.pixels[:0]).shape == (0, together.shape[1])
 
 
-def test_no_faces_at_all_are_no_fault_of_an_engine(shipped):
-    model = HierarchicalClassifier.load()
+@pytest.mark.parametrize("engine", ["onnx", "onnx-int8"])
+def test_no_faces_at_all_are_no_fault_of_an_engine(shipped, engine):
+    model = HierarchicalClassifier.load(engine=engine)
     assert model.predict(np.zeros((0, 48, 48), np.uint8)).shape == (0,)
 
 
@@ -103,6 +104,32 @@ def test_predict_loads_no_training_library(words):
         command, cwd=ROOT, env={**os.environ, "HIERARCHY_HOME": str(ROOT)}, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "") and SAMPLE.name in done.stdout
+
+
+@pytest.mark.parametrize("library", sorted(about.library for about in engines.FORMATS.values()))
+def test_an_engine_tells_nobody_that_it_is_used(library, tmp_path):
+    """Where one keeps an identity in the home folder, it would send it."""
+    pytest.importorskip(library, reason=f"pip install -r {engines.EXPORT_REQUIREMENTS}")
+    script = (
+        "import importlib, hierarchy.engines; "
+        f"importlib.import_module({library!r}); "
+        "hierarchy.HierarchicalClassifier.load().predict(__import__('numpy').zeros((1, 48, 48), 'uint8'))"
+    )
+    unsaid = {"CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "HOME", "HIERARCHY_HOME"}
+    own = {name: value for name, value in os.environ.items() if name not in unsaid}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**own, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_the_engine_that_is_installed_anyway_goes_before_the_others():
+    assert engines.EXACT[:2] == ("onnx", "onnx-float16")
 
 
 def test_an_unknown_engine_is_refused(tiny_run):
@@ -149,6 +176,15 @@ def test_a_missing_library_is_named_with_its_install_line(engine, tmp_path, monk
     monkeypatch.setitem(sys.modules, about.library, None)
     artefact = engines.Artefact(engine, tmp_path / "net", KERAS)
     with pytest.raises(InputError, match=f"{about.library} is not installed: pip install -r .*; {INSTEAD}"):
+        artefact(np.zeros((1, 48, 48), np.uint8))
+
+
+def test_a_library_that_does_not_start_is_refused_in_one_line(tmp_path, monkeypatch):
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('DLL load failed\\nwhile importing')")
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    artefact = engines.Artefact("onnx", tmp_path / "net", KERAS)
+    with pytest.raises(InputError, match=rf"does not start \(DLL load failed\); {INSTEAD}"):
         artefact(np.zeros((1, 48, 48), np.uint8))
 
 

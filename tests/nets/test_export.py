@@ -33,6 +33,7 @@ def test_an_exported_run_answers_as_keras_does(tiny_run, few_sketches, engine):
         ours, theirs = fast.logits(node, few_sketches), keras.logits(node, few_sketches)
         np.testing.assert_allclose(ours, theirs, atol=NEAR[precision])
         assert np.ptp(ours, axis=0).min() > 0, "it looks at the faces"
+        assert fast.logits(node, few_sketches.pixels[:0]).shape == (0, ours.shape[1])
     chosen = HierarchicalClassifier.load("tiny").engine_
     assert chosen == ("keras" if precision == "int8" else engine)
 
