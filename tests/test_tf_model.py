@@ -516,7 +516,7 @@ def test_a_picture_is_never_written_over(door, tiny_run, pictures):
     before = [path.read_bytes() for path in pictures]
     picture = pictures[0]
     refused(door("predict", picture, "--run", "tiny", "--csv", picture), f"{picture}: is one of the pictures")
-    refused(door("predict", picture, "--run", "tiny", "--save", picture.parent), "is the picture itself")
+    refused(door("predict", picture, "--run", "tiny", "--save", picture.parent), "was not drawn by --save")
     assert [path.read_bytes() for path in pictures] == before
 
 

@@ -2,8 +2,9 @@
 
 import io
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from hierarchy import explain, images, runs
 from hierarchy.answers import DATA_FILES, Answer
@@ -11,6 +12,11 @@ from hierarchy.errors import InputError
 from hierarchy.explain import Nodes
 from hierarchy.taxonomy import ROUTER, classes_of
 from hierarchy.vision import draw
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MARK: Final = ("Software", "hierarchy predict --save")  # what a drawing's file says of itself
 
 
 def saved(found: Iterable[Answer], folder: Path, model: Nodes | None = None) -> Iterator[Answer]:
@@ -22,23 +28,46 @@ def saved(found: Iterable[Answer], folder: Path, model: Nodes | None = None) -> 
         model: is asked where it looked; None: no heat maps.
 
     Raises:
-        InputError: the folder cannot be written, or is that of the pictures.
+        InputError: the folder cannot be written, or holds a file of such a name that was not drawn here.
     """
-    taken: dict[str, int] = {}
+    taken: set[str] = set()
     for path, group in groupby(found, lambda answer: answer.path):
         answers = list(group)
         if not path.rpartition("#")[0].endswith(DATA_FILES):
-            stem = Path(path).stem
-            taken[stem] = taken.get(stem, 0) + 1
-            name = stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"
+            target = folder / f"{_free(Path(path).stem, taken)}.png"
+            if target.exists() and not _drawn(target):
+                raise InputError(f"{target}: was not drawn by --save and stays; name another folder")
             notes = [drawn for answer in answers if (drawn := note(answer, model))]
-            target = folder / f"{name}.png"
-            if target.resolve() == Path(path).resolve():
-                raise InputError(f"{target}: is the picture itself; name another folder")
-            out = io.BytesIO()
-            draw.annotated(images.read(path, colour=True), notes).save(out, "PNG")
-            runs.write_atomic(target, out.getvalue())
+            runs.write_atomic(target, _png(draw.annotated(images.read(path, colour=True), notes)))
         yield from answers
+
+
+def _free(stem: str, taken: set[str]) -> str:
+    """A name that no picture has had, numbered from the second on."""
+    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    name = next(name for name in names if name not in taken)
+    taken.add(name)
+    return name
+
+
+def _png(page: "Image.Image") -> bytes:
+    from PIL.PngImagePlugin import PngInfo
+
+    mark, out = PngInfo(), io.BytesIO()
+    mark.add_text(*MARK)
+    page.save(out, "PNG", pnginfo=mark)
+    return out.getvalue()
+
+
+def _drawn(file: Path) -> bool:
+    """Whether a file is one of these drawings, and so may be drawn anew."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as picture:
+            return picture.info.get(MARK[0]) == MARK[1]
+    except OSError:
+        return False
 
 
 def note(answer: Answer, model: Nodes | None) -> draw.Note | None:

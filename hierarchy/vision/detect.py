@@ -137,7 +137,8 @@ def _reduced(grey: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
     scale = min(1.0, longest / max(grey.shape))
     if scale == 1:
         return grey, scale
-    return cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), scale
+    height, width = (max(1, round(side * scale)) for side in grey.shape)
+    return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), scale
 
 
 def _cnn(longest: int) -> Finder:

@@ -34,6 +34,30 @@ def test_pictures_of_the_same_name_are_numbered_and_answers_pass_unchanged(model
     assert sorted(file.name for file in (tmp_path / "drawn").iterdir()) == ["face-2.png", "face.png"]
 
 
+def test_no_two_pictures_share_a_drawing(model, few_sketches, tmp_path):
+    files = [tmp_path / name for name in ("a.png", "x/a.png", "y/a-2.png")]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(file), few_sketches.pixels[0])
+    list(annotate.saved(answers(model, files), tmp_path / "drawn"))
+    drawn = sorted(file.name for file in (tmp_path / "drawn").iterdir())
+    assert drawn == ["a-2-2.png", "a-2.png", "a.png"]
+
+
+def test_only_drawings_are_drawn_anew(model, pictures, few_sketches, tmp_path):
+    """A folder may hold originals of the same names as the pictures that are drawn."""
+    original = tmp_path / "kept" / "face.png"
+    original.parent.mkdir()
+    cv2.imwrite(str(original), few_sketches.pixels[5])
+    before = original.read_bytes()
+    with pytest.raises(InputError, match=r"face.png: was not drawn by --save and stays; name another"):
+        list(annotate.saved(answers(model, pictures), original.parent))
+    assert original.read_bytes() == before and list(original.parent.iterdir()) == [original]
+    for _ in range(2):
+        list(annotate.saved(answers(model, pictures), tmp_path / "drawn"))
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
+
+
 def test_a_hash_in_a_name_makes_no_row_of_a_picture(model, pictures, tmp_path):
     picture = pictures[0].rename(tmp_path / "face#1.png")
     list(annotate.saved(answers(model, [picture]), tmp_path / "drawn"))

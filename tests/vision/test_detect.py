@@ -46,7 +46,7 @@ def test_a_ready_crop_loads_no_detector(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "shape", [(300, 400), (1, 500), (500, 1), (16, 640), (20, 17), (9000, 40), (3000, 2000)]
+    "shape", [(300, 400), (1, 500), (500, 1), (16, 640), (20, 17), (9000, 40), (1, 2000), (3000, 2000)]
 )
 @pytest.mark.parametrize("name", [YUNET, HAAR])
 def test_where_nobody_is_there_is_no_face(shape, name):
