@@ -10,9 +10,8 @@ import io
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import chain
@@ -45,21 +44,22 @@ def atomic(path: Path) -> Iterator[Path]:
     """A temporary file beside `path`, of the same suffix; it takes that name when the block ends well.
 
     Raises:
-        InputError: the folder cannot be written, or the disk is full.
+        InputError: the folder cannot be written, the disk is full, or `path` is a folder or a device.
     """
-    temporary = None
+    place = Path(os.path.realpath(path))  # a link stays, what it leads to is written
+    temporary = place.with_name(f".{place.stem}.{os.urandom(4).hex()}{place.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-        os.close(descriptor)
-        yield Path(temporary)
-        os.chmod(temporary, 0o644)  # mkstemp makes private files; a run is for everyone to read
-        os.replace(temporary, path)
+        if place.exists() and not place.is_file():
+            raise InputError(f"{path}: cannot be written (not a file)")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(exist_ok=False)
+        yield temporary
+        os.replace(temporary, place)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
     finally:  # Ctrl-C leaves nothing behind either
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:

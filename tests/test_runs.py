@@ -39,15 +39,38 @@ def test_a_file_is_written_whole_with_its_folders(tmp_path):
     for data in (b"first", b"", b"second"):
         runs.write_atomic(target, data)
         assert target.read_bytes() == data
-    assert stat.S_IMODE(target.stat().st_mode) == 0o644
     assert os.listdir(target.parent) == ["file"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="who may read a file is said otherwise there")
+def test_a_file_is_for_those_to_read_for_whom_the_user_writes(tmp_path):
+    for number, mask in enumerate((0o022, 0o077)):
+        before = os.umask(mask)
+        try:
+            runs.write_atomic(tmp_path / str(number), b"data")
+        finally:
+            os.umask(before)
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "01"] == [0o644, 0o600]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="devices in the file system are Unix's")
+def test_a_device_stays_and_so_does_a_link(tmp_path):
+    """Else `--csv /dev/null` would be the end of /dev/null."""
+    pipe, link, file = (tmp_path / name for name in ("pipe", "link", "file"))
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match=r"pipe: cannot be written \(not a file\)"):
+        runs.write_atomic(pipe, b"data")
+    assert pipe.is_fifo()
+    link.symlink_to(file)
+    runs.write_atomic(link, b"data")
+    assert link.is_symlink() and file.read_bytes() == b"data"
 
 
 @pytest.mark.parametrize(
     ("step", "code", "reason"),
     [
-        ("tempfile.mkstemp", errno.EACCES, "Permission denied"),
-        ("tempfile.mkstemp", errno.EROFS, "Read-only file system"),
+        ("Path.touch", errno.EACCES, "Permission denied"),
+        ("Path.touch", errno.EROFS, "Read-only file system"),
         ("os.fsync", errno.ENOSPC, "No space left on device"),
         ("os.replace", errno.EACCES, "Permission denied"),
     ],
