@@ -7,6 +7,7 @@ import pytest
 
 from hierarchy import engines, runs
 from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.data.faces import Split
 from hierarchy.engines import ENGINES, FORMATS
 from hierarchy.errors import InputError
 from hierarchy.nets import export as exporting
@@ -45,12 +46,14 @@ def test_a_lone_flat_net_is_exported_as_it_is(tiny_run):
     assert set(HierarchicalClassifier.load("tiny", engine="onnx").nets_) == {FLAT}
 
 
-def test_an_artefact_that_answers_otherwise_is_not_kept(tiny_run, monkeypatch):
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("nearest", [0.0, np.nan])
+def test_an_artefact_that_answers_otherwise_is_not_kept(tiny_run, monkeypatch, precision, nearest):
     pytest.importorskip("tf2onnx")
-    monkeypatch.setattr(exporting, "CLOSE", 0.0)
+    monkeypatch.setitem(exporting.CLOSE, precision, nearest)
     before = sorted(tiny_run.folder.iterdir()), tiny_run.card()
-    with pytest.raises(InputError, match="as onnx it gives other logits"):
-        export(tiny_run, "onnx", "float32")
+    with pytest.raises(InputError, match="as onnx.* it gives other logits"):
+        export(tiny_run, "onnx", precision)
     assert (sorted(tiny_run.folder.iterdir()), tiny_run.card()) == before
 
 
@@ -65,6 +68,12 @@ def test_an_artefact_that_answers_otherwise_is_not_kept(tiny_run, monkeypatch):
 def test_what_there_is_not_is_refused(tiny_run, kind, precision, said):
     with pytest.raises(InputError, match=said):
         export(tiny_run, kind, precision)
+
+
+def test_int8_needs_faces_to_be_calibrated_on(tiny_run, few_sketches):
+    pytest.importorskip("tf2onnx")
+    with pytest.raises(InputError, match="int8 is calibrated on faces of Training, and these data have none"):
+        export(tiny_run, "onnx", "int8", few_sketches.of(Split.PrivateTest))
 
 
 def test_another_frameworks_nets_are_refused(tiny_run):
