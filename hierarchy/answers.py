@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from pathlib import Path
+from threading import Event
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from hierarchy.taxonomy import BRANCHES, LEAVES
 from hierarchy.vision.align import Face, whole
 from hierarchy.vision.detect import WHOLE, Finder, finder
 
-BATCH: Final = 256  # faces answered at once, so that memory does not grow with the number of pictures
+BATCH: Final = 64  # faces answered at once: few, so that the first answer comes soon and memory does not grow
 T = TypeVar("T")
 DATA_FILES: Final = (".csv", ".csv.gz", ".parquet")
 
@@ -131,7 +132,7 @@ def answers(
     """
     look = find or finder(WHOLE)
     crops = chain.from_iterable(_crops(file, look) for file in files)
-    for batch in _ahead(iter(lambda: list(islice(crops, BATCH)), [])):
+    for batch in _ahead(crops):
         faces = [crop for crop in batch if isinstance(crop, Crop)]
         answered = (
             _labelled(classifier, faces) if labels_only else _answered(classifier, faces, min_confidence)
@@ -153,13 +154,21 @@ def look(classifier: Model, file: Path | Picture, find: Finder, min_confidence: 
     return found
 
 
-def _ahead(batches: Iterator[T]) -> Iterator[T]:
-    """The same batches, each read and decoded while the nets answer the one before."""
+def _ahead(crops: Iterator[T]) -> Iterator[list[T]]:
+    """Batches, each read while the nets answer the one before; who leaves does not wait for one."""
+    ended = Event()
+
+    def read() -> list[T]:
+        return list(islice(takewhile(lambda _: not ended.is_set(), crops), BATCH))
+
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = reader.submit(next, batches, None)
-            yield batch
+        try:
+            coming = reader.submit(read)
+            while batch := coming.result():
+                coming = reader.submit(read)
+                yield batch
+        finally:
+            ended.set()
 
 
 def _crops(file: Path | Picture | InputError, find: Finder) -> Iterator[Crop | Answer | InputError]:

@@ -1,6 +1,7 @@
 """Answers: every face of pictures and data files in order, and a line for what holds none."""
 
 import json
+import threading
 from pathlib import Path
 
 import cv2
@@ -75,6 +76,23 @@ def test_bad_files_alone_need_no_net(classifier, tmp_path, monkeypatch):
     monkeypatch.setattr(HierarchicalClassifier, "predictions", None)
     (found,) = answers.answers(classifier, [tmp_path / "nowhere.png"])
     assert isinstance(found, InputError)
+
+
+def test_who_leaves_does_not_wait_for_what_is_being_read(classifier):
+    left, read = threading.Event(), []
+
+    def files():
+        for number in range(2 * answers.BATCH):
+            if number == answers.BATCH + 5:
+                left.wait()
+            read.append(number)
+            yield InputError(str(number))
+
+    found = answers.answers(classifier, files())
+    assert str(next(found)) == "0"
+    threading.Timer(0.2, left.set).start()  # a slow picture is decoded while the user leaves
+    found.close()
+    assert left.is_set() and len(read) == answers.BATCH + 6
 
 
 def test_no_face_is_null():
