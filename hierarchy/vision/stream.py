@@ -81,7 +81,7 @@ class Video:
         self.rate = rate if 0 < rate <= FASTEST else STEADY
         count = round(self._asked("FRAME_COUNT"))
         self.count = count if 0 < count < 10**9 and not self.live else None
-        self.waiting: queue.Queue[Frame | InputError | None] = queue.Queue(1 if self.live else AHEAD)
+        self.waiting: queue.Queue[Frame | Exception | None] = queue.Queue(1 if self.live else AHEAD)
         self.ended = threading.Event()
         self.reader = threading.Thread(target=self._read, daemon=True)
 
@@ -102,7 +102,7 @@ class Video:
             InputError: there is not one that can be decoded.
         """
         while (frame := self.waiting.get()) is not None:
-            if isinstance(frame, InputError):
+            if isinstance(frame, Exception):
                 raise frame
             yield frame
 
@@ -152,6 +152,8 @@ class Video:
                 number += 1
             nothing = InputError(f"{self.name}: no frame that can be decoded; {ALLOWED}")
             self._give(None if number else nothing)
+        except Exception as error:  # whoever waits for a frame is told
+            self._give(error)
         finally:
             self.capture.release()
 
@@ -169,7 +171,7 @@ class Video:
         said = self._asked("POS_MSEC") / 1000
         return max(said if said > 0 else number / self.rate, before)
 
-    def _give(self, frame: Frame | InputError | None) -> None:
+    def _give(self, frame: Frame | Exception | None) -> None:
         """Hand a frame over; a camera's takes the place of one that nobody fetched, the end never does."""
         while not self.ended.is_set():
             if self.live and frame is not None and self.waiting.full():

@@ -53,6 +53,15 @@ def test_a_reader_may_leave_before_the_end(tmp_path, pictures):
     assert not video.reader.is_alive()
 
 
+def test_a_reader_that_fails_is_not_waited_for(tmp_path, pictures, monkeypatch):
+    def fail(*_):
+        raise MemoryError("full")
+
+    monkeypatch.setattr(Video, "_when", fail)
+    with Video(film(tmp_path / "a.avi", pictures)) as video, pytest.raises(MemoryError, match="full"):
+        list(video)
+
+
 class Camera:
     """Stands in for OpenCV's camera: a frame every hundredth of a second, each of one grey."""
 
