@@ -1,5 +1,6 @@
 """The door: `python tf_model.py train | predict | evaluate | data ...`. The work is done in hierarchy/."""
 
+import codecs
 import errno
 import io
 import os
@@ -460,7 +461,9 @@ def main(framework: "Framework | None" = None) -> int:
     # click's UsageError, which typer does not export
     usage_error: type[Exception] = typer.BadParameter.__bases__[0]
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # a file's name may hold bytes that are no text
+        # a file's name may hold bytes that are no text, and letters that the terminal does not have
+        utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+        sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     try:
         return app(args=sys.argv[1:] or ["--help"], standalone_mode=False, obj=framework) or 0
     except InputError as error:

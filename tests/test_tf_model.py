@@ -492,6 +492,12 @@ def test_a_process_of_its_own_answers_and_is_quiet(tiny_run, pictures):
     assert [json.loads(line)["path"] for line in done.stdout.splitlines()] == list(map(str, pictures))
 
 
+def test_letters_that_the_terminal_lacks_are_spelled_out(tiny_run, pictures):
+    odd = pictures[0].rename(pictures[0].with_name("日本.png"))
+    done = python(DOOR, "predict", odd, "--run", "tiny", PYTHONIOENCODING="cp1252")
+    assert done.returncode == 0 and r"\u65e5\u672c.png" in done.stdout
+
+
 def test_a_process_of_its_own_refuses_in_one_line():
     done = python(DOOR, "predict", "nowhere.png", "--no-such-flag")
     refused(Said(done.returncode, done.stdout, done.stderr), "No such option: --no-such-flag")
