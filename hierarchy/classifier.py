@@ -166,7 +166,7 @@ class HierarchicalClassifier:
     def predictions(self, X: Any) -> Predictions:
         """What all nets say of faces uint8[N,48,48]; without the whole tree, the flat net's sums."""
         self._check()
-        if set(NODES) <= self.nets_.keys():
+        if self._whole():
             return routing.from_logits({node: self.logits(node, X) for node in NODES})
         return routing.from_flat(routing.softmax(self.logits(FLAT, X)))
 
@@ -178,7 +178,7 @@ class HierarchicalClassifier:
     def lazy(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """The soft labels with fewer nets: index into `classes_`, and nets run a face, both int64[N]."""
         self._check()
-        if not set(NODES) <= self.nets_.keys():
+        if not self._whole():
             chosen = routing.soft(self.predictions(X))
             return chosen, np.ones_like(chosen)
         pixels = as_pixels(X)
@@ -219,8 +219,16 @@ class HierarchicalClassifier:
                 yield frame, seen
 
     def logits(self, node: str, X: Any) -> np.ndarray:
-        """Calibrated logits of one node, float64[N, its classes], for faces uint8[N,48,48]."""
+        """Calibrated logits of one node, float64[N, its classes], for faces uint8[N,48,48].
+
+        Without the whole tree they come from the flat net, as the answers do.
+        """
+        if node != FLAT and not self._whole():
+            return routing.of_flat(self.logits(FLAT, X), node)
         return routing.calibrated(self._output(node, X), *self.calibration_.get(node, ()))
+
+    def _whole(self) -> bool:
+        return set(NODES) <= self.nets_.keys()
 
     def _output(self, node: str, X: Any) -> np.ndarray:
         return averaged(self.nets_[node], self.view)(as_pixels(X))

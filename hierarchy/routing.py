@@ -82,6 +82,14 @@ def from_flat(probability: np.ndarray) -> Predictions:
     return Predictions(branch, np.concatenate(leaf, axis=1))
 
 
+def of_flat(logits: np.ndarray, node: str) -> np.ndarray:
+    """A node's logits float64[N, its classes] by a flat net's float64[N, leaves]."""
+    if node != ROUTER:
+        return logits[:, leaf_slice(node)]
+    groups = [logits[:, leaf_slice(branch)] for branch in BRANCHES]
+    return np.stack([np.logaddexp.reduce(group, axis=1) for group in groups], axis=1)
+
+
 def judged(
     logits: Mapping[str, np.ndarray],
     calibration: Mapping[str, Any],

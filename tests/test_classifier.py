@@ -202,6 +202,8 @@ def test_a_flat_net_alone_answers_for_the_tree(pixels):
     classifier = opened(FLAT)
     expected = routing.softmax(net(FLAT)(pixels))
     np.testing.assert_allclose(classifier.predict_proba(pixels), expected, atol=1e-12)
+    nodes = {node: classifier.logits(node, pixels) for node in NODES}
+    np.testing.assert_allclose(routing.from_logits(nodes).joint, expected, atol=1e-12)
     labels, nets = classifier.lazy(pixels)
     assert np.array_equal(labels, expected.argmax(axis=1)) and (nets == 1).all()
 

@@ -128,6 +128,12 @@ def test_a_flat_net_keeps_its_probabilities(table):
     assert np.isfinite(found.leaf).all()
 
 
+@given(tables(len(LEAVES)))
+def test_a_flat_nets_logits_give_the_nodes_of_the_tree(table):
+    nodes = {node: routing.of_flat(table, node) for node in NODES}
+    np.testing.assert_allclose(routing.from_logits(nodes).joint, routing.softmax(table), rtol=0, atol=1e-9)
+
+
 def test_a_flat_net_may_be_sure_of_a_branch():
     flat = np.array([[1.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
     assert np.array_equal(routing.from_flat(flat).joint, flat)

@@ -12,6 +12,7 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import layouts
 from hierarchy.errors import InputError
 from hierarchy.reports import annotate
+from hierarchy.taxonomy import FLAT, NODES
 
 
 @pytest.fixture
@@ -65,7 +66,9 @@ def test_a_hash_in_a_name_makes_no_row_of_a_picture(model, pictures, tmp_path):
 
 
 @pytest.mark.parametrize("floor", [0.0, 1.0])
-def test_heat_makes_the_page_another(model, pictures, tmp_path, floor):
+@pytest.mark.parametrize("nodes", [NODES, (FLAT,)])
+def test_heat_makes_the_page_another(model, pictures, tmp_path, nodes, floor):
+    model.nets_ = {node: model.nets_[node] for node in nodes}
     found = list(answers(model, pictures[:1], floor))
     for name, asked in (("plain", None), ("heat", model)):
         list(annotate.saved(found, tmp_path / name, asked))
