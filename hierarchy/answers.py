@@ -14,6 +14,7 @@ import numpy as np
 from hierarchy import images, routing
 from hierarchy.data import layouts
 from hierarchy.errors import InputError
+from hierarchy.images import Refused
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import BRANCHES, LEAVES
 from hierarchy.vision.align import Face, whole
@@ -90,14 +91,6 @@ class Picture(NamedTuple):
 
     path: str
     data: bytes
-
-
-class Refused(InputError):
-    """Why a picture has no answer; `path` is its name."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(reason)
-        self.path = path
 
 
 class Crop(NamedTuple):

@@ -11,7 +11,6 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -45,6 +44,14 @@ _UPRIGHT = {
 }
 # Silencing warnings is process-wide: two threads must not restore each other's filters.
 _LOCK = threading.Lock()
+
+
+class Refused(InputError):
+    """Why a picture has no answer, or a folder no pictures; `path` is its name."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(reason)
+        self.path = path
 
 
 def read(source: str | Path | bytes, name: str | None = None, *, colour: bool = False) -> np.ndarray:
@@ -102,7 +109,8 @@ def find(paths: Sequence[str]) -> Iterator[Path | InputError]:
     `read` judges it. Of a single folder, no more than one level of names is held at once.
 
     Yields:
-        A file, or the reason why a path has none, so that a caller can report that and answer the rest.
+        A file, the reason why a path has none, or why a folder's are not known, so that a caller can report
+        that and answer the rest.
     """
     several = len(paths) > 1 or any(map(glob.has_magic, paths))
     seen: set[str] = set()  # absolute paths, so that a.png and ./a.png are one
@@ -110,7 +118,7 @@ def find(paths: Sequence[str]) -> Iterator[Path | InputError]:
         nothing = True
         for file in _expand(path):
             nothing = False
-            if several:
+            if several and isinstance(file, Path):
                 absolute = os.path.abspath(file)
                 if absolute in seen:
                     continue
@@ -121,7 +129,7 @@ def find(paths: Sequence[str]) -> Iterator[Path | InputError]:
             yield InputError(f"{path}: {_absence(path)}; allowed are pictures ({kinds}), folders and globs")
 
 
-def _expand(path: str) -> Iterator[Path]:
+def _expand(path: str) -> Iterator[Path | InputError]:
     if os.path.isdir(path):
         yield from _below(path)
     elif os.path.exists(path):
@@ -131,17 +139,21 @@ def _expand(path: str) -> Iterator[Path]:
             yield from _expand(match)
 
 
-def _below(folder: str) -> Iterator[Path]:
+def _below(folder: str) -> Iterator[Path | InputError]:
     """The pictures in and below a folder, by name at every level; links to folders are not followed."""
-    with suppress(PermissionError):
-        for name in sorted(os.listdir(folder)):
-            path = os.path.join(folder, name)
-            if name.startswith("."):
-                continue
-            if os.path.isdir(path) and not os.path.islink(path):
-                yield from _below(path)
-            elif name.lower().endswith(SUFFIXES) and os.path.isfile(path):
-                yield Path(path)
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        yield Refused(folder, f"{folder}: cannot be read ({error.strerror})")
+        return
+    for name in names:
+        path = os.path.join(folder, name)
+        if name.startswith("."):
+            continue
+        if os.path.isdir(path) and not os.path.islink(path):
+            yield from _below(path)
+        elif name.lower().endswith(SUFFIXES) and os.path.isfile(path):
+            yield Path(path)
 
 
 def _absence(path: str) -> str:

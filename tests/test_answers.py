@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from hierarchy import answers
-from hierarchy.answers import COLUMNS, Answer, Refused
+from hierarchy.answers import COLUMNS, Answer
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import layouts
 from hierarchy.data.faces import Faces
 from hierarchy.errors import InputError
+from hierarchy.images import Refused
 from hierarchy.taxonomy import LEAVES
 
 NO_FACE = Answer("wall.png", None, None, None, None, 0.0, {})

@@ -1,5 +1,6 @@
 """What a person can see is answered, with the same numbers from path or bytes; all else is one line."""
 
+import errno
 import os
 import struct
 import subprocess
@@ -260,6 +261,19 @@ def album(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders called deep are such that nobody may list them, root included."""
+    listdir = os.listdir
+
+    def refusing(folder: str) -> list[str]:
+        if os.path.basename(folder) == "deep":
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return listdir(folder)
+
+    monkeypatch.setattr(os, "listdir", refusing)
+
+
 def _found(*paths: str) -> list[str]:
     files = list(images.find(paths))
     assert all(isinstance(file, Path) for file in files)
@@ -282,6 +296,15 @@ def test_find_complains_and_goes_on(album: Path) -> None:
     assert len(complaints) == len(starts)
     for complaint, start in zip(complaints, starts, strict=True):
         assert complaint.startswith(start) and "allowed are" in complaint and "\n" not in complaint
+
+
+def test_a_folder_that_cannot_be_read_is_named(album: Path, locked: None) -> None:
+    found = list(images.find(["."]))
+    assert [each.as_posix() for each in found if isinstance(each, Path)] == ["a.JPG", "album/2.png", "b.png"]
+    (refused,) = (each for each in found if isinstance(each, images.Refused))
+    assert (
+        refused.path == "./album/deep" and str(refused) == "./album/deep: cannot be read (Permission denied)"
+    )
 
 
 def test_a_file_whose_name_looks_like_a_glob_is_found(album: Path) -> None:

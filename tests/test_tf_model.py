@@ -310,6 +310,14 @@ def test_a_bad_picture_among_many_is_reported_and_the_others_answered(door, tiny
     assert any(str(bad) in line for line in errors) and any(str(missing) in line for line in errors)
 
 
+def test_what_is_bad_is_said_though_the_answers_cannot_be_written(door, tiny_run, pictures):
+    said = door("predict", "nowhere.png", pictures[0], "--run", "tiny", "--save", pictures[0].parent)
+    assert said.code == 2 and [line.split(": ")[1] for line in errors_of(said)] == [
+        "nowhere.png",
+        str(pictures[0]),
+    ]
+
+
 def test_a_file_may_have_a_name_that_is_no_text(door, tiny_run, pictures, tmp_path):
     name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")
     shutil.copy(pictures[0], name)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hierarchy import runs
-from hierarchy.answers import Answer, Picture, Refused, answers
+from hierarchy.answers import Answer, Picture, answers
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data.entries import REMOTE, Entry
 from hierarchy.errors import InputError, first_line
+from hierarchy.images import Refused
 from hierarchy.taxonomy import LEAVES, tree_hash
 from hierarchy.vision.detect import finder
 

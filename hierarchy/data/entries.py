@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from hierarchy import images
 from hierarchy.errors import InputError, first_line
+from hierarchy.images import Refused
 
 REMOTE: Final = "://"  # in an address that fsspec opens
 PATH: Final = "path"  # a list's column
@@ -46,9 +47,12 @@ def entries(source: str, pixels: bool = True) -> Iterator[Entry]:
             yield from _remote(source)
         else:
             for file in images.find([source]):
-                if isinstance(file, InputError):
+                if isinstance(file, Refused):
+                    yield Entry(file.path)
+                elif isinstance(file, InputError):
                     raise InputError(f"{source}: nothing there; {ALLOWED}")
-                yield Entry(str(file))
+                else:
+                    yield Entry(str(file))
     except InputError:
         raise
     except ImportError as error:  # a protocol whose package is not there

@@ -62,9 +62,11 @@ def predict(
     if report.sketched(classifier.run_.card()):
         say(f"SKETCH: run {run} learned from drawn faces; what it says of photographs means nothing")
     good = _good(answers(classifier, images.find(paths), min_confidence, labels_only, find), bad)
-    show(annotate.saved(good, save, classifier if explain else None) if save else good)
-    for line in bad:
-        say(f"error: {line}")
+    try:
+        show(annotate.saved(good, save, classifier if explain else None) if save else good)
+    finally:
+        for line in bad:
+            say(f"error: {line}")
     return len(bad)
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hierarchy import images
 from hierarchy.data import entries
 from hierarchy.data.entries import Entry
 from hierarchy.errors import InputError
@@ -57,6 +58,12 @@ def test_lists_name_what_lies_beside_them(folder):
     pq.write_table(pa.table({"path": rows}), folder / "list.parquet")
     expected = [Entry(str(folder / row)) for row in rows]
     assert listed(folder / "list.csv") == listed(folder / "list.parquet") == expected
+
+
+def test_a_folder_that_cannot_be_read_is_an_entry_that_cannot(folder, monkeypatch):
+    refused = images.Refused("locked", "locked: cannot be read")
+    monkeypatch.setattr(images, "find", lambda paths: iter([folder / "a.png", refused]))
+    assert listed(folder) == [Entry(str(folder / "a.png")), Entry("locked")]
 
 
 @pytest.mark.parametrize("column", ["image", "bytes"])
