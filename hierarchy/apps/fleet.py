@@ -92,10 +92,12 @@ def _local(job: Job, left: Iterator[Part], workers: int | None, say: Say) -> Ite
         pool = ProcessPoolExecutor(number, context, _start, (job,))
         try:
             while True:
-                fresh = [again.pop() if again else next(left, None) for _ in range(2 * number - len(doing))]
-                for item in fresh:
-                    if item:
-                        doing[pool.submit(_answer, *item)] = item
+                while len(doing) < 2 * number and (part := again.pop() if again else next(left, None)):
+                    try:
+                        doing[pool.submit(_answer, *part)] = part
+                    except BrokenProcessPool:
+                        again.append(part)
+                        raise
                 if not doing:
                     return
                 for future in wait(doing, return_when=FIRST_COMPLETED).done:

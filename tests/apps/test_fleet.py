@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import cv2
@@ -105,6 +107,31 @@ def test_killed_in_the_middle_it_goes_on_and_no_picture_is_lost_or_answered_twic
 @needs_ray
 def test_ray_gives_the_same_answers(source, local, tmp_path):
     assert killed_and_gone_on(source, tmp_path / "out", "--engine", "ray").equals(local)
+
+
+def test_a_part_that_found_no_worker_is_begun_anew(monkeypatch, tmp_path):
+    """Workers may die between two parts, and then it is the asking that fails."""
+    takes = iter([3, 5, 100])  # parts that each pool of workers takes before it is found broken
+
+    class Pool:
+        def __init__(self, *_):
+            self.takes = next(takes)
+
+        def submit(self, _, number, pictures):
+            if self.takes == 0:
+                raise BrokenProcessPool
+            self.takes -= 1
+            future = Future()
+            future.set_result({"part": number})
+            return future
+
+        def shutdown(self, **_):
+            pass
+
+    monkeypatch.setattr(fleet, "ProcessPoolExecutor", Pool)
+    said = []
+    done = fleet._local(None, iter([(number, []) for number in range(20)]), 2, said.append)
+    assert sorted(each["part"] for each in done) == list(range(20)) and len(said) == 2
 
 
 def test_a_killed_worker_is_replaced(source, local, tmp_path):
