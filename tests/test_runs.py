@@ -191,6 +191,22 @@ def test_a_card_that_is_no_object_is_refused(made):
         made.card()
 
 
+@pytest.mark.parametrize(
+    ("change", "needed"),
+    [
+        ({"nets": {ROUTER: "router.keras"}}, "net needs its file and sha256"),
+        ({"nets": {ROUTER: {"file": "router.keras"}}}, "net needs its file and sha256"),
+        ({"exports": []}, "exported net needs its files and net"),
+        ({"exports": {"onnx": "yes"}}, "exported net needs its files and net"),
+        ({"exports": {"onnx": {ROUTER: {"files": {}}}}}, "exported net needs its files and net"),
+    ],
+)
+def test_a_card_that_tells_too_little_is_refused(made, change, needed):
+    runs.write_json(made.folder / runs.CARD, made.card() | change)
+    with pytest.raises(InputError, match=rf"recipe\.json: every {needed}"):
+        made.card()
+
+
 def test_an_untrained_run_says_what_there_is(own_home):
     with pytest.raises(InputError, match="run 'first' has not been trained: there are no runs yet"):
         runs.run("first").card()

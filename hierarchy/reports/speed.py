@@ -29,8 +29,9 @@ def write(measured: Mapping[str, Any]) -> Path:
     folder = runs.home() / "results"
     known = benchmarks()
     known |= {kind: known.get(kind, {}) | part for kind, part in measured.items()}
+    page = markdown(known)  # what cannot be drawn is not kept
     runs.write_json(folder / BENCHMARKS, known)
-    runs.write_atomic(folder / FILE, markdown(known).encode())
+    runs.write_atomic(folder / FILE, page.encode())
     if "growth" in known:
         runs.write_atomic(folder / PICTURE, plots.png(growth(known["growth"])))
     return folder / FILE

@@ -1,5 +1,7 @@
 """benchmarks.md shows what was measured and computes only ratios of it."""
 
+import pytest
+
 from hierarchy import runs
 from hierarchy.reports import speed
 
@@ -44,3 +46,9 @@ def test_what_was_measured_before_stays(own_home):
     assert known["rounds"] == 3 and set(known["starting"]) == {"--help", "predict"}
     assert "| --help | 0.25 | 30 |" in (own_home / "results" / speed.FILE).read_text()
     assert (own_home / "results" / speed.PICTURE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_cannot_be_drawn_is_not_kept(own_home):
+    with pytest.raises(KeyError):
+        speed.write({"answering": {"2": {"ms": MEASURED["answering"]["2"]["ms"]}}})
+    assert not (own_home / "results").exists()
