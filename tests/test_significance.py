@@ -35,6 +35,7 @@ def test_the_interval_of_several_systems_holds_their_mean():
 def test_systems_apart_are_told_apart():
     right = np.random.default_rng(0).random((3, 500)) < 0.7
     same = significance.paired_difference(right, right)
-    assert same == {"difference": 0.0, "ci95": None, "first_difference": 0.0, "mcnemar_p": 1.0}
+    assert (same["difference"], same["ci95"]) == (0.0, None)
+    assert same["mcnemar_p"] == [significance.mcnemar(each, right[0]) for each in right]
     worse = significance.paired_difference(right & (np.arange(500) % 5 > 0), right)
-    assert worse["ci95"][1] < 0 and worse["mcnemar_p"] < 0.001
+    assert worse["ci95"][1] < 0 and worse["mcnemar_p"][0] < 0.001

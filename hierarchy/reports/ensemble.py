@@ -59,7 +59,7 @@ def evaluate(
         if not (np.array_equal(one.row, faces.row) and np.array_equal(one.label, faces.label)):
             raise InputError(f"run {name!r}: evaluated on other faces or labels than {faces.source}'s")
     said = [_said(one, card) for one, card in zip(kept, cards, strict=True)]
-    together = voted(said) if vote else mean(said)
+    together = voted(said) if vote else routing.mean(said)
     scores = metrics.score(together, faces, flat=together.joint, leaks=kept[0].leaks, min_confidence=floor)
     name = "+".join(names)
     folder = (
@@ -71,18 +71,13 @@ def evaluate(
     return f"{report.headline(whole)}\n{folder / report.REPORT}"
 
 
-def mean(said: Sequence[Predictions]) -> Predictions:
-    """The mean of several runs' probabilities of each leaf."""
-    return routing.from_flat(np.mean([each.joint for each in said], axis=0))
-
-
 def voted(said: Sequence[Predictions]) -> Predictions:
     """A vote of each run for its likeliest leaf; the mean of their probabilities counts as one vote more.
 
     As that is split over all leaves, it decides only between leaves of equally many votes.
     """
     votes = np.sum([np.eye(each.joint.shape[1])[routing.soft(each)] for each in said], axis=0)
-    return routing.from_flat((votes + mean(said).joint) / (len(said) + 1))
+    return routing.from_flat((votes + routing.mean(said).joint) / (len(said) + 1))
 
 
 def _said(kept: Kept, card: Mapping[str, Any]) -> Predictions:

@@ -73,8 +73,7 @@ def _flat_together(members: Sequence[Member]) -> Predictions:
 
 
 def _tree_together(members: Sequence[Member]) -> Predictions:
-    branch = np.mean([each.tree.branch for each in members], axis=0)
-    return Predictions(branch, np.mean([each.tree.leaf for each in members], axis=0))
+    return routing.mean([each.tree for each in members])
 
 
 def _product(members: Sequence[Member]) -> Predictions:

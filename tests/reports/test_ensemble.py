@@ -18,7 +18,7 @@ def predictions(*rows):
 
 def test_the_mean_is_of_the_probabilities_of_the_leaves():
     said = [predictions([0.6, 0, 0, 0.4, 0, 0]), predictions([0, 0, 0.2, 0.8, 0, 0])]
-    np.testing.assert_allclose(ensemble.mean(said).joint, [[0.3, 0, 0.1, 0.6, 0, 0]])
+    np.testing.assert_allclose(routing.mean(said).joint, [[0.3, 0, 0.1, 0.6, 0, 0]])
 
 
 @pytest.mark.parametrize(
