@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import numpy as np
+
 from hierarchy import runs
 from hierarchy.apps import SCALE
 from hierarchy.data import sources
@@ -80,6 +82,7 @@ def tune(
     framework.start(say)
 
     def objective(trial: "optuna.Trial") -> float:
+        trial.study.sampler = _sampler(seed, trial.number)
         recipe = replace(proposed(trial, base), warm=None)
         return _trained(trial, faces, recipe, node, seed, framework)
 
@@ -166,7 +169,6 @@ def _study(name: str, storage: str | None, seed: int, about: dict[str, Any]) -> 
             study_name=name,
             direction="maximize",
             load_if_exists=True,
-            sampler=optuna.samplers.TPESampler(seed=seed),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=FIRST, n_warmup_steps=1),
         )
     except Exception as error:  # every database has its own
@@ -177,6 +179,13 @@ def _study(name: str, storage: str | None, seed: int, about: dict[str, Any]) -> 
         raise InputError(f"study {name!r} was begun with another {other}; give it another --name")
     study.set_user_attr("about", about)
     return study
+
+
+def _sampler(seed: int, number: int) -> "optuna.samplers.BaseSampler":
+    """A trial's own: of one for all, every process and every restart would propose the same again."""
+    import optuna
+
+    return optuna.samplers.TPESampler(seed=int(np.random.SeedSequence((seed, number)).generate_state(1)[0]))
 
 
 def _finished(study: "optuna.Study") -> list[Any]:

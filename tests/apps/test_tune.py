@@ -47,6 +47,7 @@ def test_ten_trials_are_run_resumed_and_written_down(study, own_home, monkeypatc
         rows = list(csv.DictReader(file))
     assert len(rows) == TRIALS and {row["state"] for row in rows} <= {"complete", "pruned"}
     assert {path.name for path in folder.iterdir()} >= {"recipe.json", "trials.csv", "history.png"}
+    assert len({row["learning_rate"] for row in rows}) == TRIALS, "a study that goes on tries something new"
     whole = [row for row in rows if row["state"] == "complete"]
     best = max(whole, key=lambda row: float(row["public_test_accuracy"]))
     found = settings.recipe_of(str(folder / "recipe.json"))
