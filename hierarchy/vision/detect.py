@@ -114,7 +114,12 @@ def _opened(make: Callable[[], Any], path: str) -> Any:
 def _yunet(path: str, longest: int) -> Finder:
     import cv2
 
-    net = _opened(lambda: cv2.FaceDetectorYN.create(path, "", (longest, longest), SURE), path)
+    def made() -> Any:
+        net = cv2.FaceDetectorYN.create(path, "", (SMALLEST, SMALLEST), SURE)
+        net.detect(np.zeros((SMALLEST, SMALLEST, 3), np.uint8))  # which another net's file does not survive
+        return net
+
+    net = _opened(made, path)
 
     def find(grey: np.ndarray) -> list[Face]:
         small, scale = _reduced(grey, longest)

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from hierarchy import runs
 from hierarchy.data import scenes
 from hierarchy.data.faces import Split
 from hierarchy.data.scenes import Scene
@@ -75,12 +76,32 @@ def test_its_threshold_is_the_one_that_public_test_prefers(trained):
     assert by[str(card["sure"])] == max(by.values()) and card["backgrounds"] == scenes.names(None)
 
 
+def test_nothing_is_kept_of_one_that_was_left_before_its_threshold(trained, monkeypatch):
+    from hierarchy.nets import detector
+
+    def left(*_):
+        raise KeyboardInterrupt
+
+    before = {path.name: path.read_bytes() for path in trained.iterdir()}
+    monkeypatch.setattr(detector, "train", lambda *_: None)
+    monkeypatch.setattr(detector, "as_onnx", lambda _: (trained / slide.NET).read_bytes() + b" ")
+    monkeypatch.setattr(slide, "loaded", lambda _: None)
+    monkeypatch.setattr(detection, "threshold", left)
+    with pytest.raises(KeyboardInterrupt):
+        detection.train("sketch", None, 1, 0, print)
+    assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
+
+
 def test_scores_stand_beside_those_of_the_others(trained):
     said = detection.report("sketch", None, 10)
     assert all(f"| {name} |" in said for name in detection.COMPARED)
     assert said in (trained / detection.REPORT).read_text()
     scores = json.loads((trained / detection.SCORES).read_text())
-    assert scores["scenes"] == 10 and set(scores["detectors"]) == set(detection.COMPARED)
+    assert (
+        scores["scenes"] == 10
+        and scores["backgrounds"] == scenes.names(None)
+        and set(scores["detectors"]) == set(detection.COMPARED)
+    )
 
 
 def test_a_damaged_detector_is_refused(trained):
@@ -92,6 +113,13 @@ def test_a_damaged_detector_is_refused(trained):
             finder(slide.CNN)
     finally:
         path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("card", [[], {}])
+def test_a_card_that_tells_too_little_is_refused(trained, monkeypatch, card):
+    monkeypatch.setattr(runs, "read_json", lambda _: card)
+    with pytest.raises(InputError, match=r"detector\.json: needs sha256 and sure; .*detector train"):
+        finder("cnn")
 
 
 def test_where_none_was_trained_the_command_is_named():

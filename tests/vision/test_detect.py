@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hierarchy import images
+from hierarchy import images, runs
 from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
 from hierarchy.vision import align, detect
@@ -96,6 +96,7 @@ def test_yunet_may_come_from_a_file(portrait, tmp_path):
         ("{text}", "--faces .*notes.txt: allowed are"),
         ("{onnx}", "bad.onnx: OpenCV cannot read this detector"),
         ("{proto},{model}", "bad.prototxt: OpenCV cannot read this detector"),
+        (str(runs.home() / "results" / "detector" / "detector.onnx"), "OpenCV cannot read this detector"),
     ],
 )
 def test_what_is_no_detector_is_refused(tmp_path, name, said):
