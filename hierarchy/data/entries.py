@@ -57,7 +57,7 @@ def entries(source: str, pixels: bool = True) -> Iterator[Entry]:
         raise
     except ImportError as error:  # a protocol whose package is not there
         raise InputError(f"{source}: {first_line(error)}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"{source}: cannot be read ({first_line(error)}); {ALLOWED}") from None
 
 
@@ -80,7 +80,7 @@ def parts(source: str, size: int) -> Iterator[list[Entry]]:
 def _listed(source: str) -> Iterator[Entry]:
     import fsspec
 
-    with fsspec.open(source, "r", newline="", encoding="utf-8") as file:
+    with fsspec.open(source, "r", newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
         if PATH not in (rows.fieldnames or ()):
             raise InputError(f"{source}: no column {PATH}; {ALLOWED}")
@@ -99,11 +99,19 @@ def _parquet(source: str, pixels: bool) -> Iterator[Entry]:
         if held and not pixels:
             yield from (Entry(f"{source}#{row}") for row in range(file.metadata.num_rows))
             return
+        if held is None and not _text(file.schema_arrow.field(PATH).type):
+            raise InputError(f"{source}: the column {PATH} holds no text; {ALLOWED}")
         row = 0
         for batch in file.iter_batches(CHUNK, columns=[held or PATH]):
             for value in batch.column(0).to_pylist():
                 yield Entry(f"{source}#{row}", _data(value)) if held else Entry(_beside(source, value or ""))
                 row += 1
+
+
+def _text(kind: Any) -> bool:
+    import pyarrow
+
+    return pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)
 
 
 def _data(value: Any) -> bytes:

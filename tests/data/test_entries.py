@@ -94,6 +94,8 @@ def test_parts_are_whole_but_for_the_last(folder):
         ("bad.parquet", "cannot be read"),
         ("other.csv", "no column path"),
         ("other.parquet", "no column image, bytes, path"),
+        ("numbers.parquet", "the column path holds no text"),
+        ("open.csv", "cannot be read"),
         ("empty.csv", "no column path"),
     ],
 )
@@ -101,7 +103,9 @@ def test_what_names_nothing_is_refused(tmp_path, name, said):
     (tmp_path / "bad.parquet").write_text("no table")
     (tmp_path / "other.csv").write_text("name\na.png\n")
     (tmp_path / "empty.csv").touch()
+    (tmp_path / "open.csv").write_text('path\n"' + "a.png\n" * 30_000)  # a quote that never ends
     pq.write_table(pa.table({"name": ["a.png"]}), tmp_path / "other.parquet")
+    pq.write_table(pa.table({"path": [1, 2]}), tmp_path / "numbers.parquet")
     with pytest.raises(InputError, match=f"{said}.*; allowed are a folder") as caught:
         listed(tmp_path / name)
     assert "\n" not in str(caught.value)
