@@ -377,14 +377,14 @@ def test_faces_without_the_split_are_refused(door, tiny_run, tmp_path):
 @pytest.fixture
 def read_only(monkeypatch, own_home) -> None:
     """No file can be made in results/ and logs/, as on a read-only disk (root may write anywhere else)."""
-    make = runs.tempfile.mkstemp
+    make = Path.touch
 
-    def refuse(**options):
-        if own_home in Path(options["dir"]).parents:
+    def refuse(path, **options):
+        if own_home in path.parents:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-        return make(**options)
+        make(path, **options)
 
-    monkeypatch.setattr(runs.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(Path, "touch", refuse)
 
 
 def test_read_only_results_are_one_line(door, tiny_run, read_only):

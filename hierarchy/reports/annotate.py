@@ -1,10 +1,8 @@
 """Pictures with what was answered drawn on them, one file a picture, as `predict --save` writes them."""
 
-import io
 from collections.abc import Iterable, Iterator
 from itertools import count, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
 from hierarchy import explain, images, runs
 from hierarchy.answers import DATA_FILES, Answer
@@ -12,11 +10,6 @@ from hierarchy.errors import InputError
 from hierarchy.explain import Nodes
 from hierarchy.taxonomy import ROUTER, classes_of
 from hierarchy.vision import draw
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-MARK: Final = ("Software", "hierarchy predict --save")  # what a drawing's file says of itself
 
 
 def saved(found: Iterable[Answer], folder: Path, model: Nodes | None = None) -> Iterator[Answer]:
@@ -35,10 +28,10 @@ def saved(found: Iterable[Answer], folder: Path, model: Nodes | None = None) -> 
         answers = list(group)
         if not path.rpartition("#")[0].endswith(DATA_FILES):
             target = folder / f"{_free(Path(path).stem, taken)}.png"
-            if target.exists() and not _drawn(target):
+            if not draw.may_take(target):
                 raise InputError(f"{target}: was not drawn by --save and stays; name another folder")
             notes = [drawn for answer in answers if (drawn := note(answer, model))]
-            runs.write_atomic(target, _png(draw.annotated(images.read(path, colour=True), notes)))
+            runs.write_atomic(target, draw.png(draw.annotated(images.read(path, colour=True), notes)))
         yield from answers
 
 
@@ -48,26 +41,6 @@ def _free(stem: str, taken: set[str]) -> str:
     name = next(name for name in names if name not in taken)
     taken.add(name)
     return name
-
-
-def _png(page: "Image.Image") -> bytes:
-    from PIL.PngImagePlugin import PngInfo
-
-    mark, out = PngInfo(), io.BytesIO()
-    mark.add_text(*MARK)
-    page.save(out, "PNG", pnginfo=mark)
-    return out.getvalue()
-
-
-def _drawn(file: Path) -> bool:
-    """Whether a file is one of these drawings, and so may be drawn anew."""
-    from PIL import Image
-
-    try:
-        with Image.open(file) as picture:
-            return picture.info.get(MARK[0]) == MARK[1]
-    except OSError:
-        return False
 
 
 def note(answer: Answer, model: Nodes | None) -> draw.Note | None:

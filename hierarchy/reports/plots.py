@@ -53,10 +53,10 @@ def files(
     return {name: png(figure) for name, figure in figures.items()}
 
 
-def png(figure: "Figure") -> bytes:
-    """The figure as a PNG whose bytes depend on nothing but what is drawn."""
+def png(figure: "Figure", software: str | None = None) -> bytes:
+    """The figure as a PNG whose bytes depend on nothing but what is drawn, and on what it says made it."""
     out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
+    figure.savefig(out, format="png", dpi=DPI, metadata={"Software": software})
     return out.getvalue()
 
 
@@ -218,7 +218,7 @@ def canvas(
     about = "" if scores is None else f"{subject(scores)}, n = {scores['n']:,}, {CLASSES}"
     lines = [title, *textwrap.wrap(about, int(11.5 * size[0]))]  # letters an inch
     alarm = alarm or (scores is not None and drawn(scores))
-    figure.suptitle("\n".join(lines), fontsize=11.5, color=ALARM if alarm else INK)
+    figure.suptitle("\n".join(lines), fontsize=11.5, color=ALARM if alarm else INK, parse_math=False)
     panels = figure.subplots(rows, columns, squeeze=False, height_ratios=heights).ravel().tolist()
     for axes in panels:
         axes.set_axisbelow(True)

@@ -67,6 +67,8 @@ def video(
     for path, what in ((out, "--out"), (csv, "--csv"), (picture, "the timeline's picture")):
         if path and (other := taken.setdefault(path.resolve(), what)) != what:
             raise InputError(f"{path}: is {other}; name another file")
+    if picture and not draw.may_take(picture):
+        raise InputError(f"{picture}: would be the timeline's picture and is another; name another .csv file")
     find = finder(faces, MOVING)
     opened = Video(source)
     model = HierarchicalClassifier.load(run, framework, engine)
@@ -138,7 +140,7 @@ def follow(
         except KeyboardInterrupt as error:
             stopped = error
     if csv:
-        runs.write_atomic(csv.with_suffix(PICTURE), png(drawn(csv, Path(opened.name).name)))
+        runs.write_atomic(csv.with_suffix(PICTURE), png(drawn(csv, Path(opened.name).name), draw.SOFTWARE))
     if stopped:
         raise stopped
 

@@ -1,8 +1,10 @@
 """A picture with its faces framed and numbered, and beside it what the nets say of each."""
 
 import functools
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -22,6 +24,7 @@ LINE, BAR, PANEL, MARGIN = (
 )  # pixels: of a line of text, the longest bar, the column, around it
 STRIP: Final = 6  # pixels: of a bar on a video
 HEAT: Final = 3  # times that a crop is enlarged under its heat
+SOFTWARE: Final = "hierarchy"  # what a drawing's file says it was made by
 INK, PAPER, FRAME = "#333333", "#ffffff", "#555555"
 
 
@@ -44,6 +47,29 @@ class Note:
     shares: Mapping[str, float]
     crop: np.ndarray | None = None
     heat: np.ndarray | None = None
+
+
+def png(page: "Image.Image") -> bytes:
+    """A drawing as a PNG that says what it is."""
+    from PIL.PngImagePlugin import PngInfo
+
+    mark, out = PngInfo(), io.BytesIO()
+    mark.add_text("Software", SOFTWARE)
+    page.save(out, "PNG", pnginfo=mark)
+    return out.getvalue()
+
+
+def may_take(file: Path) -> bool:
+    """Whether a drawing may be written there: nothing is there yet, or an earlier drawing."""
+    from PIL import Image
+
+    if not file.exists():
+        return True
+    try:
+        with Image.open(file) as picture:
+            return picture.info.get("Software") == SOFTWARE
+    except OSError:
+        return False
 
 
 def annotated(picture: np.ndarray, notes: Sequence[Note]) -> "Image.Image":

@@ -86,10 +86,10 @@ class Tracker:
 
         Args:
             picture: uint8[H,W,3], RGB.
-            now: its time in seconds, not before the last one's.
+            now: its time in seconds; before the last one's it is that of another video.
         """
         faces = self.find(images.luma(picture))
-        self.tracks = [track for track in self.tracks if now - track.time <= LOST]
+        self.tracks = [track for track in self.tracks if 0 <= now - track.time <= LOST]
         if not faces:
             return []
         joint = self.predictions(np.stack([face.pixels for face in faces])).joint

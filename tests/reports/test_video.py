@@ -1,6 +1,7 @@
 """`video` on a real clip: lines as faces change, a timeline and its picture, a video with the answers."""
 
 import csv
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -78,6 +79,24 @@ def test_frames_of_nobody_are_no_fault(watch, tmp_path, capsys):
     watch(source, csv=tmp_path / "t.csv", out=tmp_path / "o.mkv")
     assert f"{source}  no face" in capsys.readouterr().out
     assert rows(tmp_path / "t.csv") == [] and (tmp_path / "t.png").is_file()
+
+
+def test_a_picture_of_the_timelines_name_stays(watch, tmp_path):
+    photograph = tmp_path / "holiday.png"
+    cv2.imwrite(str(photograph), np.zeros((8, 8), np.uint8))
+    before = photograph.read_bytes()
+    with pytest.raises(InputError, match="holiday.png: would be the timeline's picture and is another"):
+        watch(csv=tmp_path / "holiday.csv")
+    assert photograph.read_bytes() == before and list(tmp_path.iterdir()) == [photograph]
+    for _ in range(2):
+        watch(csv=tmp_path / "t.csv", every=25)
+
+
+def test_a_name_is_no_formula(watch, tmp_path):
+    source = tmp_path / "a$_{b$.mp4"
+    shutil.copy(CLIP, source)
+    watch(source, csv=tmp_path / "t.csv", every=25)
+    assert (tmp_path / "t.png").is_file()
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,13 @@ def test_without_smoothing_every_frame_is_for_itself():
     )
 
 
+def test_a_camera_that_begins_anew_is_another_video(see):
+    for now in (100.0, 0.0, 0.1):
+        (face,) = see(now, (0, 0, 0))
+        assert face.track == (1 if now == 100 else 2)
+        assert sum(face.shares.values()) == pytest.approx(1) and min(face.shares.values()) >= 0
+
+
 def test_a_thousand_persons_leave_nothing_behind(see):
     for number in range(1000):
         (face,) = see(number * 0.1, (1000 * number, 0, 0))
