@@ -5,6 +5,7 @@ Every round it is shown fresh windows of composed scenes, of those without a fac
 (bootstrapping, after Sung and Poggio, "Example-based learning for view-based human face detection", 1998).
 """
 
+import math
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from hierarchy.nets import backend
 WIDTHS: Final = ((8, 16), (24, 32))  # of 3x3 convolutions, a pool after each stage; then one of 64
 SCENES: Final = 400  # composed anew in each round
 PER_FACE, OTHERS = 6, 120  # windows of a scene
+RATE: Final = 2e-3  # of learning in the first round; a cosine over the rounds takes it down
 HARD: Final = 3  # hardest windows without a face that are kept for each with one
 
 
@@ -47,11 +49,10 @@ def train(
     """A net fitted on scenes of faces uint8[N,48,48] on backgrounds, as `data.scenes` composes them."""
     keras.utils.set_random_seed(seed)
     net = build()
-    steps = rounds * SCENES * 24 // 256
-    rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
-    net.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
+    net.compile(keras.optimizers.Adam(), keras.losses.BinaryCrossentropy(from_logits=True))
     kept: list[tuple[np.ndarray, np.ndarray]] = []
     for number in range(rounds):
+        net.optimizer.learning_rate = RATE * (1 + math.cos(math.pi * number / rounds)) / 2
         pixels, label = _round(net, faces, grounds, seed * rounds + number, number > 0)
         kept = [*kept[-2:], (pixels, label)]  # what was hard lately is shown again
         shown, told = (np.concatenate(part) for part in zip(*kept, strict=True))

@@ -12,6 +12,7 @@ from hierarchy import runs
 from hierarchy.data import scenes, sources
 from hierarchy.data.faces import Split
 from hierarchy.data.scenes import Scene
+from hierarchy.data.splits import part
 from hierarchy.nets import export
 from hierarchy.nets.framework import KERAS
 from hierarchy.reports.markdown import interval, percent, table
@@ -44,14 +45,13 @@ def train(data: str | None, folder: Path | None, rounds: int, seed: int, say: Ca
     from hierarchy.nets import detector
 
     faces = sources.training_faces(data, say)
-    net = detector.train(
-        faces.of(Split.Training).pixels, scenes.backgrounds(folder, False), seed, rounds, say
-    )
+    training, choosing = (part(faces, split).pixels for split in (Split.Training, Split.PublicTest))
+    net = detector.train(training, scenes.backgrounds(folder, False), seed, rounds, say)
     written = detector.as_onnx(net)
     with tempfile.TemporaryDirectory() as place:  # what is kept stays whole until all is known of the new one
         new = Path(place) / slide.NET
         new.write_bytes(written)
-        chosen = threshold(slide.loaded(new), faces.of(Split.PublicTest).pixels, folder, seed)
+        chosen = threshold(slide.loaded(new), choosing, folder, seed)
     card = {
         "sha256": runs.sha256(written),
         **chosen,
@@ -83,7 +83,7 @@ def report(data: str | None, folder: Path | None, number: int) -> str:
     Raises:
         InputError: the data, the pictures or the detector are not there.
     """
-    faces = sources.labelled_faces(data).of(Split.PrivateTest)
+    faces = part(sources.labelled_faces(data), Split.PrivateTest)
     shown = list(scenes.scenes(faces.pixels, scenes.backgrounds(folder, True), number, 1))
     found = {name: score(_boxes(name), shown) for name in COMPARED}
     about = {
