@@ -231,7 +231,9 @@ class HierarchicalClassifier:
         return set(NODES) <= self.nets_.keys()
 
     def _output(self, node: str, X: Any) -> np.ndarray:
-        return averaged(self.nets_[node], self.view)(as_pixels(X))
+        logits = averaged(self.nets_[node], self.view)(as_pixels(X))
+        routing.check_finite(logits, f"the {node} net")
+        return logits
 
     def _opened(self, run: runs.Run, framework: Framework = KERAS, engine: str = engines.AUTO) -> Self:
         card = run.card()

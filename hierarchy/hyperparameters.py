@@ -105,7 +105,7 @@ class Fit:
     @property
     def balanced(self) -> bool:
         """Whether training shows classes as if they were equally frequent."""
-        return self.oversample or self.class_weights or self.rows > 0
+        return self.oversample or self.class_weights
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hierarchy.errors import InputError
 from hierarchy.taxonomy import BRANCHES, FLAT, LEAVES, NODES, ROUTER, TREE, leaf_slice
 
 OWNER = np.repeat(
@@ -43,6 +44,16 @@ class Predictions:
     def take(self, rows: np.ndarray) -> "Predictions":
         """The predictions at `rows`, an index array or a bool mask."""
         return Predictions(self.branch[rows], self.leaf[rows])
+
+
+def check_finite(logits: np.ndarray, whose: str) -> None:
+    """Refuse what no probability can be made of.
+
+    Raises:
+        InputError: a logit that is not a number, as of a net whose training went astray.
+    """
+    if not np.isfinite(logits).all():
+        raise InputError(f"{whose} gives what is not a number: train it anew, with a lower fit.learning_rate")
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

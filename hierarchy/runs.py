@@ -62,6 +62,31 @@ def atomic(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+@contextmanager
+def alone(file: Path, refusal: str) -> Iterator[None]:
+    """Keep other processes from what a file stands for meanwhile, where the system has such locks.
+
+    Raises:
+        InputError: with `refusal`: another process is at it; or the file cannot be written.
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows
+        yield
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        opened = file.open("ab")
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written ({error.strerror})") from None
+    with opened as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(refusal) from None
+        yield
+
+
 def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Write a file so that it appears whole or not at all; parts are written as they come.
 

@@ -150,6 +150,13 @@ def _build(cls: Any, values: Mapping[str, Any], source: str) -> Any:
     unknown = sorted(set(values) - set(hints))
     if unknown:
         raise InputError(f"{source}: unknown recipe key {unknown[0]!r}: allowed are {', '.join(hints)}")
+    needed = [
+        each.name
+        for each in dataclasses.fields(cls)
+        if each.default is each.default_factory is dataclasses.MISSING
+    ]
+    if missing := [key for key in needed if key not in values]:
+        raise InputError(f"{source}: recipe key {missing[0]!r} is missing")
     built = {}
     for key, value in values.items():
         if part := _part(hints[key], value):

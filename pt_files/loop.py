@@ -46,7 +46,10 @@ def fit_node(task: Task) -> None:
     logbook = Logbook(task.run, task.node, task.fit, SUFFIX, task.watch)
     fitting = Fitting(task)
     if logbook.weights:
-        fitting.load(logbook.weights.read_bytes())
+        try:
+            fitting.load(logbook.weights.read_bytes())
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            raise logbook.cannot_go_on(error) from None
 
     def epochs(progress: Progress) -> None:
         while not logbook.done:

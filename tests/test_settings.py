@@ -114,6 +114,8 @@ def test_no_setting_is_a_fault_of_ours(key, prefix, value):
         ({"name": "x", "fit": None}, "old.json: None where a recipe has an object"),
         ({"name": "x", "fit": {"epochs": "3"}}, "'3' is not of type int"),
         ([], "old.json: "),
+        ({}, "old.json: recipe key 'name' is missing"),
+        ({"name": "x", "net": {"side": 48}}, "old.json: recipe key 'backbone' is missing"),
     ],
 )
 def test_a_damaged_file_is_refused(values, complaint):

@@ -15,9 +15,9 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Final
 
-from hierarchy import engines
+from hierarchy import engines, runs
 from hierarchy.apps import on_ray
-from hierarchy.apps.parts import Done, Job, Part, Worker, add, begun, held, one_core
+from hierarchy.apps.parts import JOB, Done, Job, Part, Worker, add, begun, one_core
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import entries
 from hierarchy.data.entries import Entry
@@ -73,7 +73,7 @@ def batch(
     else:
         run = _local(job, left, workers, say)
     total = {key: sum(done[key] for done in finished.values()) for key in ("pictures", "faces", "errors")}
-    with held(Path(job.out)):
+    with runs.alone(Path(job.out) / JOB, f"{job.out}: another batch is answering into it"):
         for done in run:
             add(Path(job.out), done)
             total = {key: value + done[key] for key, value in total.items()}

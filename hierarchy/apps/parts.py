@@ -2,8 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,26 +92,6 @@ def begun(job: Job, about: dict[str, Any]) -> dict[int, Done]:
     else:
         runs.write_json(out / JOB, identity)
     return finished(out)
-
-
-@contextmanager
-def held(out: Path) -> Iterator[None]:
-    """Keep others from answering into the same folder meanwhile, where the system has such locks.
-
-    Raises:
-        InputError: another process is at it.
-    """
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows
-        yield
-        return
-    with (out / JOB).open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"{out}: another batch is answering into it") from None
-        yield
 
 
 def add(out: Path, done: Done) -> None:

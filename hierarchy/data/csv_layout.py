@@ -24,6 +24,7 @@ from hierarchy.taxonomy import FER7
 HEADERS: Final = ({"emotion", "pixels", "usage"}, {"emotion", "pixels"}, {"pixels"})
 LONGEST_HEADER: Final = 1000  # bytes; a binary file may have no line end at all
 PIXELS: Final = SIDE * SIDE
+OTHER_BLANKS: Final = (b"\t", b"\r", b"\v", b"\f")  # part numbers too
 CHUNK: Final = 1000  # lines parsed at once: about 20 MB of numbers
 NUMBERS: Final = tuple(map(str, range(256)))  # looking a pixel up is twice as fast as writing it out
 
@@ -116,7 +117,7 @@ def _pixels(path: Path, chunk: list[Line], place: int) -> np.ndarray:
     """uint8[len(chunk), SIDE, SIDE]: parsed at once, or line by line to find the culprit or pardon it."""
     texts = [line.cells[place] for line in chunk]
     # 2,303 blanks can part 2,304 numbers at most, so that no long line makes up for a short one
-    if all(text.count(b" ") == PIXELS - 1 for text in texts):
+    if all(text.count(b" ") == PIXELS - 1 and not any(map(text.count, OTHER_BLANKS)) for text in texts):
         with warnings.catch_warnings():
             warnings.simplefilter("error", DeprecationWarning)  # numpy's word for text that is no number
             try:

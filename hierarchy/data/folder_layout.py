@@ -25,7 +25,7 @@ def sources(folder: Path) -> tuple[Path, ...]:
     """Every picture at `folder/<split>/<expression>/`, sorted; none where no folder is named like a split.
 
     Raises:
-        InputError: a split's folder holds no picture.
+        InputError: a split's folder holds no picture, or one whose folder tells no expression.
     """
     found: list[Path] = []
     for split in _folders(folder) if folder.is_dir() else []:
@@ -34,6 +34,10 @@ def sources(folder: Path) -> tuple[Path, ...]:
         pictures = [file for inner in _folders(split) for file in _pictures(inner)]
         if not pictures:
             raise InputError(f"{split}: an empty split; allowed are pictures as <expression>/*.png below it")
+        if stray := _stray(split):
+            raise InputError(
+                f"{stray}: has no expression; allowed are pictures as {split}/<expression>/*.png"
+            )
         found += pictures
     return tuple(found)
 
@@ -116,6 +120,17 @@ def _pictures(folder: Path) -> list[Path]:
 
     found = [file for file in folder.iterdir() if file.name.lower().endswith(images.SUFFIXES)]
     return sorted((file for file in found if not file.name.startswith(".")), key=str)
+
+
+def _stray(split: Path) -> Path | None:
+    """A picture of a split that lies in no expression's folder, or below one."""
+    deeper = [folder for inner in _folders(split) for folder in _folders(inner)]
+    while deeper:
+        folder = deeper.pop()
+        deeper += _folders(folder)
+        if pictures := _pictures(folder):
+            return pictures[0]
+    return next(iter(_pictures(split)), None)
 
 
 def _numbers(files: tuple[Path, ...]) -> np.ndarray | None:

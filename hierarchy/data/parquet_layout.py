@@ -113,7 +113,8 @@ def _classes(schema: "pyarrow.Schema", label: str | None) -> Sequence[str]:
     """Names of the label codes: those in Hugging Face's metadata, else FER-2013's."""
     try:
         about = json.loads((schema.metadata or {})[b"huggingface"])
-        return about["info"]["features"][label]["names"]
+        found = about["info"]["features"][label]["names"]
+        return found if isinstance(found, list) and all(isinstance(name, str) for name in found) else FER7
     except (KeyError, TypeError, ValueError):
         return FER7
 

@@ -23,6 +23,9 @@ def calibrate(run: Run, faces: Faces, framework: Framework) -> None:
         run: a trained run.
         faces: Training rows give the frequencies, PublicTest rows the temperature.
         framework: what opens the nets.
+
+    Raises:
+        InputError: a net whose training went astray.
     """
     choosing = faces.of(Split.PublicTest)
     found = {}
@@ -30,6 +33,7 @@ def calibrate(run: Run, faces: Faces, framework: Framework) -> None:
         offset = _offset(faces, node) if about["balanced"] else np.zeros(len(classes_of(node)))
         valid = choosing.for_node(node)
         logits = framework.open(run.net(node))(valid.pixels) + offset
+        routing.check_finite(logits, f"run {run.name!r}: its {node} net")
         found[node] = {"offset": offset.tolist(), "temperature": temperature(logits, valid.target(node))}
     run.amend({"calibration": found})
 

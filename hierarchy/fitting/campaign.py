@@ -55,7 +55,7 @@ def _asked(recipe: str | None, seed: str | None, name: str | None) -> list[Asked
         raise InputError("several seeds: give --recipe or --run, so that each run has a name")
     out: list[Asked] = []
     for one, number in product(chosen, seeds):
-        own = one if len(chosen) > 1 or not name else None
+        own = recipe_of(one).name if one and (len(chosen) > 1 or not name) else None
         parts = (name, own, None if number is None else str(number))
         out.append((one, number, "-".join(part for part in parts if part)))
     return out

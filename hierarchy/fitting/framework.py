@@ -120,11 +120,20 @@ def check_roles(task: Task) -> None:
         ValueError: faces of another split.
     """
     for faces, role in ((task.train, Split.Training), (task.valid, Split.PublicTest)):
-        if not (faces.target(task.node) >= 0).any():
-            classes = ", ".join(classes_of(task.node))
-            raise InputError(f"{faces.source}: no {role.name} faces for the {task.node} net ({classes})")
+        check_there(faces, role, task.node)
         if (faces.split != role).any():
             raise ValueError(f"{task.node}: faces of another split than {role.name}")
+
+
+def check_there(faces: Faces, role: Split, node: str) -> None:
+    """Refuse faces without any of a node's own in a split.
+
+    Raises:
+        InputError: the split is empty for the node.
+    """
+    if not ((faces.split == role) & (faces.target(node) >= 0)).any():
+        classes = ", ".join(classes_of(node))
+        raise InputError(f"{faces.source}: no {role.name} faces for the {node} net ({classes})")
 
 
 def check_home(recipe: Recipe, framework: "Framework") -> None:

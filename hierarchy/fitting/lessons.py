@@ -50,7 +50,8 @@ def check(recipe: Recipe, faces: Faces, taught: bool) -> None:
     """Refuse a recipe whose lessons cannot be had, before any time is spent.
 
     Raises:
-        InputError: votes or a teacher are asked for and not there, or a teacher has nothing to teach.
+        InputError: votes or a teacher are asked for and not there, a teacher has nothing to teach, or two of
+            the recipe's wishes contradict each other.
     """
     fits = [fit for fit in (recipe.fit, recipe.warm) if fit]
     if any(fit.votes for fit in fits) and faces.votes is None:
@@ -59,6 +60,12 @@ def check(recipe: Recipe, faces: Faces, taught: bool) -> None:
         )
     if any(fit.teacher for fit in fits) != taught:
         raise InputError("the recipe's share teacher and --teacher RUN,RUN go together: one is missing")
+    if any(fit.rows and not (fit.oversample or fit.class_weights) for fit in fits):
+        raise InputError("fit.rows shows all classes alike: it goes with fit.oversample or fit.class_weights")
+    if any(fit.class_weights and (fit.outsiders or fit.votes or fit.teacher) for fit in fits):
+        raise InputError(
+            "fit.class_weights go by labels alone: without fit.outsiders, fit.votes, fit.teacher"
+        )
     if isinstance(recipe.net, Backbone) and any(fit.l2 for fit in fits):
         raise InputError("fit.l2 is for nets of the VGG-style family; a published net takes fit.weight_decay")
 

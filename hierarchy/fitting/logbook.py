@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hierarchy import runs
+from hierarchy.errors import InputError, first_line
 from hierarchy.hyperparameters import Fit
 from hierarchy.runs import Run, read_json, write_atomic, write_json
 from hierarchy.taxonomy import FLAT, NODES
@@ -79,6 +80,13 @@ class Logbook:
         """Spent on whole epochs."""
         return float(sum(row["seconds"] for row in self.rows)) / 60
 
+    def cannot_go_on(self, error: Exception) -> InputError:
+        """What to say where the weights of the last whole epoch cannot be read."""
+        said = first_line(error)
+        return InputError(
+            f"{self.weights}: cannot go on from it ({said}); train the run anew under another name"
+        )
+
     def keep(self, weights: bytes) -> None:
         """Write the raw weights of the epoch that is about to be added; `add` makes them count."""
         write_atomic(self._raw(self.epoch), weights)
@@ -88,11 +96,12 @@ class Logbook:
 
         Raw weights must have been kept before.
         """
+        before = best = self._best
+        if not self.rows or row["val_accuracy"] > self.best["val_accuracy"]:
+            best = self._folder / f"best-{self.epoch + 1:03d}{self.suffix}"
+            write_atomic(best, weights)  # Ctrl-C may come here, and then the epoch was not whole
         self.rows.append({"node": self.node, "epoch": self.epoch + 1, **row})
-        before = self._best
-        if self.best is self.rows[-1]:
-            self._best = self._folder / f"best-{self.epoch:03d}{self.suffix}"
-            write_atomic(self._best, weights)
+        self._best = best
         names = {"weights": self._raw(self.epoch - 1).name, "best": self._best.name}
         write_json(self._state, names | {"rows": self.rows})
         write_history(self.run, self.run.log)

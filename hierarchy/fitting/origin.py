@@ -1,6 +1,6 @@
 """The run whose flat net another run starts from: taken as it is, or trained further."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 from hierarchy import runs
@@ -29,18 +29,26 @@ def origin(name: str, recipe: Recipe, framework: Framework) -> runs.Run:
     return found
 
 
-def check_taught_alike(found: runs.Run, identity: dict[str, Any], say: Callable[[str], None]) -> None:
+def check_taught_alike(found: runs.Run, identity: dict[str, Any]) -> None:
     """Hold what an origin learned against what a run will learn that takes its flat net as it is.
 
     Raises:
         InputError: it learned other labels.
     """
-    card = found.card()
-    labels = card.get("labels", LABELS[0])
+    labels = found.card().get("labels", LABELS[0])
     if labels != identity["labels"]:
         raise InputError(
             f"run {found.name!r}: its flat net learned {labels} labels, not {identity['labels']}; "
             "--node all,flat trains it further"
         )
-    if card.get("data", {}).get("fingerprint") != identity["data"]["fingerprint"]:
-        say(f"the flat net of run {found.name!r} learned other data, which may hold faces that test this run")
+
+
+def learned_elsewhere(names: Iterable[str], identity: dict[str, Any]) -> list[str]:
+    """Of the runs that a run begins with or learns from, those that saw other data under the same labels."""
+    cards = {name: runs.run(name).card() for name in names if runs.run(name).trained}  # some are gone later
+    return [
+        name
+        for name, card in cards.items()
+        if card.get("labels", LABELS[0]) == identity["labels"]
+        and card.get("data", {}).get("fingerprint") != identity["data"]["fingerprint"]
+    ]

@@ -1,24 +1,27 @@
 """One command from data to a calibrated run: what `train` does around the training itself."""
 
+import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import product
+from typing import Any, Final
 
 from hierarchy import runs
 from hierarchy.data import sources
 from hierarchy.data.faces import SKETCH, Faces, Split
 from hierarchy.data.ferplus import LABELS, relabelled
 from hierarchy.fitting.calibrate import calibrate
-from hierarchy.fitting.framework import ORDER, Framework, Task, check_home
+from hierarchy.fitting.framework import ORDER, Framework, Task, check_home, check_there
 from hierarchy.fitting.identity import OTHERS, begin, node_begun, plan_of
 from hierarchy.fitting.lessons import check
 from hierarchy.fitting.logbook import Watch
-from hierarchy.fitting.origin import check_taught_alike, origin
+from hierarchy.fitting.origin import check_taught_alike, learned_elsewhere, origin
 from hierarchy.fitting.teacher import Teacher, taught_by
 from hierarchy.hyperparameters import Recipe
 from hierarchy.settings import from_dict, recipe_of, with_settings
 from hierarchy.taxonomy import FLAT, nodes_named
 
 Say = Callable[[str], None]
+LOCK: Final = ".lock"  # in a run's log, for as long as a process fits its nets
 
 
 def run(
@@ -63,7 +66,7 @@ def run(
         InputError: a run of that name is there and `resume` is not given; other options on resuming.
         KeyboardInterrupt: as it came, after the run was left in order and `say` was told how to go on.
     """
-    before = plan_of(_place(name or recipe or "short", framework)) if resume else {}
+    before = plan_of(_place(name or recipe_of(recipe or "short").name, framework)) if resume else {}
     asked = before.get("asked", {})
     data, labels = data or asked.get("data"), labels or before.get("labels", LABELS[0])
     faces = relabelled(sources.training_faces(data, say), labels)
@@ -74,6 +77,8 @@ def run(
     target = _place(name or chosen.name, framework)
     teachers = teacher.split(",") if teacher else list(before.get("teacher", []))
     check(chosen, faces, bool(teachers))
+    for each, role in product(order(nodes, chosen), (Split.Training, Split.PublicTest)):
+        check_there(faces, role, each)
     first = origin(start, chosen, framework) if start else None
     said = before.get("recipe") == chosen.as_dict()
     identity: dict[str, Any] = {
@@ -88,23 +93,27 @@ def run(
     identity |= {"start": {first.name: runs.checksums(first.card())[FLAT]}} if first else {}
     identity |= {"teacher": taught_by(teachers)} if teacher else {}
     identity |= {key: before[key] for key in OTHERS if key in before and key not in identity}
-    begin(target, identity, resume, {"data": SKETCH if faces.source == SKETCH else data, "node": node})
-    if target.trained and "calibration" in target.card() and all(_finished(target, each) for each in nodes):
-        say(f"run {target.name!r} is finished")
-        return target
-    if "start" in identity and not node_begun(target, FLAT):
-        first = first or origin(next(iter(identity["start"])), chosen, framework)
-        if FLAT not in nodes:
-            check_taught_alike(first, identity, say)
-            runs.adopt(first, target, FLAT, identity)
-    framework.start(say, deterministic=identity["deterministic"])
-    say(f"training {', '.join(order(nodes, chosen))} with recipe {chosen.name} on {faces.source}")
-    told = Teacher(identity["teacher"], framework) if teachers else None
-    try:
-        train(target, faces, chosen, nodes=nodes, identity=identity, framework=framework, teacher=told)
-    except KeyboardInterrupt:
-        say(f"stopped; go on with: {again or f'{framework.command} train --run {target.name} --resume'}")
-        raise
+    place = SKETCH if faces.source == SKETCH else data and os.path.abspath(data)
+    with runs.alone(target.log / LOCK, f"run {target.name!r} is being trained by another process"):
+        begin(target, identity, resume, {"data": place, "node": node})
+        if all(_finished(target, each) for each in nodes) and "calibration" in target.card():
+            say(f"run {target.name!r} is finished")
+            return target
+        if "start" in identity and not node_begun(target, FLAT):
+            first = first or origin(next(iter(identity["start"])), chosen, framework)
+            if FLAT not in nodes:
+                check_taught_alike(first, identity)
+                runs.adopt(first, target, FLAT, identity)
+        for other in learned_elsewhere([*identity.get("start", ()), *identity.get("teacher", ())], identity):
+            say(f"run {other!r} learned other data, which may hold faces that test this run")
+        framework.start(say, deterministic=identity["deterministic"])
+        say(f"training {', '.join(order(nodes, chosen))} with recipe {chosen.name} on {faces.source}")
+        told = Teacher(identity["teacher"], framework) if teachers else None
+        try:
+            train(target, faces, chosen, nodes=nodes, identity=identity, framework=framework, teacher=told)
+        except KeyboardInterrupt:
+            say(f"stopped; go on with: {again or f'{framework.command} train --run {target.name} --resume'}")
+            raise
     return target
 
 

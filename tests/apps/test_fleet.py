@@ -229,7 +229,10 @@ def test_the_answers_are_read_as_one_table(few, job, here):
 
 def test_two_at_once_are_refused(few, job, here):
     fleet.batch(str(few), job, print, size=4)
-    with parts.held(Path(job.out)), pytest.raises(InputError, match="another batch is answering into it"):
+    with (
+        runs.alone(Path(job.out) / parts.JOB, "taken"),
+        pytest.raises(InputError, match="another batch is answering into it"),
+    ):
         fleet.batch(str(few), job, print, size=4)
 
 

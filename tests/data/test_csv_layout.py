@@ -93,6 +93,9 @@ def test_a_bad_row_is_named_by_its_line(tmp_path, row, complaint):
 def test_a_long_row_does_not_make_up_for_a_short_one(tmp_path):
     with pytest.raises(InputError, match="line 2: 2303 pixels"):
         read(tmp_path / "x.csv", f"{HEADER}0,{FACE[:-4]},Training\n0,{FACE} 7,Training\n")
+    short, long = FACE.rsplit(" ", 1)[0].replace(" ", "  ", 1), f"{FACE}\t7"
+    with pytest.raises(InputError, match="line 2: 2303 pixels"):
+        read(tmp_path / "y.csv", f"{HEADER}0,{short},Training\n0,{long},Training\n")
 
 
 @pytest.mark.parametrize(

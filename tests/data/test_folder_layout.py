@@ -77,6 +77,15 @@ def test_an_empty_split_is_named(tmp_path):
         folder_layout.sources(tmp_path)
 
 
+@pytest.mark.parametrize("stray", ["a.png", "sad/deep/a.png", "sad/deep/er/a.png"])
+def test_a_picture_without_an_expression_is_named(tmp_path, stray):
+    picture(tmp_path / "train" / "sad" / "1.png")
+    (tmp_path / "train" / stray).parent.mkdir(parents=True, exist_ok=True)
+    picture(tmp_path / "train" / stray)
+    with pytest.raises(InputError, match=f"train/{stray}: has no expression; allowed are pictures as"):
+        folder_layout.sources(tmp_path)
+
+
 def test_an_unknown_expression_is_named(tmp_path):
     picture(tmp_path / "train" / "bored" / "1.png")
     with pytest.raises(InputError, match="bored: unknown expression 'bored': allowed are angry"):

@@ -43,6 +43,12 @@ def test_codes_mean_what_the_metadata_says(tmp_path):
     assert faces.label.tolist() == [4, 3]
 
 
+@pytest.mark.parametrize("names", [{"0": "sad"}, [1, 2], None])
+def test_names_that_are_no_list_of_names_are_passed_over(tmp_path, names):
+    metadata = {"huggingface": json.dumps({"info": {"features": {"label": {"names": names}}}})}
+    assert read(tmp_path / "x.parquet", metadata, image=BYTES, label=[0, 1]).label.tolist() == [0, 1]
+
+
 def test_without_labels_it_is_to_predict_only(tmp_path):
     faces = read(tmp_path / "x.parquet", image=BYTES)
     assert faces.label.tolist() == [UNLABELLED] * 2

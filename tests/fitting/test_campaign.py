@@ -1,8 +1,10 @@
 """Several runs by one command: each kept as it finishes, none trained twice, none trained over."""
 
+from dataclasses import replace
+
 import pytest
 
-from hierarchy import runs
+from hierarchy import recipes, runs, settings
 from hierarchy.errors import InputError
 from hierarchy.fitting import campaign
 from hierarchy.nets.framework import KERAS
@@ -39,6 +41,13 @@ def asked(recipe="sketch", seed=None, name=None, resume=False, settings=QUICK, s
 )
 def test_runs_are_named_by_what_tells_them_apart(recipe, seed, name, called):
     assert [one[2] for one in campaign._asked(recipe, seed, name)] == called
+
+
+def test_a_recipe_of_a_file_is_called_by_its_own_name(tmp_path):
+    file = tmp_path / "sub" / "r.json"
+    file.parent.mkdir()
+    settings.store(replace(recipes.named("sketch"), name="mine"), file)
+    assert [one[2] for one in campaign._asked(str(file), "0,1", None)] == ["mine-0", "mine-1"]
 
 
 def test_each_run_is_there_when_it_is_given_and_is_not_trained_again(few_sketches, monkeypatch):

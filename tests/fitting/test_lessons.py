@@ -91,6 +91,19 @@ def test_what_is_asked_for_and_not_there_is_told(part, faces):
             check(recipe, faces, there)
 
 
+@pytest.mark.parametrize(
+    ("fit", "said"),
+    [
+        (Fit(rows=10, oversample=False), "fit.rows shows all classes alike: it goes with fit.oversample"),
+        (Fit(class_weights=True, outsiders=0.5), "fit.class_weights go by labels alone"),
+        (Fit(class_weights=True, votes=0.5), "fit.class_weights go by labels alone"),
+    ],
+)
+def test_wishes_that_contradict_each_other_are_told(fit, said, faces):
+    with pytest.raises(InputError, match=said):
+        check(replace(recipes.sketch(), fit=fit), faces, taught=False)
+
+
 @pytest.fixture
 def teaching(tiny_run):
     """The tiny run, calibrated to the end."""

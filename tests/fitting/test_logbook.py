@@ -3,6 +3,7 @@
 import pytest
 
 from hierarchy import runs
+from hierarchy.fitting import logbook
 from hierarchy.fitting.logbook import Logbook, write_history
 from hierarchy.hyperparameters import Fit
 
@@ -38,6 +39,19 @@ def test_it_holds_the_last_raw_weights_and_the_best_net():
 def test_an_epoch_that_was_not_added_does_not_count():
     filled(0.5).keep(b"killed here")
     assert book().epoch == 1 and book().weights.read_bytes() == b"raw 0"
+
+
+def test_an_epoch_whose_net_was_not_written_does_not_count(monkeypatch):
+    written = filled(0.5)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    written.keep(b"raw 1")
+    monkeypatch.setattr(logbook, "write_atomic", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        written.add(row(0.7), b"net 1")
+    assert written.epoch == 1 and written.best_weights.read_bytes() == b"net 0"
 
 
 @pytest.mark.parametrize(

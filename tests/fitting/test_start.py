@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from hierarchy import runs
+from hierarchy.data import layouts
+from hierarchy.data.faces import Split
 from hierarchy.errors import InputError
 from hierarchy.fitting import campaign
+from hierarchy.fitting.logbook import Logbook
 from hierarchy.fitting.origin import check_taught_alike
+from hierarchy.fitting.plan import LOCK
 from hierarchy.nets import store, vgg
 from hierarchy.nets.framework import KERAS
 from hierarchy.taxonomy import FLAT, NODES
@@ -25,12 +29,12 @@ def first(few_sketches, monkeypatch):
     return train(name="first", node=FLAT)
 
 
-def train(name, node, start=None, resume=False, settings=(LAYERS,)):
+def train(name, node, start=None, resume=False, settings=(LAYERS,), say=lambda line: None):
     short = (*settings, "fit.epochs=1", "warm.epochs=1")
     plan = {
         "data": "sketch",
         "deterministic": False,
-        "say": lambda line: None,
+        "say": say,
         "resume": resume,
         "seed": None,
         "framework": KERAS,
@@ -90,16 +94,67 @@ def test_a_flat_net_that_was_begun_is_not_given_up_for_the_starts(first):
     assert "from" not in again.card()["nets"][FLAT] and again.card()["nets"][FLAT]["finished"]
 
 
+@pytest.mark.parametrize("node", ["positive", FLAT])
+def test_a_start_that_learned_other_data_is_said_to_have(first, node):
+    said = []
+    train("same", node, start="first", say=said.append)
+    assert not any("other data" in line for line in said)
+    first.amend({"data": first.card()["data"] | {"fingerprint": "others"}})
+    train("other", node, start="first", say=said.append)
+    assert "run 'first' learned other data, which may hold faces that test this run" in said
+
+
+def test_one_run_is_trained_by_one_process(first):
+    with (
+        runs.alone(first.log / LOCK, "taken"),
+        pytest.raises(InputError, match="'first' is being trained by"),
+    ):
+        train("first", FLAT, resume=True)
+
+
+def test_a_node_without_faces_is_told_before_any_other_is_trained(monkeypatch, few_sketches):
+    from hierarchy.data import sources
+
+    gone = (few_sketches.split == Split.PublicTest) & (few_sketches.target("negative") >= 0)
+    monkeypatch.setattr(sources, "training_faces", lambda *_: few_sketches.take(~gone))
+    with pytest.raises(InputError, match="no PublicTest faces for the negative net"):
+        train("x", "all")
+    assert not runs.run("x").folder.exists() and not runs.run("x").log.exists()
+
+
+def test_where_the_data_lie_is_kept_whole(monkeypatch, few_sketches, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    layouts.export(few_sketches, tmp_path / "small", "folders")
+    plan = {"settings": (LAYERS, "fit.epochs=1"), "seed": None, "framework": KERAS, "deterministic": False}
+    about = {"name": "x", "node": FLAT, "say": lambda line: None} | plan
+    next(campaign.campaign(recipe="sketch", data="small", resume=False, **about))
+    monkeypatch.chdir(tmp_path.parent)
+    again = next(campaign.campaign(recipe=None, data=None, resume=True, **(about | {"settings": ()})))
+    assert again.card()["data"]["source"] == "small/"
+
+
+def test_a_net_whose_training_went_astray_is_refused(few_sketches):
+    with pytest.raises(InputError, match="its flat net gives what is not a number"):
+        train("x", FLAT, settings=(LAYERS, "fit.learning_rate=1e30"))
+
+
+def test_a_damaged_checkpoint_is_named(first, monkeypatch):
+    state = first.log / FLAT / "epoch-000.weights.h5"
+    monkeypatch.setattr(Logbook, "done", False)
+    first.amend({"nets": {FLAT: first.card()["nets"][FLAT] | {"finished": False}}})
+    for damage in (lambda: state.write_bytes(state.read_bytes()[:100]), state.unlink):
+        damage()
+        with pytest.raises(InputError, match=r"epoch-000.weights.h5: cannot go on from it"):
+            train("first", FLAT, resume=True)
+
+
 def test_a_start_that_does_not_fit_is_told_before_anything_is_trained(first):
     with pytest.raises(InputError, match="run 'first': its flat net has other layers than the recipe's"):
         train("wide", "positive", start="first", settings=("net.stages=[[8],[8]]",))
     with pytest.raises(InputError, match="run 'nobody' has not been trained"):
         train("none", "positive", start="nobody")
     with pytest.raises(InputError, match="its flat net learned fer2013 labels, not ferplus; --node all,flat"):
-        check_taught_alike(first, {"labels": "ferplus"}, print)
-    warned = []
-    check_taught_alike(first, {"labels": "fer2013", "data": {"fingerprint": "others"}}, warned.append)
-    assert "learned other data, which may hold faces that test this run" in warned[0]
+        check_taught_alike(first, {"labels": "ferplus"})
     nets = first.card()["nets"]
     first.amend({"nets": {FLAT: nets[FLAT] | {"finished": False}}})
     with pytest.raises(InputError, match="its flat net is not trained to the end"):
