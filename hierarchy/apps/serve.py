@@ -1,6 +1,7 @@
 """Starts the web page: Streamlit in a process of its own, on this machine alone unless told otherwise."""
 
 import importlib.util
+import signal
 import socket
 import subprocess
 import sys
@@ -26,7 +27,7 @@ def serve(run: str, engine: str = engines.AUTO, address: str = "127.0.0.1", port
         port: to listen on.
 
     Raises:
-        InputError: no such run or engine, Streamlit is missing, or the address is taken.
+        InputError: no such run or engine, Streamlit is missing or fails, or the address is taken.
     """
     engines.nets(runs.run(run), KERAS, engine)
     for package in ("streamlit", "streamlit_webrtc"):
@@ -43,10 +44,21 @@ def serve(run: str, engine: str = engines.AUTO, address: str = "127.0.0.1", port
         "client.toolbarMode": "minimal",
     }
     flags = [f"--{name}={value}" for name, value in options.items()]
+    command = [sys.executable, "-m", "streamlit", "run", str(PAGE), *flags, "--", run, engine]
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends this ends the page
     try:
-        subprocess.call([sys.executable, "-m", "streamlit", "run", str(PAGE), *flags, "--", run, engine])
+        with subprocess.Popen(command) as server:
+            try:
+                code = server.wait()
+            finally:
+                server.terminate()
+                server.wait()
     except KeyboardInterrupt:
         return  # that is how it ends
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if code:
+        raise InputError(f"the page ended by itself (Streamlit's exit code {code}); its reason stands above")
 
 
 def _check_free(address: str, port: int) -> None:

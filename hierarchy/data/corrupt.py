@@ -67,15 +67,29 @@ def corrupted(pixels: np.ndarray, corruption: str, strength: int, seed: int) -> 
         np.random.set_state(state)  # the package draws from numpy's global generator
 
 
-def _one(draw: Any, face: np.ndarray, corruption: str, strength: int, seed: list[int]) -> np.ndarray:
-    import cv2
+def resized(pixels: np.ndarray) -> np.ndarray:
+    """Faces uint8[N,48,48] enlarged and reduced as for a corruption, and else left alone: uint8[N,48,48]."""
+    return np.stack([_small(_large(face, LARGE)) for face in pixels])
 
+
+def _one(draw: Any, face: np.ndarray, corruption: str, strength: int, seed: list[int]) -> np.ndarray:
     number = int(np.random.default_rng(seed).integers(2**32))
     np.random.seed(number)
     own = {"seed": number} if corruption in SEEDED else {}
-    side = TWICE if corruption in NOISES else LARGE
-    large = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
+    large = _large(face, TWICE if corruption in NOISES else LARGE)
     drawn = draw(
         np.repeat(large[:, :, None], 3, axis=2), corruption_name=corruption, severity=strength, **own
     )
-    return cv2.resize(drawn.mean(axis=2).round().astype(np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return _small(drawn.mean(axis=2).round().astype(np.uint8))
+
+
+def _large(face: np.ndarray, side: int) -> np.ndarray:
+    import cv2
+
+    return cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
+
+
+def _small(picture: np.ndarray) -> np.ndarray:
+    import cv2
+
+    return cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)

@@ -143,6 +143,6 @@ def _scores(scores: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str]
         f"mean (ECE). On the {percent(surest['coverage'])} % of faces whose branch is surest, the branch is "
         f"right on {percent(surest['accuracy'])} % ({interval(surest)})."
     )
-    if FLAT in scores:
+    if FLAT in scores and plots.has_tree(scores):
         flat = scores[FLAT]
-        yield f"One flat net of the same size scores {percent(flat['accuracy'])} ({interval(flat)})."
+        yield f"One flat net, as large as one of them, scores {percent(flat['accuracy'])} ({interval(flat)})."

@@ -32,8 +32,9 @@ def measure(
         about: what else the errors are of: split, view, data.
 
     Returns:
-        n, seed, what the errors are of, errors of the clean faces, and errors by corruption and strength;
-        they are of the tree (soft) and of the flat net, where there are such.
+        n, seed, what the errors are of, errors of the clean faces, of those that were enlarged and reduced
+        alone, and errors by corruption and strength; they are of the tree (soft) and of the flat net, where
+        there are such.
 
     Raises:
         InputError: the package that draws corruptions is not installed.
@@ -53,8 +54,8 @@ def measure(
         name: [errors(corrupt.corrupted(pixels, name, strength, SEED)) for strength in corrupt.STRENGTHS]
         for name in corrupt.CORRUPTIONS
     }
-    measured = {"n": len(rows), "seed": SEED, "of": _of(card, about), "clean": errors(pixels)}
-    return measured | {"corruptions": found}
+    clean = {"clean": errors(pixels), "resized": errors(corrupt.resized(pixels))}
+    return {"n": len(rows), "seed": SEED, "of": _of(card, about), **clean, "corruptions": found}
 
 
 def known(folder: Path, card: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -68,7 +69,12 @@ def known(folder: Path, card: Mapping[str, Any], about: Mapping[str, Any]) -> di
 def markdown(found: Mapping[str, Any]) -> str:
     """Errors by corruption, the mean over strengths and the strongest, and the means over all corruptions."""
     systems = list(found["clean"])
-    rows = [("none", *(percent(found["clean"][name]) for name in systems), *["-"] * len(systems))]
+    whole = {"none": found["clean"], "enlarging and reducing alone": found.get("resized")}
+    rows = [
+        (title, *(percent(errors[name]) for name in systems), *["-"] * len(systems))
+        for title, errors in whole.items()
+        if errors
+    ]
     means: dict[str, list[float]] = {name: [] for name in systems}
     for corruption, errors in found["corruptions"].items():
         for name in systems:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -216,12 +217,40 @@ def test_without_streamlit_the_install_line_is_named(tiny_run, monkeypatch):
         serve.serve(tiny_run.name)
 
 
-def test_what_streamlit_is_told(tiny_run, monkeypatch):
-    told = []
-    monkeypatch.setattr(serve.subprocess, "call", told.extend)
+@pytest.fixture
+def told(monkeypatch):
+    """The command that would start the page; in its stead one that does what a test asks for."""
+    told, start = ["pass"], subprocess.Popen
+
+    def other(command):
+        code = told.pop()
+        told.extend(command)
+        return start([sys.executable, "-c", code])
+
+    monkeypatch.setattr(serve.subprocess, "Popen", other)
+    return told
+
+
+def test_what_streamlit_is_told(tiny_run, told):
     serve.serve(tiny_run.name, "keras", port=free_port())
     assert "--server.address=127.0.0.1" in told and "--browser.gatherUsageStats=false" in told
     assert f"--server.maxUploadSize={serve.UPLOAD}" in told and told[-3:] == ["--", tiny_run.name, "keras"]
+
+
+def test_a_page_that_fails_is_no_success(tiny_run, told):
+    told[:] = ["raise SystemExit(3)"]
+    with pytest.raises(InputError, match=r"the page ended by itself \(Streamlit's exit code 3\)"):
+        serve.serve(tiny_run.name, port=free_port())
+
+
+def test_who_ends_the_command_ends_the_page(tiny_run, told, tmp_path):
+    told[:] = [
+        f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    ]
+    threading.Timer(2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    serve.serve(tiny_run.name, port=free_port())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_the_tree_is_drawn_with_every_probability():

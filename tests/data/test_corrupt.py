@@ -32,6 +32,11 @@ def test_a_draw_follows_from_seed_and_place(name, pixels):
     np.testing.assert_array_equal(corrupt.corrupted(pixels[:1], name, 3, seed=1), first[:1])
 
 
+def test_resizing_alone_changes_a_face_a_little(pixels):
+    apart = np.abs(corrupt.resized(pixels).astype(int) - pixels)
+    assert 0 < apart.mean() < 8
+
+
 def test_a_draw_disturbs_nobody_and_another_seed_gives_another(pixels):
     np.random.seed(5)
     expected = np.random.random(3)

@@ -53,7 +53,15 @@ def test_it_says_where_the_nets_come_from(scored):
     assert "36 minutes" in text and "48 minutes" in card_of(scored)  # three nets of twelve, and four
 
 
+def test_a_flat_net_is_not_held_against_itself(scored):
+    alone = scored.scores | {"tree": False}
+    about = {"dataset": "x", "split": "PrivateTest", "view": "single"}
+    whole = model_card.markdown(about | scored.scores, scored.card)
+    assert "One flat net, as large as one of them, scores" in whole
+    assert "One flat net" not in model_card.markdown(about | alone, scored.card)
+
+
 def test_a_run_without_flat_net_says_nothing_of_one(scored):
     scores = {key: value for key, value in scored.scores.items() if key != FLAT}
     text = model_card.markdown(dict(dataset="x", split="PrivateTest", view="single") | scores, scored.card)
-    assert "flat net of the same size" not in text
+    assert "One flat net" not in text

@@ -36,11 +36,16 @@ def test_errors_are_measured_kept_and_shown(tiny_run, drawn):
     clean = runs.read_json(tiny_run.folder / report.SCORES)["six_class"]["soft"]
     assert found["n"] == clean["n"]  # so few faces that all are taken
     assert found["clean"]["tree"] == pytest.approx(1 - clean["accuracy"])
+    assert found["resized"].keys() == found["clean"].keys()
     (tiny_run.folder / report.REPORT).unlink()
     scored(corrupted=False)
     for name in (report.REPORT, model_card.FILE):
         text = (tiny_run.folder / name).read_text()
-        assert "all corruptions" in text and "jpeg compression" in text
+        assert (
+            "all corruptions" in text
+            and "enlarging and reducing alone" in text
+            and "jpeg compression" in text
+        )
 
 
 def test_what_was_measured_of_other_nets_is_not_shown(tiny_run, drawn):
