@@ -110,6 +110,10 @@ def _local(job: Job, left: Iterator[Part], workers: int | None, say: Say) -> Ite
                 if tries[index] >= TRIES:
                     raise InputError(f"part {index} killed its worker {TRIES} times") from None
             say("a worker died; its parts are begun anew")
+        except BaseException:  # such as Ctrl-C: what a worker has not finished is not waited for
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

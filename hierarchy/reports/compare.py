@@ -15,7 +15,8 @@ from hierarchy.taxonomy import NODES
 
 FILE: Final = "compare.md"
 CSV: Final = "compare.csv"
-COST: Final = ("opponent", "nets", "parameters", "gmac", *NODES, "ece")
+COST: Final = ("opponent", "nets", "parameters", "gmac")
+OF_NODES: Final = (*NODES, "ece")
 SCORES: Final = ("systems", "n", "accuracy", "spread", "low", "high", "difference", "mcnemar_p")
 LEGEND: Final = (
     f"{Split.PrivateTest.name}, {plots.CLASSES}. Percentages: the mean over systems, ± their standard "
@@ -140,7 +141,7 @@ def _csv(scored: Scored) -> str:
     """A row a line, view and part, unrounded."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("runs", "answer", "view", "part", *SCORES, *COST))
+    writer.writerow(("runs", "answer", "view", "part", *SCORES, *COST, *OF_NODES))
     for title, rows in scored.items():
         for row in rows:
             for view, parts in row["views"].items():
@@ -150,5 +151,7 @@ def _csv(scored: Scored) -> str:
                     p = " ".join(map(str, pair.get("mcnemar_p", ())))
                     whole = {"low": low, "high": high} | pair | {"mcnemar_p": p} | score
                     figures = [whole.get(key) for key in SCORES]
-                    writer.writerow((title, row["answer"], view, part, *figures, *(row[key] for key in COST)))
+                    of_nodes = row if (view, part) == ("single", "all") else {}  # of these alone
+                    figures += [row[key] for key in COST] + [of_nodes.get(key) for key in OF_NODES]
+                    writer.writerow((title, row["answer"], view, part, *figures))
     return out.getvalue()

@@ -23,6 +23,7 @@ from hierarchy.images import MAX_PIXELS
 if TYPE_CHECKING:
     import av
 
+LAST_CAMERA: Final = 2**31 - 1  # by the numbers that OpenCV knows
 PATIENCE: Final = 10  # seconds that a network stream may take to answer
 AHEAD: Final = 4  # frames of a file decoded while others are answered
 STEADY: Final = 25.0  # frames a second of a camera that does not say
@@ -111,7 +112,7 @@ class Video:
 
         cv2.utils.logging.setLogLevel(0)
         if self.source.isdecimal():
-            capture = cv2.VideoCapture(int(self.source))
+            capture = cv2.VideoCapture(min(int(self.source), LAST_CAMERA))
             wrong = f"camera {self.source}: not there, or another program has it"
         elif self.live:
             limit = 1000 * PATIENCE
@@ -122,6 +123,10 @@ class Video:
             if not os.path.isfile(self.source):
                 there = "not a file" if os.path.exists(self.source) else "no such file"
                 raise InputError(f"{self.name}: {there}; {ALLOWED}")
+            try:
+                self.source.encode()
+            except UnicodeEncodeError:  # OpenCV does not survive it
+                raise InputError(f"{self.name}: its name is no text; rename it; {ALLOWED}") from None
             capture = cv2.VideoCapture(self.source, cv2.CAP_FFMPEG)
             empty = os.path.getsize(self.source) == 0
             wrong = f"{self.name}: {'empty (0 bytes)' if empty else 'not a video, or a damaged one'}"

@@ -149,6 +149,19 @@ def test_a_killed_worker_is_replaced(source, local, tmp_path):
     assert rows.drop_columns(named).equals(local.slice(0, 10 * PART).drop_columns(named))
 
 
+def test_ctrl_c_does_not_wait_for_parts(source, tmp_path):
+    slow = tmp_path / "slow.csv"  # a part takes minutes
+    slow.write_text("path\n" + f"{DOOR.parent / 'samples' / 'portrait.jpg'}\n" * 20_000)
+    process = started(slow, tmp_path / "out", "--part", 10_000)
+    deadline = time.monotonic() + PATIENCE
+    while len(psutil.Process(process.pid).children()) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)  # two workers, and what watches over them
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+
+
 @pytest.fixture
 def few(tmp_path, few_sketches) -> Path:
     folder = tmp_path / "few"

@@ -1,5 +1,7 @@
 """Frames come in their order, at their times, and as the pictures they are; what is no video is refused."""
 
+import os
+import sys
 import time
 from itertools import islice
 from pathlib import Path
@@ -124,9 +126,18 @@ def test_what_is_no_video_is_refused_in_a_line(tmp_path, pictures, capfd, name, 
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_camera_that_is_not_there_is_named(capfd):
-    with pytest.raises(InputError, match="camera 99: not there"):
-        Video("99")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_name_that_is_no_text_is_refused(tmp_path, pictures):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.avi")
+    os.rename(film(tmp_path / "a.avi", pictures), odd)
+    with pytest.raises(InputError, match="its name is no text; rename it"):
+        Video(odd)
+
+
+@pytest.mark.parametrize("number", ["99", "9" * 30])
+def test_a_camera_that_is_not_there_is_named(capfd, number):
+    with pytest.raises(InputError, match=f"camera {number}: not there"):
+        Video(number)
     assert capfd.readouterr() == ("", "")
 
 
