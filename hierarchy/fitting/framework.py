@@ -120,9 +120,9 @@ def check_roles(task: Task) -> None:
         ValueError: faces of another split.
     """
     for faces, role in ((task.train, Split.Training), (task.valid, Split.PublicTest)):
-        check_there(faces, role, task.node)
         if (faces.split != role).any():
             raise ValueError(f"{task.node}: faces of another split than {role.name}")
+        check_there(faces, role, task.node)
 
 
 def check_there(faces: Faces, role: Split, node: str) -> None:
