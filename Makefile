@@ -21,7 +21,7 @@ test: $(VENV)/test
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile -p no:benchmark
+	OMP_WAIT_POLICY=passive $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile -p no:benchmark
 
 bench: $(VENV)/test
 	$(PY) -m pip install --quiet -r requirements-export.txt -r requirements-backends.txt -r requirements-scale.txt
