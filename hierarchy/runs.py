@@ -134,7 +134,7 @@ def versions(backend: str) -> dict[str, str]:
     return found
 
 
-def _tells(value: Any, *keys: str) -> bool:
+def tells(value: Any, *keys: str) -> bool:
     """Whether a value of a card is an object with these keys."""
     return isinstance(value, dict) and value.keys() >= set(keys)
 
@@ -165,13 +165,11 @@ class Run:
         card = read_json(self.folder / CARD)
         if not isinstance(card, dict) or any(not isinstance(card.get(key), dict) for key in TOLD):
             raise InputError(f"{self.folder / CARD}: not a run's recipe.json (needs {', '.join(TOLD)})")
-        if not all(_tells(net, "file", "sha256") for net in card["nets"].values()):
+        if not all(tells(net, "file", "sha256") for net in card["nets"].values()):
             raise InputError(f"{self.folder / CARD}: every net needs its file and sha256")
         exports = card.get("exports", {})
-        made = exports.values() if _tells(exports) else [exports]
-        if not all(
-            _tells(each) and all(_tells(net, "files", "net") for net in each.values()) for each in made
-        ):
+        made = exports.values() if tells(exports) else [exports]
+        if not all(tells(each) and all(tells(net, "files", "net") for net in each.values()) for each in made):
             raise InputError(f"{self.folder / CARD}: every exported net needs its files and net")
         check_tree(card["tree"], str(self.folder))
         return card

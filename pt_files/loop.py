@@ -46,10 +46,8 @@ def fit_node(task: Task) -> None:
     logbook = Logbook(task.run, task.node, task.fit, SUFFIX, task.watch)
     fitting = Fitting(task)
     if logbook.weights:
-        try:
+        with logbook.going_on():
             fitting.load(logbook.weights.read_bytes())
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
-            raise logbook.cannot_go_on(error) from None
 
     def epochs(progress: Progress) -> None:
         while not logbook.done:

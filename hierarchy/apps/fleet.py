@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -85,26 +86,24 @@ def _local(job: Job, left: Iterator[Part], workers: int | None, say: Say) -> Ite
     """On this machine; a worker that dies is replaced, and its part begun anew."""
     number = workers or engines.cores()
     tries: dict[int, int] = {}
-    again: list[Part] = []
+    coming: list[Part] = []
     while True:
         doing: dict[Future[Done], Part] = {}
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(number, context, _start, (job,))
         try:
             while True:
-                while len(doing) < 2 * number and (part := again.pop() if again else next(left, None)):
-                    try:
-                        doing[pool.submit(_answer, *part)] = part
-                    except BrokenProcessPool:
-                        again.append(part)
-                        raise
+                coming += islice(left, max(0, 2 * number - len(doing) - len(coming)))
+                while coming and len(doing) < 2 * number:
+                    future = pool.submit(_answer, *coming[0])  # where that fails, the part is still there
+                    doing[future] = coming.pop(0)
                 if not doing:
                     return
                 for future in wait(doing, return_when=FIRST_COMPLETED).done:
                     yield future.result()
                     del doing[future]
         except BrokenProcessPool:
-            again = [*again, *doing.values()]
+            coming = [*doing.values(), *coming]
             for index, _ in doing.values():
                 tries[index] = tries.get(index, 0) + 1
                 if tries[index] >= TRIES:

@@ -4,7 +4,8 @@ The raw weights of the last whole epoch, the best epoch's weights, and state.jso
 written last: a run killed at any moment goes on from the epoch that state.json tells of.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -80,12 +81,20 @@ class Logbook:
         """Spent on whole epochs."""
         return float(sum(row["seconds"] for row in self.rows)) / 60
 
-    def cannot_go_on(self, error: Exception) -> InputError:
-        """What to say where the weights of the last whole epoch cannot be read."""
-        said = first_line(error)
-        return InputError(
-            f"{self.weights}: cannot go on from it ({said}); train the run anew under another name"
-        )
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """For reading the weights of the last whole epoch.
+
+        Raises:
+            InputError: they are gone or damaged.
+        """
+        try:
+            yield
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            said = first_line(error)
+            raise InputError(
+                f"{self.weights}: cannot go on from it ({said}); train the run anew under another name"
+            ) from None
 
     def keep(self, weights: bytes) -> None:
         """Write the raw weights of the epoch that is about to be added; `add` makes them count."""

@@ -56,10 +56,8 @@ def _fit(task: Task) -> None:
     trainee = _compiled(fitted, task, len(batches))
     before = time.perf_counter() - started
     if logbook.weights and not logbook.done:
-        try:
+        with logbook.going_on():
             trainee.load_weights(logbook.weights)
-        except (OSError, KeyError, ValueError) as error:
-            raise logbook.cannot_go_on(error) from None
 
     judged = one_hot(task.valid.target(task.node), task.node)
 

@@ -36,7 +36,7 @@ def opened() -> tuple[Net, float]:
     if not path.is_file():
         raise InputError(f"--faces {CNN}: {path} is not there; {remedy}")
     card = runs.read_json(folder() / CARD)
-    if not isinstance(card, dict) or not card.keys() >= {"sha256", "sure"}:
+    if not runs.tells(card, "sha256", "sure"):
         raise InputError(f"{folder() / CARD}: needs sha256 and sure; {remedy}")
     runs.check_file(path, card["sha256"], remedy)
     return loaded(path), float(card["sure"])
