@@ -15,21 +15,22 @@ from typing import Any, Self
 
 import numpy as np
 
-from hierarchy import engines, routing, runs
-from hierarchy.answers import Answer, look
-from hierarchy.data import sources
-from hierarchy.data.faces import SIDE, UNLABELLED, Faces, Split
+from hierarchy import routing, runs, runtimes
+from hierarchy.backends import Framework
+from hierarchy.config.overrides import recipe_of, with_settings
+from hierarchy.data import loading
+from hierarchy.data.dataset import SIDE, UNLABELLED, Faces, Split
 from hierarchy.data.splits import carve
 from hierarchy.errors import InputError, NotFittedError
-from hierarchy.fitting.framework import Framework, check_home
-from hierarchy.nets.framework import KERAS
-from hierarchy.nets.preprocess import VIEWS, averaged
+from hierarchy.inference.predictor import Answer, look
+from hierarchy.models.keras_backend import KERAS
+from hierarchy.models.preprocessing import VIEWS, averaged
 from hierarchy.routing import Predictions
-from hierarchy.settings import recipe_of, with_settings
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, expression
-from hierarchy.vision.detect import AUTO, MOVING, finder
-from hierarchy.vision.stream import Frame, Video
-from hierarchy.vision.track import Seen, Tracker, watch
+from hierarchy.training.backend import check_home
+from hierarchy.vision.detectors import AUTO, MOVING, finder
+from hierarchy.vision.tracker import Seen, Tracker, watch
+from hierarchy.vision.video import Frame, Video
 
 ROUTINGS = ("soft", "hard", "lazy")
 
@@ -93,8 +94,8 @@ class HierarchicalClassifier:
             InputError: PrivateTest rows, missing or unknown names, wrong shapes.
         """
         self._check_choices()
-        KERAS.start(lambda line: None)
-        from hierarchy.fitting import plan
+        KERAS.start()
+        from hierarchy.training import train
 
         faces = _with_roles(X, y, validation)
         recipe = with_settings(recipe_of(self.recipe), self.settings)
@@ -106,9 +107,9 @@ class HierarchicalClassifier:
             "recipe": recipe.as_dict(),
             "settings": list(self.settings),
             "seed": self.seed,
-            "data": sources.describe(faces),
+            "data": loading.describe(faces),
         }
-        plan.train(run, faces, recipe, nodes=NODES, identity=identity, framework=KERAS)
+        train.train(run, faces, recipe, nodes=NODES, identity=identity, framework=KERAS)
         return self._opened(run)
 
     @classmethod
@@ -116,7 +117,7 @@ class HierarchicalClassifier:
         cls,
         run: str = runs.SHIPPED,
         framework: Framework = KERAS,
-        engine: str = engines.AUTO,
+        engine: str = runtimes.AUTO,
         **params: Any,
     ) -> Self:
         """The classifier of a run.
@@ -235,7 +236,7 @@ class HierarchicalClassifier:
         routing.check_finite(logits, f"the {node} net")
         return logits
 
-    def _opened(self, run: runs.Run, framework: Framework = KERAS, engine: str = engines.AUTO) -> Self:
+    def _opened(self, run: runs.Run, framework: Framework = KERAS, engine: str = runtimes.AUTO) -> Self:
         card = run.card()
         if not set(NODES) <= set(card["nets"]) and FLAT not in card["nets"]:
             missing = ", ".join(sorted(set(NODES) - set(card["nets"])))
@@ -243,7 +244,7 @@ class HierarchicalClassifier:
                 f"run {run.name!r} is not complete: no net for {missing}; go on with train --resume"
             )
         self.classes_ = np.array(LEAVES)
-        self.engine_, self.nets_ = engines.nets(run, framework, engine)
+        self.engine_, self.nets_ = runtimes.nets(run, framework, engine)
         self.calibration_ = {
             node: (np.array(value["offset"]), float(value["temperature"]))
             for node, value in card.get("calibration", {}).items()

@@ -5,13 +5,10 @@ file with its checksum. Whatever is written here appears whole or not at all.
 """
 
 import csv
-import hashlib
 import io
-import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import chain
@@ -19,12 +16,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from hierarchy.errors import InputError
+from hierarchy.fileio import check_file, read_json, sha256, write_atomic, write_json
 from hierarchy.taxonomy import TREE, check_tree, tree_hash
 
 SHIPPED: Final = "fer2013"  # the run that predict and evaluate use when none is named
 CARD: Final = "recipe.json"
 TOLD: Final = ("tree", "nets", "recipe")  # what every card tells, each as an object
 HISTORY: Final = "history.csv"
+SKETCH: Final = "sketch"  # the source of drawn faces
 LIBRARIES: Final = ("hierarchy", "keras", "numpy", "imbalanced-learn", "scikit-learn")
 BACKENDS: Final = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
@@ -37,90 +36,6 @@ BACKENDS: Final = {
 def home() -> Path:
     """The folder that holds results/, logs/ and data/: the repository, or $HIERARCHY_HOME."""
     return Path(os.environ.get("HIERARCHY_HOME") or Path(__file__).resolve().parents[1])
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`, of the same suffix; it takes that name when the block ends well.
-
-    Raises:
-        InputError: the folder cannot be written, the disk is full, or `path` is a folder or a device.
-    """
-    place = Path(os.path.realpath(path))  # a link stays, what it leads to is written
-    temporary = place.with_name(f".{place.stem}.{os.urandom(4).hex()}{place.suffix}")
-    try:
-        if place.exists() and not place.is_file():
-            raise InputError(f"{path}: cannot be written (not a file)")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)
-        yield temporary
-        os.replace(temporary, place)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:  # Ctrl-C leaves nothing behind either
-        with suppress(OSError):
-            temporary.unlink()
-
-
-@contextmanager
-def alone(file: Path, refusal: str) -> Iterator[None]:
-    """Keep other processes from what a file stands for meanwhile, where the system has such locks.
-
-    Raises:
-        InputError: with `refusal`: another process is at it; or the file cannot be written.
-    """
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows
-        yield
-        return
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        opened = file.open("ab")
-    except OSError as error:
-        raise InputError(f"{file}: cannot be written ({error.strerror})") from None
-    with opened as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(refusal) from None
-        yield
-
-
-def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
-    """Write a file so that it appears whole or not at all; parts are written as they come.
-
-    Raises:
-        InputError: the folder cannot be written, or the disk is full.
-    """
-    with atomic(path) as temporary, temporary.open("wb") as file:
-        file.writelines([data] if isinstance(data, bytes) else data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole, floats unrounded."""
-    write_atomic(path, (json.dumps(value, indent=2) + "\n").encode())
-
-
-def read_json(path: Path) -> Any:
-    """A JSON file's value.
-
-    Raises:
-        InputError: the file is missing or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error})") from None
-
-
-def sha256(data: bytes) -> str:
-    """Checksum of a file's bytes, 64 hex digits."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def versions(backend: str) -> dict[str, str]:
@@ -227,22 +142,14 @@ class Run:
         return path
 
 
-def check_file(path: Path, checksum: str, instead: str = "") -> None:
-    """Refuse a file whose bytes are not those that its run's card tells of.
-
-    Raises:
-        InputError: it is missing or damaged; then what to do `instead`, where that is given.
-    """
-    end = f"; {instead}" if instead else ""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, though {CARD} names it{end}")
-    if sha256(path.read_bytes()) != checksum:
-        raise InputError(f"{path}: damaged, its bytes do not have the checksum in {CARD}{end}")
-
-
 def checksums(card: Mapping[str, Any]) -> dict[str, str]:
     """Checksum of every net's file that a card names, by node."""
     return {node: net["sha256"] for node, net in card["nets"].items()}
+
+
+def sketched(card: Mapping[str, Any]) -> bool:
+    """Whether a run was trained on drawn faces: the rule of `Faces.drawn`, applied to the recorded source."""
+    return str(card.get("data", {}).get("source", "")).split(".")[0] == SKETCH
 
 
 def write_history(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -2,8 +2,8 @@
 
 import sys
 
-import tf_model
-from pt_files.framework import PYTORCH
+from hierarchy.cli.main import main
+from pt_files.torch_backend import PYTORCH
 
 if __name__ == "__main__":
-    sys.exit(tf_model.main(PYTORCH))
+    sys.exit(main(PYTORCH))

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from hierarchy.data.faces import SIDE
-from hierarchy.hyperparameters import Net, check
+from hierarchy.config.schema import Net, check
+from hierarchy.data.dataset import SIDE
 from hierarchy.taxonomy import classes_of
 
 EPSILON = 1e-3  # of Keras' normalisation

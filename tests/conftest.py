@@ -4,6 +4,7 @@ Nothing is written into the repository. A test marked `real_data` runs only wher
 with FER-2013 and FER+; all others do not see that variable.
 """
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -13,8 +14,8 @@ import pytest
 from hypothesis import settings
 
 from hierarchy import runs
-from hierarchy.data.faces import Faces
-from hierarchy.hyperparameters import Net, Recipe
+from hierarchy.config.schema import Net, Recipe
+from hierarchy.data.dataset import Faces
 from hierarchy.taxonomy import FLAT, NODES, ROUTER, classes_of
 
 FER2013_DIR = os.environ.get("FER2013_DIR")
@@ -40,6 +41,13 @@ settings.load_profile("house")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_data: needs FER-2013 and FER+ in $FER2013_DIR")
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The package's log messages of the test, in `messages`."""
+    caplog.set_level(logging.INFO, "hierarchy")
+    return caplog
 
 
 @pytest.fixture
@@ -77,19 +85,19 @@ def own_home(
 @pytest.fixture(scope="session")
 def fer2013(shared_cache: Path) -> Faces:
     """FER-2013 with FER+'s votes, read once; for tests marked real_data."""
-    from hierarchy.data import layouts
+    from hierarchy.data.formats import registry
 
     if not FER2013_DIR:
         pytest.skip("FER2013_DIR does not point at FER-2013 and FER+")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FER2013_CACHE", str(shared_cache))
-        return layouts.read(FER2013_DIR)
+        return registry.read(FER2013_DIR)
 
 
 @pytest.fixture(scope="session")
 def few_sketches() -> Faces:
     """FEW drawn faces."""
-    from hierarchy.data.sketch import sketch_faces
+    from hierarchy.data.synthetic.sketch import sketch_faces
 
     return sketch_faces(FEW)
 
@@ -97,13 +105,13 @@ def few_sketches() -> Faces:
 @pytest.fixture(scope="session")
 def stored_run(few_sketches: Faces, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
     """The run that `tiny_run` copies; not to be changed."""
-    from hierarchy.nets import backend
+    from hierarchy.models import keras_setup
 
-    backend.start()
+    keras_setup.start()
     import keras
 
-    from hierarchy.data import sources
-    from hierarchy.nets import store, vgg
+    from hierarchy.data import loading
+    from hierarchy.models import serialization, vgg
 
     root = tmp_path_factory.mktemp("stored")
     run = runs.Run("tiny", root / "results" / "tiny", root / "logs" / "tiny")
@@ -112,8 +120,8 @@ def stored_run(few_sketches: Faces, tmp_path_factory: pytest.TempPathFactory) ->
     for node in (FLAT, *NODES):
         net = vgg.build(node, recipe.net)
         about = UNTRAINED | {"classes": list(classes_of(node)), "parameters": net.count_params()}
-        identity = {"recipe": recipe.as_dict(), "seed": 0, "data": sources.describe(few_sketches)}
-        run.add_net(node, store.to_bytes(net), about, identity)
+        identity = {"recipe": recipe.as_dict(), "seed": 0, "data": loading.describe(few_sketches)}
+        run.add_net(node, serialization.to_bytes(net), about, identity)
     run.amend({"calibration": {ROUTER: {"offset": [0.5, 0.0], "temperature": 2.0}}})
     return run
 
@@ -124,8 +132,8 @@ def tiny_run(stored_run: runs.Run, own_home: Path, monkeypatch: pytest.MonkeyPat
 
     Its data are `few_sketches`, and the word sketch means these in a test that asks for the run.
     """
-    from hierarchy.data import sources
+    from hierarchy.data import loading
 
-    monkeypatch.setattr(sources, "SKETCHES", FEW)
+    monkeypatch.setattr(loading, "SKETCHES", FEW)
     shutil.copytree(stored_run.folder, own_home / "results" / stored_run.name)
     return runs.run(stored_run.name)

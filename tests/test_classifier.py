@@ -9,9 +9,9 @@ import pytest
 
 from hierarchy import routing, runs
 from hierarchy.classifier import ROUTINGS, HierarchicalClassifier, _with_roles, as_pixels
-from hierarchy.data.faces import UNLABELLED, Faces, Split
+from hierarchy.data.dataset import UNLABELLED, Faces, Split
 from hierarchy.errors import InputError, NotFittedError
-from hierarchy.nets.preprocess import VIEWS
+from hierarchy.models.preprocessing import VIEWS
 from hierarchy.taxonomy import FER7, FLAT, LEAVES, LEFT_OUT, NODES, ROUTER, classes_of
 
 N = 60
@@ -255,7 +255,7 @@ def test_a_stored_run_answers_the_same_alone_and_in_a_batch(tiny_run, pixels):
 @pytest.fixture
 def trained_as(monkeypatch, stored_run) -> list[Faces]:
     """`fit` without training: the nets are those of the stored run; the list holds the faces given."""
-    from hierarchy.fitting import plan
+    from hierarchy.training import train
 
     given = []
 
@@ -270,7 +270,7 @@ def trained_as(monkeypatch, stored_run) -> list[Faces]:
             )
         run.amend({"calibration": {}})
 
-    monkeypatch.setattr(plan, "train", fake)
+    monkeypatch.setattr(train, "train", fake)
     return given
 
 

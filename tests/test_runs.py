@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from hierarchy import runs
+from hierarchy import fileio, runs
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT, ROUTER, TREE, describe
 
@@ -37,7 +37,7 @@ def fails_with(code: int):
 def test_a_file_is_written_whole_with_its_folders(tmp_path):
     target = tmp_path / "new" / "folder" / "file"
     for data in (b"first", b"", b"second"):
-        runs.write_atomic(target, data)
+        fileio.write_atomic(target, data)
         assert target.read_bytes() == data
     assert os.listdir(target.parent) == ["file"]
 
@@ -47,7 +47,7 @@ def test_a_file_is_for_those_to_read_for_whom_the_user_writes(tmp_path):
     for number, mask in enumerate((0o022, 0o077)):
         before = os.umask(mask)
         try:
-            runs.write_atomic(tmp_path / str(number), b"data")
+            fileio.write_atomic(tmp_path / str(number), b"data")
         finally:
             os.umask(before)
     assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "01"] == [0o644, 0o600]
@@ -59,10 +59,10 @@ def test_a_device_stays_and_so_does_a_link(tmp_path):
     pipe, link, file = (tmp_path / name for name in ("pipe", "link", "file"))
     os.mkfifo(pipe)
     with pytest.raises(InputError, match=r"pipe: cannot be written \(not a file\)"):
-        runs.write_atomic(pipe, b"data")
+        fileio.write_atomic(pipe, b"data")
     assert pipe.is_fifo()
     link.symlink_to(file)
-    runs.write_atomic(link, b"data")
+    fileio.write_atomic(link, b"data")
     assert link.is_symlink() and file.read_bytes() == b"data"
 
 
@@ -78,9 +78,9 @@ def test_a_device_stays_and_so_does_a_link(tmp_path):
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch, step, code, reason):
     target = tmp_path / "file"
     target.write_bytes(b"before")
-    monkeypatch.setattr(f"hierarchy.runs.{step}", fails_with(code))
+    monkeypatch.setattr(f"hierarchy.fileio.{step}", fails_with(code))
     with pytest.raises(InputError) as refusal:
-        runs.write_atomic(target, b"after")
+        fileio.write_atomic(target, b"after")
     assert str(refusal.value) == f"{target}: cannot be written ({reason})"
     assert target.read_bytes() == b"before" and os.listdir(tmp_path) == ["file"]
 
@@ -89,9 +89,9 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hierarchy.runs.os.fsync", interrupt)
+    monkeypatch.setattr("hierarchy.fileio.os.fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        runs.write_atomic(tmp_path / "file", b"data")
+        fileio.write_atomic(tmp_path / "file", b"data")
     assert not os.listdir(tmp_path)
 
 
@@ -99,7 +99,7 @@ def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").touch()
     for target in (tmp_path / "file" / "below", tmp_path):
         with pytest.raises(InputError, match="cannot be written"):
-            runs.write_atomic(target, b"data")
+            fileio.write_atomic(target, b"data")
     assert os.listdir(tmp_path) == ["file"]
 
 
@@ -107,28 +107,28 @@ def test_a_file_is_no_folder(tmp_path):
 @given(some.recursive(some.none() | some.booleans() | some.floats(allow_nan=False) | some.text(), some.lists))
 def test_json_comes_back_unrounded(tmp_path_factory, value):
     file = tmp_path_factory.getbasetemp() / "value.json"
-    runs.write_json(file, value)
-    assert runs.read_json(file) == value
+    fileio.write_json(file, value)
+    assert fileio.read_json(file) == value
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b""])
 def test_damaged_json_is_refused_on_one_line(tmp_path, content):
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(InputError, match=r"x\.json: cannot be read as JSON") as refusal:
-        runs.read_json(tmp_path / "x.json")
+        fileio.read_json(tmp_path / "x.json")
     assert "\n" not in str(refusal.value)
 
 
 def test_missing_json_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"x\.json: no such file"):
-        runs.read_json(tmp_path / "x.json")
+        fileio.read_json(tmp_path / "x.json")
 
 
 def test_a_net_is_found_again(made):
     assert made.trained and made.net(ROUTER).read_bytes() == NET
     card = made.card()
     assert card["tree"] == {branch: list(leaves) for branch, leaves in TREE.items()}
-    told = {"file": "router.keras", "sha256": runs.sha256(NET), "epochs": 3}
+    told = {"file": "router.keras", "sha256": fileio.sha256(NET), "epochs": 3}
     assert card["nets"][ROUTER].items() >= told.items()
     assert card["nets"][ROUTER]["versions"]["numpy"] and card["run"] == "made"
 
@@ -170,7 +170,7 @@ def test_missing_nets_are_told(made):
 def test_a_run_of_another_tree_is_refused_with_both_trees(made):
     other = {"warm": ["happy"], "cold": ["sad"]}
     card = json.loads((made.folder / runs.CARD).read_text()) | {"tree": other}
-    runs.write_json(made.folder / runs.CARD, card)
+    fileio.write_json(made.folder / runs.CARD, card)
     for use in (made.card, lambda: made.net(ROUTER), lambda: made.amend({})):
         with pytest.raises(InputError) as refusal:
             use()
@@ -180,13 +180,13 @@ def test_a_run_of_another_tree_is_refused_with_both_trees(made):
 
 @pytest.mark.parametrize("change", [{"tree": ["happy"]}, {"nets": None}, {"recipe": "short"}])
 def test_a_damaged_card_is_refused(made, change):
-    runs.write_json(made.folder / runs.CARD, made.card() | change)
+    fileio.write_json(made.folder / runs.CARD, made.card() | change)
     with pytest.raises(InputError, match=r"recipe\.json: not a run's recipe\.json"):
         made.card()
 
 
 def test_a_card_that_is_no_object_is_refused(made):
-    runs.write_json(made.folder / runs.CARD, [1, 2])
+    fileio.write_json(made.folder / runs.CARD, [1, 2])
     with pytest.raises(InputError, match=r"not a run's recipe\.json"):
         made.card()
 
@@ -202,7 +202,7 @@ def test_a_card_that_is_no_object_is_refused(made):
     ],
 )
 def test_a_card_that_tells_too_little_is_refused(made, change, needed):
-    runs.write_json(made.folder / runs.CARD, made.card() | change)
+    fileio.write_json(made.folder / runs.CARD, made.card() | change)
     with pytest.raises(InputError, match=rf"recipe\.json: every {needed}"):
         made.card()
 
@@ -252,7 +252,7 @@ def test_a_copy_is_a_run_of_its_own(made):
 
 
 def test_a_copy_that_breaks_off_makes_no_run(made, monkeypatch):
-    monkeypatch.setattr("hierarchy.runs.os.fsync", fails_with(errno.ENOSPC))
+    monkeypatch.setattr("hierarchy.fileio.os.fsync", fails_with(errno.ENOSPC))
     with pytest.raises(InputError, match="No space left"):
         runs.copy(made, runs.run("other"))
     assert runs.names() == ["made"]

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hierarchy import metrics, routing, runs
+from hierarchy import fileio, routing, runs
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import audit
-from hierarchy.data.faces import Split
-from hierarchy.reports import compare, evaluation, predictions, standings
+from hierarchy.data.dataset import Split
+from hierarchy.evaluation import compare_report, evaluate, leaderboard, metrics, predictions
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
@@ -66,13 +66,13 @@ def test_the_readme_quotes_what_the_program_wrote(quoted):
 
 
 def test_the_committed_predictions_give_the_comparison(own_home):
-    files = ("*/recipe.json", "*/scores.json", standings.BENCHMARKS, "**/predictions.npz")
+    files = ("*/recipe.json", "*/scores.json", leaderboard.BENCHMARKS, "**/predictions.npz")
     for path in (path for pattern in files for path in RESULTS.glob(pattern) if committed(path)):
         copy = own_home / "results" / path.relative_to(RESULTS)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
-    compare.compare()
-    for file in (compare.CSV, standings.CSV):
+    compare_report.compare()
+    for file in (compare_report.CSV, leaderboard.CSV):
         same_table(own_home / "results" / file, RESULTS / file)
 
 
@@ -117,10 +117,10 @@ def test_the_committed_predictions_give_the_committed_scores(shipped, fer2013):
 
 @pytest.mark.real_data
 def test_the_weights_score_on_real_faces_what_is_recorded(shipped, fer2013):
-    recorded = runs.read_json(shipped.folder / "scores.json")
+    recorded = fileio.read_json(shipped.folder / "scores.json")
     floor = recorded["abstain"]["min_confidence"]
-    evaluation.evaluate(runs.SHIPPED, None, split="PrivateTest", view="single", floor=floor)
-    scores = runs.read_json(shipped.folder / "scores.json")
+    evaluate.evaluate(runs.SHIPPED, None, split="PrivateTest", view="single", floor=floor)
+    scores = fileio.read_json(shipped.folder / "scores.json")
     for noisy in ("confusion", "reliability", "soft_against_flat", "abstain"):  # counts, not shares
         for part in (recorded, scores, *(box[key] for box in (recorded, scores) for key in PARTS)):
             part.pop(noisy, None)

@@ -14,9 +14,9 @@ from typing import Final
 
 import numpy as np
 
-from hierarchy import runs
-from hierarchy.data.faces import SIDE, Faces, Split
-from hierarchy.data.ferplus import CHOICES
+from hierarchy import fileio, runs
+from hierarchy.data.dataset import SIDE, Faces, Split
+from hierarchy.data.formats.ferplus import CHOICES
 from hierarchy.taxonomy import FER7, LEFT_OUT
 
 # Rows of each split and expression as the Kaggle challenge of 2013 gave them out; the splits' sums are in
@@ -104,15 +104,15 @@ def rows(found: Audit) -> Iterator[tuple[str, ...]]:
 
 
 def write(found: Audit, out: Path | None = None) -> Path:
-    """Write every finding of every face as a CSV file, by default logs/data-check.csv.
+    """Write every finding of every face as a CSV file, by default logs/data-audit.csv.
 
     Raises:
         InputError: the file cannot be written.
     """
-    target = out or runs.home() / "logs" / "data-check.csv"
+    target = out or runs.home() / "logs" / "data-audit.csv"
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows(found)])
-    runs.write_atomic(target, text.getvalue().encode())
+    fileio.write_atomic(target, text.getvalue().encode())
     return target
 
 

@@ -15,8 +15,8 @@ from typing import Final
 
 import numpy as np
 
-from hierarchy import runs
-from hierarchy.data.faces import Faces
+from hierarchy import fileio, runs
+from hierarchy.data.dataset import Faces
 from hierarchy.errors import InputError
 
 VERSION: Final = 2  # goes up when a reader gives other faces for the same source
@@ -36,7 +36,7 @@ def through(sources: Sequence[Path], parse: Callable[[], Faces]) -> Faces:
     except DAMAGED:
         faces = parse()
     try:
-        runs.write_atomic(file, _packed(faces))
+        fileio.write_atomic(file, _packed(faces))
     except InputError:
         pass  # a full disk or a read-only folder: slower next time, nothing worse
     return faces

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from hierarchy.data import layouts
+from hierarchy.data.formats import registry
 from hierarchy.errors import InputError
 
 HANDLE: Final = "deadskull7/fer2013"  # holds the challenge's own fer2013.csv, with its three splits
@@ -21,7 +21,7 @@ def get(target: Path) -> Path:
     Raises:
         InputError: no connection, Kaggle refuses, or the folder cannot be written; nothing is left there.
     """
-    if layouts.holds_faces(target):
+    if registry.holds_faces(target):
         return target
     new = not target.exists()
     try:

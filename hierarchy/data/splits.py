@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from hierarchy.data.faces import Faces, Split
+from hierarchy.data.dataset import Faces, Split
 from hierarchy.errors import InputError
 
 NAMES: Final[dict[str, Split]] = {

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from hierarchy.backbones import BACKBONES
-from hierarchy.data.faces import Split
+from hierarchy.config.backbones import BACKBONES
+from hierarchy.data.dataset import Split
 from hierarchy.reports import plots
-from hierarchy.reports.markdown import PARTS, descent, interval, minutes, percent, recipe_of, table
+from hierarchy.reports.run_markdown import PARTS, descent, interval, minutes, percent, recipe_of, table
 from hierarchy.taxonomy import FLAT, LEAVES, NODES, branch_of, describe
 
 FILE: Final = "MODEL_CARD.md"

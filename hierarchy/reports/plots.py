@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hierarchy import colours
-from hierarchy.data.faces import Split
-from hierarchy.metrics import BINS
+from hierarchy.data.dataset import Split
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, leaf_slice
 
 if TYPE_CHECKING:
@@ -123,7 +122,8 @@ def reliability(scores: Mapping[str, Any]) -> "Figure":
         called = NAMES.get(name, name) if has_tree(scores) else answering(scores)
         above.set_title(f"{called}, n = {count.sum():,}\n{_ece(scores, name)}")
         above.set(xlim=(0, 100), ylim=(0, 100))
-        below.bar((np.arange(BINS) + 0.5) * 100 / BINS, 100 * count / total, 92 / BINS, color=COLOURS[name])
+        bins = len(count)
+        below.bar((np.arange(bins) + 0.5) * 100 / bins, 100 * count / total, 92 / bins, color=COLOURS[name])
         below.set(xlim=(0, 100), xlabel="confidence, %")
     panels[0].set_ylabel("right, %")
     panels[len(names)].set_ylabel("answers, %")

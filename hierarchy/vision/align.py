@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from hierarchy import images
-from hierarchy.images import SIDE
+from hierarchy.data import images
+from hierarchy.data.images import SIDE
 
 # medians over 3,000 Training faces, in pixels of the crop: eyes, nose and corners of the mouth, left to right
 # as one sees them, and the box that YuNet draws

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from hierarchy.colours import COLOURS
-from hierarchy.images import SIDE
+from hierarchy.data.images import SIDE
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont

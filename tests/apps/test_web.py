@@ -14,10 +14,10 @@ import cv2
 import pytest
 
 import tf_model
-from hierarchy.apps import serve, tree
+from hierarchy.apps.web import server, tree_graph
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import BRANCHES, LEAVES, TREE
-from hierarchy.vision.stream import Video
+from hierarchy.vision.video import Video
 
 DOOR = Path(tf_model.__file__)
 SAMPLES = DOOR.parent / "samples"
@@ -163,7 +163,7 @@ def test_the_page_listens_on_this_machine_alone(address):
 VISIT = """
 import sys
 from streamlit.testing.v1 import AppTest
-page = f"from hierarchy.apps import web; web.page({sys.argv[1]!r})"
+page = f"from hierarchy.apps.web import page; page.page({sys.argv[1]!r})"
 shown = AppTest.from_string(page, default_timeout=100).run()
 print(*(f"{part.type}: {part.value}" for part in (*shown.exception, *shown.error, *shown.warning)), sep="\\n")
 print(*(tab.label for tab in shown.tabs), sep="\\n")
@@ -208,13 +208,13 @@ def test_what_cannot_be_served_is_refused(tiny_run, wrong, said):
         taken = wrong.pop("taken", False)
         port = other.getsockname()[1] if taken else free_port()
         with pytest.raises(InputError, match=said):
-            serve.serve(**{"run": tiny_run.name, "port": port} | wrong)
+            server.serve(**{"run": tiny_run.name, "port": port} | wrong)
 
 
 def test_without_streamlit_the_install_line_is_named(tiny_run, monkeypatch):
-    monkeypatch.setattr(serve.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(server.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="streamlit: pip install -r requirements.txt"):
-        serve.serve(tiny_run.name)
+        server.serve(tiny_run.name)
 
 
 @pytest.fixture
@@ -227,20 +227,20 @@ def told(monkeypatch):
         told.extend(command)
         return start([sys.executable, "-c", code])
 
-    monkeypatch.setattr(serve.subprocess, "Popen", other)
+    monkeypatch.setattr(server.subprocess, "Popen", other)
     return told
 
 
 def test_what_streamlit_is_told(tiny_run, told):
-    serve.serve(tiny_run.name, "keras", port=free_port())
+    server.serve(tiny_run.name, "keras", port=free_port())
     assert "--server.address=127.0.0.1" in told and "--browser.gatherUsageStats=false" in told
-    assert f"--server.maxUploadSize={serve.UPLOAD}" in told and told[-3:] == ["--", tiny_run.name, "keras"]
+    assert f"--server.maxUploadSize={server.UPLOAD}" in told and told[-3:] == ["--", tiny_run.name, "keras"]
 
 
 def test_a_page_that_fails_is_no_success(tiny_run, told):
     told[:] = ["raise SystemExit(3)"]
     with pytest.raises(InputError, match=r"the page ended by itself \(Streamlit's exit code 3\)"):
-        serve.serve(tiny_run.name, port=free_port())
+        server.serve(tiny_run.name, port=free_port())
 
 
 def test_who_ends_the_command_ends_the_page(tiny_run, told, tmp_path):
@@ -248,19 +248,19 @@ def test_who_ends_the_command_ends_the_page(tiny_run, told, tmp_path):
         f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     ]
     threading.Timer(2, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    serve.serve(tiny_run.name, port=free_port())
+    server.serve(tiny_run.name, port=free_port())
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_the_tree_is_drawn_with_every_probability():
     shares = {leaf: (index + 1) / 21 for index, leaf in enumerate(LEAVES)}
-    drawn = tree.dot(shares)
+    drawn = tree_graph.dot(shares)
     for branch, leaves in TREE.items():
         assert f"{branch}  {sum(shares[leaf] for leaf in leaves):.2f}" in drawn
         assert all(f"{leaf}  {shares[leaf]:.2f}" in drawn for leaf in leaves)
 
 
 def test_the_page_does_not_load_tensorflow():
-    code = "import sys; from hierarchy.apps import web; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys; from hierarchy.apps.web import page; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0

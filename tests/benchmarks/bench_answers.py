@@ -15,14 +15,16 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from hierarchy import images, runs, significance
+from hierarchy import runs
 from hierarchy.classifier import HierarchicalClassifier
-from hierarchy.data.faces import Faces, Split
-from hierarchy.data.sketch import sketch_faces
-from hierarchy.engines import ENGINES, FORMATS
-from hierarchy.reports import speed
+from hierarchy.data import images
+from hierarchy.data.dataset import Faces, Split
+from hierarchy.data.synthetic.sketch import sketch_faces
+from hierarchy.evaluation import benchmarks
+from hierarchy.evaluation.statistics import share
+from hierarchy.runtimes import ENGINES, FORMATS
 from hierarchy.taxonomy import FER7, LEAVES, NODES
-from hierarchy.vision.stream import Writer
+from hierarchy.vision.video import Writer
 
 ROOT = Path(__file__).parents[2]
 DOOR = [sys.executable, str(ROOT / "tf_model.py")]
@@ -31,7 +33,7 @@ FER_PYTHON = os.environ.get("FER_PYTHON")
 PEER = "fer 25.10.3"
 NAMES = {
     **{name: f"{FORMATS[kind].title}, {precision}" for name, (kind, precision) in ENGINES.items()},
-    "keras": speed.REFERENCE,
+    "keras": benchmarks.REFERENCE,
 }
 ASKED = [  # run and engine; Keras last, so that TensorFlow's threads slow nobody
     *((runs.SHIPPED, engine) for engine in ENGINES),
@@ -46,7 +48,7 @@ VIDEOS = {  # what is asked of a video, and of how many frames
     "video": ([], 1_000),
     "video, ten times as long": ([], 10_000),
     "video --out --csv": (["--out", "out.mp4", "--csv", "out.csv"], 1_000),
-    "video --every 2": (["--every", "2"], 1_000),
+    "video --frame-step 2": (["--frame-step", "2"], 1_000),
     "video --engine onnx-int8": (["--engine", "onnx-int8"], 1_000),
 }
 
@@ -56,14 +58,14 @@ needs_faces = pytest.mark.skipif(not os.environ.get("FER2013_DIR"), reason="no F
 
 @pytest.fixture(scope="session")
 def faces() -> np.ndarray:
-    return sketch_faces(int(speed.MANY)).pixels
+    return sketch_faces(int(benchmarks.MANY)).pixels
 
 
 @pytest.fixture(scope="session")
 def private_test() -> Faces:
-    from hierarchy.data import sources
+    from hierarchy.data import loading
 
-    faces = sources.labelled_faces(None).of(Split.PrivateTest)
+    faces = loading.labelled_faces(None).of(Split.PrivateTest)
     return faces.take(np.isin(faces.label, [FER7.index(leaf) for leaf in LEAVES]))
 
 
@@ -86,12 +88,12 @@ def name_of(run: str, engine: str) -> str:
     return NAMES[engine] if run == runs.SHIPPED else f"{run}, {NAMES[engine]}"
 
 
-@pytest.mark.parametrize("asked", [speed.ALONE, speed.MANY, speed.LAZY])
+@pytest.mark.parametrize("asked", [benchmarks.ALONE, benchmarks.MANY, benchmarks.LAZY])
 @pytest.mark.parametrize(("run", "engine"), ASKED)
 def test_a_face(benchmark, here, faces, run, engine, asked):
     model = HierarchicalClassifier.load(run, engine=engine)
-    batch = faces[: 1 if asked == speed.ALONE else len(faces)]
-    ask = model.lazy if asked == speed.LAZY else model.predictions
+    batch = faces[: 1 if asked == benchmarks.ALONE else len(faces)]
+    ask = model.lazy if asked == benchmarks.LAZY else model.predictions
     benchmark.pedantic(ask, (batch,), rounds=15 if len(batch) > 1 else 100, warmup_rounds=3)
     nets = model.run_.card()["nets"]
     own = here["ms"].setdefault(name_of(run, engine), {})
@@ -129,7 +131,7 @@ def test_accuracy_of_the_peer(all_cores, figures, private_test, tmp_path):
 
 
 def scored(figures, name: str, right: np.ndarray) -> None:
-    figures.setdefault("accuracy", {})[name] = significance.share(right)
+    figures.setdefault("accuracy", {})[name] = share(right)
 
 
 # A process inherits its parent's peak of memory: a small one in between starts it and asks for its own.
@@ -153,7 +155,7 @@ def watched(command: list[str]) -> dict[str, float]:
 STARTS = {
     "--help": [*DOOR, "--help"],
     "predict": [*DOOR, "predict", SAMPLE],
-    "predict --labels-only": [*DOOR, "predict", SAMPLE, "--labels-only"],
+    "predict --top1-only": [*DOOR, "predict", SAMPLE, "--top1-only"],
     "predict --engine onnx-int8": [*DOOR, "predict", SAMPLE, "--engine", "onnx-int8"],
     "predict --engine keras": [*DOOR, "predict", SAMPLE, "--engine", "keras"],
     "import tensorflow": [sys.executable, "-c", "import tensorflow"],

@@ -15,7 +15,7 @@ import cv2
 import psutil
 import pytest
 
-from hierarchy.data.sketch import sketch_faces
+from hierarchy.data.synthetic.sketch import sketch_faces
 
 ROOT = Path(__file__).parents[2]
 PICTURES = int(os.environ.get("BATCH_PICTURES", "20000"))
@@ -25,7 +25,7 @@ ASKED = {
     "batch, a tenth": (PICTURES // 10, ["--workers", "2"]),
     "batch --workers 2": (PICTURES, ["--workers", "2"]),
     "batch --workers 1": (PICTURES, ["--workers", "1"]),
-    "batch --engine ray --workers 2": (PICTURES, ["--engine", "ray", "--workers", "2"]),
+    "batch --executor ray --workers 2": (PICTURES, ["--executor", "ray", "--workers", "2"]),
 }
 
 

@@ -54,10 +54,10 @@ def figures():
     """What is measured, by kind; written when the last benchmark has ended."""
     found: dict[str, Any] = {}
     yield found
-    from hierarchy.reports import speed
+    from hierarchy.evaluation import benchmarks
 
     os.environ["HIERARCHY_HOME"] = str(REPOSITORY)
-    print(speed.write(found))
+    print(benchmarks.write(found))
 
 
 @pytest.fixture(scope="session")

@@ -28,12 +28,12 @@ def measure(run: str, side: str) -> dict[str, dict[str, float]]:
     import numpy as np
 
     from hierarchy.classifier import HierarchicalClassifier
-    from hierarchy.data.sketch import sketch_faces
-    from hierarchy.engines import own_name
-    from hierarchy.nets.framework import KERAS
+    from hierarchy.data.synthetic.sketch import sketch_faces
+    from hierarchy.models.keras_backend import KERAS
     from hierarchy.reports import plots
+    from hierarchy.runtimes import own_name
     from hierarchy.taxonomy import FLAT, NODES
-    from pt_files.framework import PYTORCH
+    from pt_files.torch_backend import PYTORCH
 
     framework = PYTORCH if side == "PyTorch" else KERAS
     model = HierarchicalClassifier.load(run, framework, own_name(framework))  # not what was exported
@@ -86,8 +86,8 @@ def median(rounds: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, flo
 
 def main() -> None:
     """Measure every run that has its nets, print the figures and write them."""
-    from hierarchy import runs
-    from hierarchy.reports import standings
+    from hierarchy import fileio, runs
+    from hierarchy.evaluation import leaderboard
 
     names = [name for name in runs.names() if whole(runs.run(name))]
     homes = {name: runs.run(name).card().get("framework", SIDES[0]) for name in names}
@@ -96,10 +96,10 @@ def main() -> None:
     speeds = {row: median([each[row] for each in rounds]) for row in rows}
     for (name, side), answers in speeds.items():
         print(f"{name:<12} {side:<8} {json.dumps(answers)}")
-    path, known = runs.home() / "results" / standings.BENCHMARKS, standings.benchmarks()
+    path, known = runs.home() / "results" / leaderboard.BENCHMARKS, leaderboard.benchmarks()
     known["inference_speed"] = {name: speeds[name, homes[name]] for name in names}
     known["same_nets"] = {side: speeds[runs.SHIPPED, side] for side in SIDES}
-    runs.write_json(path, known)
+    fileio.write_json(path, known)
 
 
 def whole(run: object) -> bool:

@@ -18,9 +18,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hierarchy.data.faces import Faces
-from hierarchy.fitting.precision import arithmetic
-from hierarchy.hyperparameters import Fit, Recipe
+from hierarchy import fileio
+from hierarchy.config.schema import Fit, Recipe
+from hierarchy.data.dataset import Faces
+from hierarchy.training.precision import arithmetic
 
 ROOT = Path(__file__).parents[2]  # where pt_files is
 BATCHES, BATCH, ROUNDS = 24, 64, 3
@@ -39,44 +40,44 @@ WORKERS = {"": "torch", "files": "files"}  # the others are Keras backends
 
 def keras_rate(precision: str) -> float:
     """Faces a second of `fit` with the recipe `short`, augmentation included."""
-    from hierarchy.nets import backend
+    from hierarchy.models import keras_setup
 
-    backend.start()
+    keras_setup.start()
     from hierarchy import runs
-    from hierarchy.fitting.framework import Task
-    from hierarchy.fitting.lessons import lessons
-    from hierarchy.nets import train
-    from hierarchy.nets.batches import Batches
+    from hierarchy.models import trainer
+    from hierarchy.models.dataloader import Batches
+    from hierarchy.training.backend import Task
+    from hierarchy.training.targets import lessons
 
     recipe, faces = work(precision)
     batches = Batches(lessons(faces, "flat", recipe.fit), recipe.fit, recipe.augment, seed=0)
     task = Task("flat", recipe, recipe.fit, 0, runs.run("none"), faces, faces, {})
-    trainee = train._compiled(train.trainable(task), task, len(batches))
+    trainee = trainer._compiled(trainer.trainable(task), task, len(batches))
     return rate(lambda: trainee.fit(batches, verbose=0))
 
 
 def files_rate(precision: str) -> float:
     """Faces a second of the same net when pictures are read from folders and changed one by one."""
-    from hierarchy.nets import backend
+    from hierarchy.models import keras_setup
 
-    backend.start()
+    keras_setup.start()
     import tempfile
 
     import keras
     from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
-    from hierarchy.data import layouts
-    from hierarchy.nets import architecture
+    from hierarchy.data.formats import registry
+    from hierarchy.models import build
     from hierarchy.taxonomy import LEAVES
 
     recipe, faces = work(precision)
     pixels = keras.Input((48, 48, 1))
-    net = architecture.build("flat", recipe.net)
+    net = build.build("flat", recipe.net)
     trainee = keras.Model(pixels, net(keras.ops.cast(pixels[..., 0], "uint8")))
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     trainee.compile(keras.optimizers.SGD(recipe.fit.learning_rate, 0.9, nesterov=True), loss)
     with tempfile.TemporaryDirectory() as place:
-        folder = layouts.export(faces, Path(place) / "faces", "folders")
+        folder = registry.export(faces, Path(place) / "faces", "folders")
         changes = ImageDataGenerator(
             rotation_range=10, width_shift_range=0.1, height_shift_range=0.1, horizontal_flip=True
         )
@@ -89,8 +90,8 @@ def files_rate(precision: str) -> float:
 def torch_rate(precision: str) -> float:
     """Faces a second of the mirror's loop on the same faces."""
     from hierarchy import runs
-    from hierarchy.fitting.framework import Task
-    from pt_files.loop import Fitting
+    from hierarchy.training.backend import Task
+    from pt_files.trainer import Fitting
 
     recipe, faces = work(precision)
     fitting = Fitting(Task("flat", recipe, recipe.fit, 0, runs.run("none"), faces, faces, {}))
@@ -115,10 +116,10 @@ def work(precision: str) -> tuple[Recipe, Faces]:
     """The recipe `short`, and drawn faces that fill an epoch's batches."""
     import numpy as np
 
-    from hierarchy import recipes
-    from hierarchy.data.faces import Split
-    from hierarchy.data.sketch import sketch_faces
-    from hierarchy.settings import with_settings
+    from hierarchy.config import recipes
+    from hierarchy.config.overrides import with_settings
+    from hierarchy.data.dataset import Split
+    from hierarchy.data.synthetic.sketch import sketch_faces
 
     recipe = with_settings(recipes.short(), [f"fit.precision={precision}"])
     faces = sketch_faces(BATCH * BATCHES * 2).of(Split.Training).for_node("flat")
@@ -128,7 +129,7 @@ def work(precision: str) -> tuple[Recipe, Faces]:
 def main(rounds_wanted: int = ROUNDS) -> None:
     """Measure every row in turn, print the table and write it."""
     from hierarchy import runs
-    from hierarchy.reports import standings
+    from hierarchy.evaluation import leaderboard
 
     rounds = [{name: measured(*setting) for name, setting in ROWS.items()} for _ in range(rounds_wanted)]
     rates = {name: statistics.median(row[name] for row in rounds) for name in ROWS}
@@ -138,8 +139,8 @@ def main(rounds_wanted: int = ROUNDS) -> None:
     }
     for name, row in table.items():
         print(f"{name:<34} {row['faces_per_second']:7.0f} faces/s   {row['of_pytorch']:.2f} of the mirror")
-    path = runs.home() / "results" / standings.BENCHMARKS
-    runs.write_json(path, standings.benchmarks() | {standings.TRAINED: table, "rounds": rounds})
+    path = runs.home() / "results" / leaderboard.BENCHMARKS
+    fileio.write_json(path, leaderboard.benchmarks() | {leaderboard.TRAINED: table, "rounds": rounds})
 
 
 def measured(backend: str, precision: str) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hierarchy.data.faces import Faces, Split
+from hierarchy.data.dataset import Faces, Split
 from hierarchy.taxonomy import FER7
 
 

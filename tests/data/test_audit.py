@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hierarchy.data.audit import COLUMNS, PUBLISHED, Audit, as_table, audit, near_twins, rows, twins
-from hierarchy.data.faces import Faces, Split
+from hierarchy.data.dataset import Faces, Split
 from hierarchy.taxonomy import FER7, LEFT_OUT
 
 TRAINING, PUBLIC, PRIVATE = Split.Training, Split.PublicTest, Split.PrivateTest

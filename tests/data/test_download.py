@@ -6,7 +6,8 @@ import kagglehub
 import pytest
 import requests
 
-from hierarchy.data import download, layouts
+from hierarchy.data import download
+from hierarchy.data.formats import registry
 from hierarchy.errors import InputError
 
 
@@ -17,18 +18,18 @@ def kaggle(monkeypatch, answer):
 
 def test_the_csv_arrives(tmp_path, random_faces, monkeypatch):
     def answer(folder: Path) -> str:
-        layouts.export(random_faces(3), folder / "fer2013", "csv")
+        registry.export(random_faces(3), folder / "fer2013", "csv")
         return str(folder)
 
     kaggle(monkeypatch, answer)
     target = download.get(tmp_path / "data")
     assert [entry.name for entry in target.iterdir()] == ["fer2013.csv"]
-    assert len(layouts.read(target)) == 3
+    assert len(registry.read(target)) == 3
 
 
 def test_nothing_is_fetched_twice(tmp_path, random_faces, monkeypatch):
     kaggle(monkeypatch, lambda folder: pytest.fail("downloaded again"))
-    layouts.export(random_faces(3), tmp_path / "data", "csv")
+    registry.export(random_faces(3), tmp_path / "data", "csv")
     assert download.get(tmp_path / "data") == tmp_path / "data"
 
 

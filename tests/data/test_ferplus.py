@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from hierarchy.data import ferplus
-from hierarchy.data.faces import Split
-from hierarchy.data.sketch import sketch_faces
+from hierarchy.data.dataset import Split
+from hierarchy.data.formats import ferplus
+from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FER7, FERPLUS8
 

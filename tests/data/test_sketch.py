@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from hierarchy.data.action_units import LEAST, SOMETIMES, STRENGTHS, TWITCH, Unit, actions
 from hierarchy.data.audit import PUBLISHED
-from hierarchy.data.faces import SIDE, Faces, Split
-from hierarchy.data.portrait import lids, opening, seam
-from hierarchy.data.sketch import RANGES, draw, sketch_faces
+from hierarchy.data.dataset import SIDE, Faces, Split
+from hierarchy.data.synthetic.action_units import LEAST, SOMETIMES, STRENGTHS, TWITCH, Unit, actions
+from hierarchy.data.synthetic.portrait import lids, opening, seam
+from hierarchy.data.synthetic.sketch import RANGES, draw, sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FER7, FLAT, LEAVES
 

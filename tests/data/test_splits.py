@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hierarchy.data import splits
-from hierarchy.data.faces import Split
+from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hierarchy.classifier import HierarchicalClassifier
-from hierarchy.data.sketch import sketch_faces
+from hierarchy.data.synthetic.sketch import sketch_faces
 
 FACES = 16
 

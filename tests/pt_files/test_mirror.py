@@ -8,14 +8,14 @@ import pytest
 import hierarchy
 from hierarchy import routing
 from hierarchy.classifier import HierarchicalClassifier
-from hierarchy.data.faces import Split
-from hierarchy.reports import predictions
+from hierarchy.data.dataset import Split
+from hierarchy.evaluation import predictions
 from hierarchy.runs import SHIPPED
 from hierarchy.taxonomy import FLAT
 
 pytest.importorskip("torch", reason="pip install -r requirements-torch.txt")
 
-from pt_files.framework import PYTORCH  # noqa: E402
+from pt_files.torch_backend import PYTORCH  # noqa: E402
 
 ROOT = Path(hierarchy.__file__).parents[1]
 

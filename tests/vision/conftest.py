@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from hierarchy import images
+from hierarchy.data import images
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,38 @@
+"""`batch`: predict large collections of images, on local processes or a Ray cluster."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hierarchy.cli.options import DETECTOR, RUN
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("batch")(batch)
+
+
+def batch(
+    source: Annotated[
+        str, typer.Argument(help="Folder, glob, list of paths, Parquet of images; local path or URL.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Output folder; Parquet, one file per chunk.")],
+    executor: Annotated[str, typer.Option("--executor", help="local or ray.")] = "local",
+    address: Annotated[str | None, typer.Option("--address", help="Ray cluster: ray://HOST:PORT.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Default: one per core.")] = None,
+    chunk_size: Annotated[int, typer.Option("--chunk-size", min=1, help="Images per chunk.")] = 1000,
+    run: Annotated[str | None, RUN] = None,
+    detector: Annotated[str, DETECTOR] = "auto",
+    engine: Annotated[
+        str, typer.Option("--engine", help="What runs the nets: auto, onnx, onnx-int8 ...")
+    ] = "auto",
+) -> None:
+    """Predict millions of images; after an interruption, the same command resumes."""
+    from hierarchy import runs
+    from hierarchy.apps.batch import local
+    from hierarchy.apps.batch.job import Job
+
+    job = Job(run or runs.SHIPPED, detector, engine, str(out))
+    total = local.batch(source, job, how=executor, workers=workers, address=address, size=chunk_size)
+    print(f"{out}: {total['pictures']:,} pictures, {total['faces']:,} faces, {total['errors']:,} errors")

@@ -1,0 +1,15 @@
+"""`compare`: tree against flat nets over all runs."""
+
+import typer
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("compare")(compare)
+
+
+def compare() -> None:
+    """Compare trees with flat nets over all runs in results/."""
+    from hierarchy.evaluation.compare_report import compare as write_comparison
+
+    print(write_comparison())

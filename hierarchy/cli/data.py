@@ -1,0 +1,63 @@
+"""`data`: fetch, audit and convert data sets."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hierarchy.cli.options import DATA
+
+group = typer.Typer(help="Fetch, audit and convert data sets of faces.", rich_markup_mode=None)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(group, name="data")
+
+
+@group.command("get")
+def get() -> None:
+    """Download FER-2013 from Kaggle into data/ (no account needed)."""
+    from hierarchy import runs
+    from hierarchy.data import download
+
+    print(download.get(runs.home() / "data"))
+
+
+@group.command("audit")
+def audit(
+    data: Annotated[str | None, DATA] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="CSV file of all findings. Default: logs/data-audit.csv.")
+    ] = None,
+) -> None:
+    """Find wrong counts, blank images, non-faces, duplicates and conflicting labels."""
+    from hierarchy.data import loading
+    from hierarchy.data.audit import as_table, write
+    from hierarchy.data.audit import audit as audit_faces
+
+    result = audit_faces(loading.labelled_faces(data))
+    print(as_table(result))
+    print(f"all findings, one per row: {write(result, out)}")
+
+
+@group.command("export")
+def export(
+    layout: Annotated[str, typer.Option("--layout", help="Name of a format; `list` shows them.")],
+    target: Annotated[Path | None, typer.Argument(help="A new or empty folder.")] = None,
+    data: Annotated[str | None, DATA] = None,
+    ferplus: Annotated[
+        Path | None, typer.Option("--ferplus", help="FER+'s fer2013new.csv, for the format ferplus.")
+    ] = None,
+) -> None:
+    """Write a data set in another format."""
+    from hierarchy.data import loading
+    from hierarchy.data.formats import registry
+    from hierarchy.errors import InputError
+
+    if layout == "list":
+        return print("\n".join(name for name, entry in registry.LAYOUTS.items() if entry.write))
+    if target is None:
+        raise InputError("data export: name a new folder to write to")
+    registry.export(loading.labelled_faces(data), target, layout, ferplus)
+    print(target)

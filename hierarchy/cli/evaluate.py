@@ -1,0 +1,68 @@
+"""`evaluate`: score a run, or several as an ensemble, on a split."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hierarchy.cli.options import DATA, ENGINE, MIN_CONFIDENCE, RUN, TTA, backend_of
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    context: typer.Context,
+    run: Annotated[str | None, RUN] = None,
+    data: Annotated[str | None, DATA] = None,
+    split: Annotated[str, typer.Option("--split", help="PublicTest or PrivateTest.")] = "PrivateTest",
+    tta: Annotated[str, TTA] = "single",
+    min_confidence: Annotated[float, MIN_CONFIDENCE] = 0.5,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the report. Default: the run's, or SPLIT-VIEW/ inside it."),
+    ] = None,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Also measure the error under fifteen image corruptions.")
+    ] = False,
+    ensemble: Annotated[
+        str | None,
+        typer.Option("--ensemble", help="Average several runs, e.g. a,b, from their stored predictions."),
+    ] = None,
+    vote: Annotated[
+        bool, typer.Option("--ensemble-vote", help="Majority vote instead of the mean probability.")
+    ] = False,
+    engine: Annotated[str | None, ENGINE] = None,
+) -> None:
+    """Score a run on a split: scores, report and plots."""
+    from hierarchy import runs
+    from hierarchy.errors import InputError
+    from hierarchy.evaluation import ensemble as ensembles
+    from hierarchy.evaluation import evaluate as evaluation
+
+    if vote and not ensemble:
+        raise InputError("--ensemble-vote needs --ensemble RUN,RUN")
+    if ensemble:
+        if run or robustness or engine:
+            raise InputError(
+                "--ensemble reads stored predictions and excludes --run, --robustness and --engine"
+            )
+        names = ensemble.split(",")
+        return print(
+            ensembles.evaluate(names, data, split=split, view=tta, floor=min_confidence, vote=vote, out=out)
+        )
+    print(
+        evaluation.evaluate(
+            run or runs.SHIPPED,
+            data,
+            split=split,
+            view=tta,
+            floor=min_confidence,
+            out=out,
+            corrupted=robustness,
+            framework=backend_of(context),
+            engine=engine,
+        )
+    )

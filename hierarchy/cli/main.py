@@ -1,0 +1,86 @@
+"""The command line: only the module of the named command is imported."""
+
+import codecs
+import errno
+import importlib
+import io
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from hierarchy.cli.options import renamed
+
+if TYPE_CHECKING:
+    from hierarchy.backends import Framework
+
+COMMANDS: Final = (  # each is a module of this package that adds its commands to the application
+    "train",
+    "evaluate",
+    "compare",
+    "predict",
+    "video",
+    "batch",
+    "tune",
+    "export",
+    "data",
+    "runs",
+    "detector",
+    "app",
+)
+
+
+def application(command: str | None = None) -> typer.Typer:
+    """The application with one command, or with all of them."""
+    app = typer.Typer(
+        help="Two-tier classifier of apparent facial expressions.",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+    )
+    app.callback()(lambda: None)  # without it a single command would lose its name
+    for name in (command,) if command in COMMANDS else COMMANDS:
+        importlib.import_module(f"hierarchy.cli.{name}").add_to(app)
+    return app
+
+
+def log_to_stderr() -> None:
+    """Send the package's log messages to stderr, one line each, without a prefix."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    package = logging.getLogger("hierarchy")
+    package.handlers[:] = [handler]
+    package.setLevel(logging.INFO)
+
+
+def main(framework: "Framework | None" = None) -> int:
+    """Run a command; the exit code is 0 for success, 2 for bad input, 130 for Ctrl-C, 1 for a bug."""
+    from hierarchy.errors import InputError
+
+    # click's UsageError, which typer does not export
+    usage_error: type[Exception] = typer.BadParameter.__bases__[0]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # file names may hold bytes that are not valid UTF-8, and characters that the terminal lacks
+        utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+        sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
+    log_to_stderr()
+    arguments = renamed(sys.argv[1:] or ["--help"])
+    try:
+        return application(arguments[0])(args=arguments, standalone_mode=False, obj=framework) or 0
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except usage_error as error:
+        print(f"error: {error.format_message()} (see --help)", file=sys.stderr)  # type: ignore[attr-defined]
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.stdout = open(os.devnull, "w")  # what is left in the old one cannot be written either
+        print(f"error: the output cannot be written ({error.strerror})", file=sys.stderr)
+        return 2

@@ -1,0 +1,60 @@
+"""Options that several commands share, and the names that options had before."""
+
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from hierarchy.backends import Framework
+
+DATA = typer.Option(
+    "--data", help="File or folder of faces, or the word sketch. Default: $FER2013_DIR, then data/."
+)
+RUN = typer.Option("--run", help="Name of a run; `runs list` shows them. Default: the shipped run.")
+ENGINE = typer.Option("--engine", help="auto, keras, or an exported engine such as onnx, onnx-int8, litert.")
+DETECTOR = typer.Option(
+    "--detector", help="auto, whole, yunet, haar, cnn, a YuNet file, or net.prototxt,net.caffemodel."
+)
+TTA = typer.Option("--tta", help="Test-time augmentation: single, flip or ten-crop.")
+NEGATIVES = typer.Option(
+    "--negatives", help="Folder of photographs without faces, in addition to scikit-learn's two."
+)
+MIN_CONFIDENCE = typer.Option(
+    "--min-confidence",
+    min=0,
+    max=1,
+    help="Below this probability of the label, report the branch only.",
+)
+
+RENAMED: Final[dict[str, dict[str, str]]] = {  # command -> old option -> new option; for one version
+    "train": {"--start": "--init-from", "--labels": "--label-source"},
+    "evaluate": {"--view": "--tta", "--corrupted": "--robustness", "--vote": "--ensemble-vote"},
+    "predict": {"--faces": "--detector", "--view": "--tta", "--labels-only": "--top1-only"},
+    "batch": {"--faces": "--detector", "--part": "--chunk-size", "--nets": "--engine"},
+    "video": {"--faces": "--detector", "--every": "--frame-step"},
+    "detector": {"--backgrounds": "--negatives"},
+}
+
+
+def renamed(arguments: list[str]) -> list[str]:
+    """The command line with old names of options and commands replaced by today's."""
+    if arguments[:2] == ["data", "check"]:
+        return ["data", "audit", *arguments[2:]]
+    if arguments[:1] == ["evaluate"] and ("--run=list" in arguments or _follows(arguments, "--run", "list")):
+        return ["runs", "list"]
+    table = dict(RENAMED.get(arguments[0], {})) if arguments else {}
+    if arguments[:1] == ["batch"] and any(_follows(arguments, "--engine", name) for name in ("local", "ray")):
+        table["--engine"] = "--executor"
+    parts = (argument.partition("=") for argument in arguments)
+    return [table.get(name, name) + equals + value for name, equals, value in parts]
+
+
+def _follows(arguments: list[str], option: str, value: str) -> bool:
+    return f"{option}={value}" in arguments or (option, value) in zip(arguments, arguments[1:], strict=False)
+
+
+def backend_of(context: typer.Context) -> "Framework":
+    """The backend that trains and opens nets: Keras, unless the caller passed another."""
+    from hierarchy.models.keras_backend import KERAS
+
+    return context.obj or KERAS

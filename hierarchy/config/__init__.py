@@ -1,0 +1,1 @@
+"""Recipes: the schema of every hyper-parameter, named recipes and overrides."""

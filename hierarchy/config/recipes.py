@@ -1,0 +1,147 @@
+"""The named recipes: those of the tree, and the field's baselines that it is compared with."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from hierarchy.config.baselines import BASELINES
+from hierarchy.config.schema import Augment, Fit, Net, Recipe
+from hierarchy.errors import InputError
+from hierarchy.taxonomy import FLAT
+
+
+def sketch() -> Recipe:
+    """A small net for drawn faces: minutes on two cores."""
+    return Recipe(
+        "sketch",
+        net=Net(stages=((16,), (32, 32), (64, 64)), dropout=0.2),
+        augment=Augment(rotation=8.0, scale=0.08, shift=0.06),
+        fit=Fit(epochs=6, learning_rate=0.1, label_smoothing=0.05),
+        warm=Fit(epochs=2, learning_rate=0.03, label_smoothing=0.05),
+    )
+
+
+def short() -> Recipe:
+    """Two thirds of a million weights; the flat net takes an hour on two cores."""
+    return Recipe("short", fit=Fit(epochs=24), warm=Fit(epochs=4, learning_rate=0.02, warm_up=0.1))
+
+
+def medium() -> Recipe:
+    """1.2 million weights a net; half an hour of flat net on two cores that know bfloat16.
+
+    Router and specialists get few epochs and a gentle rate: more of both fitted Training better, and
+    PublicTest no better than the flat net's own sums.
+    """
+    return Recipe(
+        "medium",
+        net=Net(stages=((32, 32), (64, 64), (128, 128), (256, 256))),
+        fit=Fit(epochs=24, precision="bfloat16"),
+        warm=Fit(epochs=5, learning_rate=0.02, warm_up=0.1, precision="bfloat16"),
+    )
+
+
+def distilled() -> Recipe:
+    """`medium` trained further by labels and teachers: --start RUN --teacher RUN,RUN.
+
+    `--node all,flat` trains the flat net too; without it, the start's flat net stands in.
+    Hinton et al., "Distilling the knowledge in a neural network" (2015). The flat net takes half an
+    hour on two cores, router and specialists together a quarter.
+    """
+    told = Fit(warm_up=0.1, label_smoothing=0.0, teacher=0.7, precision="bfloat16")
+    return replace(
+        medium(),
+        name="distilled",
+        fit=replace(told, epochs=12, learning_rate=0.05),
+        warm=replace(told, epochs=4, learning_rate=0.02),
+    )
+
+
+def small() -> Recipe:
+    """0.3 million weights a net, for slow machines; learns from teachers: --teacher RUN,RUN --node all,flat.
+
+    A quarter of `medium`'s multiplications. The flat net takes hours on two cores.
+    """
+    told = Fit(label_smoothing=0.0, teacher=0.7, precision="bfloat16")
+    return Recipe(
+        "small",
+        net=Net(stages=((16, 16), (32, 32), (64, 64), (128, 128)), dropout=0.1),
+        fit=replace(told, epochs=80),
+        warm=replace(told, epochs=10, learning_rate=0.03, warm_up=0.1),
+        node=f"all,{FLAT}",
+    )
+
+
+def full() -> Recipe:
+    """The strongest net trained from scratch: eight wide convolutions, averaged weights; wants a GPU."""
+    strong = Fit(batch_size=128, ema=0.999, precision="bfloat16")
+    return Recipe(
+        "full",
+        net=Net(
+            stages=((64, 64), (128, 128), (256, 256), (512, 512)),
+            spatial_dropout=0.15,
+            dropout=0.4,
+        ),
+        augment=Augment(
+            rotation=12.0, scale=0.2, shift=0.15, brightness=0.15, contrast=0.25, erasing=0.5, mixup=0.3
+        ),
+        fit=replace(strong, epochs=100, warm_up=0.1),
+        warm=replace(strong, epochs=12, learning_rate=0.01, warm_up=0.1, ema=0.99),
+    )
+
+
+def half() -> Recipe:
+    """As `full` at half its width: 1.2 million weights."""
+    stages = ((32, 32), (64, 64), (128, 128), (256, 256))
+    return replace(full(), name="half", net=Net(stages, spatial_dropout=0.05, dropout=0.3))
+
+
+def earlier() -> Recipe:
+    """The earlier two-tier system's net, reconstructed: six convolutions, Adam, shift and flip.
+
+    Its size (1.39 million weights), optimizer and augmentation are known; these widths give that size.
+    """
+    return Recipe(
+        "earlier",
+        net=Net(
+            stages=((32, 64), (128, 128), (256, 256)),
+            padding="valid",
+            crop=48,
+            batch_norm=False,
+            head="flatten",
+            dense=(256,),
+            dropout=0.5,
+        ),
+        augment=Augment(rotation=0.0, scale=0.0, shift=0.1),
+        fit=Fit(
+            epochs=100,
+            optimizer="adam",
+            learning_rate=1e-4,
+            schedule="constant",
+            weight_decay=0.0,
+            label_smoothing=0.0,
+            patience=10,
+        ),
+    )
+
+
+RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
+    make.__name__: make for make in (sketch, small, short, medium, distilled, half, full, earlier, *BASELINES)
+}
+
+
+def named(name: str) -> Recipe:
+    """The recipe of a name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in RECIPES:
+        raise InputError(f"unknown recipe {name!r}: allowed are {', '.join(RECIPES)}")
+    return RECIPES[name]()
+
+
+def listing() -> str:
+    """One line a recipe: its name and what it is."""
+    widest = max(map(len, RECIPES))
+    said = {name: (make.__doc__ or "").splitlines()[0] for name, make in RECIPES.items()}
+    return "\n".join(f"{name:<{widest}} {line}" for name, line in said.items())

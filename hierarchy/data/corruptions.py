@@ -1,0 +1,95 @@
+"""FER-2013-C: fifteen common corruptions of a picture at five strengths, drawn when they are asked for.
+
+D. Hendrycks and T. Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations", ICLR 2019. The strengths were chosen for pictures of 224 pixels: a face is enlarged to that
+side, corrupted, and reduced again, so that a blur takes the same share of it. Noise would be averaged away;
+it is drawn at twice the face's side, which gives about the strengths chosen for small pictures since.
+"""
+
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+
+from hierarchy.data.dataset import SIDE
+from hierarchy.errors import InputError
+
+NOISES: Final = ("gaussian_noise", "shot_noise", "impulse_noise")
+CORRUPTIONS: Final = (
+    *NOISES,
+    *("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    *("snow", "frost", "fog", "brightness"),
+    *("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+)
+SEEDED: Final = ("impulse_noise", "glass_blur")  # these draw from a generator of their own
+STRENGTHS: Final = (1, 2, 3, 4, 5)
+LARGE: Final = 224
+TWICE: Final = 2 * SIDE
+INSTALL: Final = (
+    "pip install -r requirements-robustness.txt && pip install --no-deps imagecorruptions-imaug==1.1.5"
+)
+
+
+def library() -> ModuleType:
+    """The package that draws corruptions.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        import imagecorruptions
+    except ImportError:
+        raise InputError(f"corruptions need another package: {INSTALL}") from None
+    return imagecorruptions
+
+
+def corrupted(pixels: np.ndarray, corruption: str, strength: int, seed: int) -> np.ndarray:
+    """Faces uint8[N,48,48], each corrupted at random but by its own seed: uint8[N,48,48].
+
+    Args:
+        pixels: the faces.
+        corruption: one of CORRUPTIONS.
+        strength: one of STRENGTHS.
+        seed: of the whole; a face's draw depends on it and on the face's place alone.
+
+    Raises:
+        InputError: no such corruption or strength; the package is not installed.
+    """
+    if corruption not in CORRUPTIONS or strength not in STRENGTHS:
+        allowed = f"{', '.join(CORRUPTIONS)} at {STRENGTHS[0]} to {STRENGTHS[-1]}"
+        raise InputError(f"corruption {corruption!r} at {strength}: allowed are {allowed}")
+    draw, state = library().corrupt, np.random.get_state()
+    try:
+        return np.stack(
+            [_one(draw, face, corruption, strength, [seed, place]) for place, face in enumerate(pixels)]
+        )
+    finally:
+        np.random.set_state(state)  # the package draws from numpy's global generator
+
+
+def resized(pixels: np.ndarray) -> np.ndarray:
+    """Faces uint8[N,48,48] enlarged and reduced as for a corruption, and else left alone: uint8[N,48,48]."""
+    return np.stack([_small(_large(face, LARGE)) for face in pixels])
+
+
+def _one(draw: Any, face: np.ndarray, corruption: str, strength: int, seed: list[int]) -> np.ndarray:
+    number = int(np.random.default_rng(seed).integers(2**32))
+    np.random.seed(number)
+    own = {"seed": number} if corruption in SEEDED else {}
+    large = _large(face, TWICE if corruption in NOISES else LARGE)
+    drawn = draw(
+        np.repeat(large[:, :, None], 3, axis=2), corruption_name=corruption, severity=strength, **own
+    )
+    return _small(drawn.mean(axis=2).round().astype(np.uint8))
+
+
+def _large(face: np.ndarray, side: int) -> np.ndarray:
+    import cv2
+
+    return cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
+
+
+def _small(picture: np.ndarray) -> np.ndarray:
+    import cv2
+
+    return cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,1 @@
+"""Readers and writers of data set formats, one module per format."""

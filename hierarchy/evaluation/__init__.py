@@ -1,0 +1,1 @@
+"""Scores of runs, computed from stored predictions, and their statistics."""

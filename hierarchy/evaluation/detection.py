@@ -1,0 +1,157 @@
+"""The face detector of one's own: trained, and counted beside the others in scenes with known faces."""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from hierarchy import fileio, runs
+from hierarchy.data import loading
+from hierarchy.data.dataset import Split
+from hierarchy.data.splits import part
+from hierarchy.evaluation.statistics import share
+from hierarchy.models import export
+from hierarchy.models.keras_backend import KERAS
+from hierarchy.reports.run_markdown import interval, percent, table
+from hierarchy.vision import cnn_detector, detectors, synthetic_scenes
+from hierarchy.vision.boxes import matched, overlap
+from hierarchy.vision.synthetic_scenes import Scene
+
+FOUND: Final = 0.5  # intersection over union from which a box has found a face
+CHOOSING: Final = 150  # scenes of PublicTest faces on which the threshold is chosen
+THRESHOLDS: Final = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995)
+COMPARED: Final = (cnn_detector.CNN, detectors.YUNET, detectors.HAAR)
+SCORES, REPORT = "found.json", "REPORT.md"
+Boxes = Callable[[np.ndarray], np.ndarray]  # uint8[H,W] -> float[N,4]
+
+
+def train(data: str | None, folder: Path | None, rounds: int, seed: int) -> Path:
+    """Fit the detector on Training faces, choose its threshold on PublicTest's, and keep it.
+
+    Args:
+        data: as everywhere; drawn faces where there are none.
+        folder: of photographs without faces, see `data.scenes.backgrounds`.
+        rounds: of training.
+        seed: of everything random.
+
+    Raises:
+        InputError: the data, the pictures or the converter to ONNX are not there.
+    """
+    KERAS.start()
+    export.check_tools("onnx")
+    from hierarchy.models import face_detector
+
+    faces = loading.training_faces(data)
+    training, choosing = (part(faces, split).pixels for split in (Split.Training, Split.PublicTest))
+    net = face_detector.train(training, synthetic_scenes.backgrounds(folder, False), seed, rounds)
+    written = face_detector.as_onnx(net)
+    with tempfile.TemporaryDirectory() as place:  # what is kept stays whole until all is known of the new one
+        new = Path(place) / cnn_detector.NET
+        new.write_bytes(written)
+        chosen = threshold(cnn_detector.loaded(new), choosing, folder, seed)
+    card = {
+        "sha256": fileio.sha256(written),
+        **chosen,
+        "rounds": rounds,
+        "seed": seed,
+        "backgrounds": synthetic_scenes.names(folder),
+        "data": loading.describe(faces),
+        "versions": runs.versions("tensorflow"),
+    }
+    path = cnn_detector.folder() / cnn_detector.NET
+    fileio.write_atomic(path, written)
+    fileio.write_json(cnn_detector.folder() / cnn_detector.CARD, card)
+    return path
+
+
+def threshold(net: cnn_detector.Net, pixels: np.ndarray, folder: Path | None, seed: int) -> dict[str, Any]:
+    """From which share on a window counts: the best F1 in scenes of faces uint8[N,48,48], as its card has it.
+
+    The scenes' backgrounds are the halves that training saw: those for scoring choose nothing.
+    """
+    shown = list(synthetic_scenes.scenes(pixels, synthetic_scenes.backgrounds(folder, False), CHOOSING, seed))
+    f1 = {sure: score(_net(net, sure), shown)["f1"] for sure in THRESHOLDS}
+    return {"sure": max(f1, key=lambda sure: f1[sure]), "f1_by_threshold": f1}
+
+
+def report(data: str | None, folder: Path | None, number: int) -> str:
+    """Score COMPARED on scenes of PrivateTest faces, and write it down; a table.
+
+    Raises:
+        InputError: the data, the pictures or the detector are not there.
+    """
+    faces = part(loading.labelled_faces(data), Split.PrivateTest)
+    shown = list(synthetic_scenes.scenes(faces.pixels, synthetic_scenes.backgrounds(folder, True), number, 1))
+    found = {name: score(_boxes(name), shown) for name in COMPARED}
+    about = {
+        "scenes": number,
+        "faces": int(sum(len(scene.boxes) for scene in shown)),
+        "source": faces.source,
+        "backgrounds": synthetic_scenes.names(folder),
+    }
+    fileio.write_json(cnn_detector.folder() / SCORES, about | {"detectors": found})
+    said = markdown(about, found)
+    fileio.write_atomic(
+        cnn_detector.folder() / REPORT, f"# Faces found in composed scenes\n\n{said}\n".encode()
+    )
+    return said
+
+
+def markdown(about: Any, found: Any) -> str:
+    """The table, and what it is of."""
+    rows = [
+        (
+            name,
+            f"{percent(one['recall']['accuracy'])} ({interval(one['recall'])})",
+            f"{percent(one['precision']['accuracy'])} ({interval(one['precision'])})",
+            f"{one['f1']:.2f}",
+            f"{one['ms']:.0f}",
+        )
+        for name, one in found.items()
+    ]
+    header = ("--faces", "faces found", "boxes that are faces", "F1", "ms a scene")
+    return (
+        f"{about['faces']:,} PrivateTest faces of {about['source']} in {about['scenes']} scenes of "
+        f"{synthetic_scenes.WIDTH}x{synthetic_scenes.HEIGHT} pixels, "
+        f"on halves of {len(about['backgrounds'])} photographs (named "
+        f"in {SCORES}) and drawn clouds; a box has found a face from {FOUND} of their union on.\n\n"
+        + table(header, rows)
+    )
+
+
+def _net(net: cnn_detector.Net, sure: float) -> Boxes:
+    return lambda grey: cnn_detector.boxes(net, grey, sure)[0]
+
+
+def _boxes(name: str) -> Boxes:
+    find = detectors.finder(name)
+    return lambda grey: np.array([face.box for face in find(grey)], float).reshape(-1, 4)
+
+
+def score(find: Boxes, shown: Sequence[Scene]) -> dict[str, Any]:
+    """What a detector finds in scenes.
+
+    Returns:
+        recall, of the faces, and precision, of the boxes, each with n and its interval; f1; ms a scene.
+    """
+    hit: list[bool] = []
+    right: list[bool] = []
+    spent = 0.0
+    for scene in shown:
+        started = time.perf_counter()
+        boxes = find(scene.picture)
+        spent += time.perf_counter() - started
+        pairs = matched(overlap(boxes.reshape(-1, 4), scene.boxes), FOUND)
+        right += [row in pairs for row in range(len(boxes))]
+        hit += [column in pairs.values() for column in range(len(scene.boxes))]
+    recall, precision = share(np.array(hit, bool)), share(np.array(right, bool))
+    r, p = recall["accuracy"] or 0.0, precision["accuracy"] or 0.0
+    return {
+        "recall": recall,
+        "precision": precision,
+        "f1": 2 * r * p / (r + p) if r + p else 0.0,
+        "ms": 1000 * spent / len(shown),
+    }

@@ -1,0 +1,1 @@
+"""From images, videos and data files to predictions of every face."""

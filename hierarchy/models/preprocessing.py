@@ -1,0 +1,54 @@
+"""The one step from uint8 pixels to what a net computes on, and the views a face is shown in.
+
+The step is made of stock Keras layers inside every net, so it travels with the weights. Views are whole
+uint8 faces, shifted or mirrored, so that any engine can be shown them: a net sees the centre of what it is
+given.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from hierarchy.data.dataset import SIDE
+
+if TYPE_CHECKING:
+    import keras
+
+VIEWS: Final = ("single", "flip", "ten-crop")
+CORNER: Final = 2  # pixels between the centre crop and a corner crop of a 48-pixel face, for 44-pixel crops
+
+
+def preprocess(pixels: "keras.KerasTensor", crop: int) -> "keras.KerasTensor":
+    """uint8[N,48,48] -> float32[N,crop,crop,1] in [-1, 1]: the centre, grey 0 to -1 and 255 to 1."""
+    from keras import layers
+
+    image = layers.Reshape((SIDE, SIDE, 1), name="picture")(pixels)
+    margin = SIDE - crop
+    image = layers.Cropping2D(((margin // 2, margin - margin // 2),) * 2, name="centre")(image)
+    return layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
+
+
+def views(pixels: np.ndarray, view: str) -> list[np.ndarray]:
+    """The faces as each view shows them, every one uint8[N,48,48].
+
+    `single` is the face itself, `flip` adds its mirror image, `ten-crop` the centre and the four corners of
+    both.
+    """
+    sides = [pixels] if view == "single" else [pixels, pixels[:, :, ::-1]]
+    offsets = [(0, 0)]
+    if view == "ten-crop":
+        offsets += [(down, right) for down in (-CORNER, CORNER) for right in (-CORNER, CORNER)]
+    return [_shifted(side, *offset) for side in sides for offset in offsets]
+
+
+def averaged(net: Callable[[np.ndarray], np.ndarray], view: str) -> Callable[[np.ndarray], np.ndarray]:
+    """A net, uint8[N,48,48] -> logits, that answers with the mean of its logits over a view's pictures."""
+    return lambda pixels: np.mean([net(shown) for shown in views(pixels, view)], axis=0)
+
+
+def _shifted(pixels: np.ndarray, down: int, right: int) -> np.ndarray:
+    """The window moved over the face; what comes in from outside repeats the border."""
+    padded = np.pad(pixels, ((0, 0), (CORNER, CORNER), (CORNER, CORNER)), mode="edge")
+    top, left = CORNER + down, CORNER + right
+    return padded[:, top : top + SIDE, left : left + SIDE]

@@ -1,0 +1,61 @@
+"""Published nets of Keras' own library as bodies: faces are enlarged and coloured as they know them."""
+
+from collections.abc import Callable
+from typing import Final
+
+import keras
+from keras import layers
+
+from hierarchy.config.backbones import BACKBONES
+from hierarchy.config.schema import Backbone
+from hierarchy.data.dataset import SIDE
+from hierarchy.errors import InputError, first_line
+from hierarchy.models.inception_resnet import inception_resnet_v1
+from hierarchy.models.vgg import HEAD
+from hierarchy.taxonomy import classes_of
+
+BUILDERS: Final[dict[str, Callable[..., keras.Model]]] = {
+    "vgg16": keras.applications.VGG16,
+    "densenet121": keras.applications.DenseNet121,
+    "facenet": inception_resnet_v1,
+}
+
+
+def build(node: str, net: Backbone) -> keras.Model:
+    """A net uint8[N,48,48] -> logits float32[N, classes of the node].
+
+    Args:
+        node: which of the tree's nodes it serves; gives the number of logits.
+        net: which published net, of which weights.
+
+    Raises:
+        InputError: the weights cannot be had.
+    """
+    about = BACKBONES[net.backbone]
+    pixels = keras.Input((SIDE, SIDE), dtype="uint8", name="pixels")
+    x = layers.Reshape((SIDE, SIDE, 1), name="picture")(pixels)
+    x = layers.Resizing(net.side, net.side, name="enlarged")(x)
+    x = layers.Concatenate(name="coloured")([x] * 3)
+    scale = [1 / (255 * one) for one in about.deviation]
+    offset = [-mean / one for mean, one in zip(about.mean, about.deviation, strict=True)]
+    x = layers.Rescaling(scale, offset, name="scale")(x)
+    x = layers.Dropout(net.dropout, name="drop")(_features(x, net))
+    logits = layers.Dense(len(classes_of(node)), dtype="float32", name=HEAD)(x)
+    return keras.Model(pixels, logits, name=node)
+
+
+def _features(x: keras.KerasTensor, net: Backbone) -> keras.KerasTensor:
+    """The published net's pooled features, float32[N, its channels]."""
+    named = {"random": None, "hub": BACKBONES[net.backbone].hub or "hub"}
+    weights = named.get(net.weights, net.weights)
+    try:
+        body = BUILDERS[net.backbone](include_top=False, weights=weights, input_tensor=x, pooling="avg")
+    except Exception as error:  # a download fails in as many ways as there are networks
+        said = first_line(error)
+        if weights is None:
+            raise InputError(f"net.side={net.side}: {net.backbone} cannot be built ({said})") from None
+        raise InputError(
+            f"net.weights={net.weights}: no weights of {net.backbone} there ({said}); "
+            "allowed are hub (a download), a file of them, and random"
+        ) from None
+    return body.output

@@ -1,0 +1,133 @@
+"""Nets as files: .keras archives with half-precision weights that plain Keras opens on any backend."""
+
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import keras
+import numpy as np
+
+from hierarchy.errors import InputError
+
+CHUNK: Final = 64  # faces a call; smaller ones are padded, so that shapes stay few
+
+
+def to_bytes(net: keras.Model) -> bytes:
+    """A net as a .keras archive with its float32 weights in float16: half the size."""
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(_saved(net.save, "net.keras"))) as source,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name in source.namelist():
+            # the same weights give the same bytes, whenever and wherever they are written
+            target.writestr(zipfile.ZipInfo(name), CHANGES.get(name, bytes)(source.read(name)))
+    return out.getvalue()
+
+
+def weights_to_bytes(model: keras.Model) -> bytes:
+    """A model's weights at full precision, and its optimizer's state where it is compiled, as HDF5."""
+    return _saved(model.save_weights, "model.weights.h5")
+
+
+def _saved(save: Callable[[Path], None], name: str) -> bytes:
+    """What Keras writes, which it does only to a path, as bytes.
+
+    Raises:
+        InputError: the folder of temporary files cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            save(path)
+            return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{tempfile.gettempdir()}: cannot be written ({error})") from None
+
+
+def load(path: Path) -> keras.Model:
+    """The net of a .keras archive.
+
+    Raises:
+        InputError: the file is damaged or is no net.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read as a net ({str(error).splitlines()[0]})") from None
+
+
+class Lazy:
+    """A stored net as a function uint8[N,48,48] -> logits float32[N,K]; opened at the first call.
+
+    Faces are shown one at a time or by CHUNK, the last chunk padded: two shapes, each compiled once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.net: keras.Model | None = None
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """Logits of faces, float32[N,K]."""
+        if self.net is None:
+            self.net = load(self.path)
+            if keras.backend.backend() == "torch":
+                from hierarchy.models import torch_layers
+
+                self.net = torch_layers.of(self.net)
+            self.net.compile(
+                jit_compile=keras.backend.backend() == "jax"
+            )  # elsewhere it costs more than it saves
+        size = 1 if len(pixels) == 1 else CHUNK
+        chunks = [pixels[start : start + size] for start in range(0, max(len(pixels), 1), size)]
+        return np.concatenate([_padded(self.net, chunk, size) for chunk in chunks])
+
+
+def _padded(net: keras.Model, chunk: np.ndarray, size: int) -> np.ndarray:
+    missing = size - len(chunk)
+    full = np.pad(chunk, ((0, missing), (0, 0), (0, 0))) if missing else chunk
+    return np.asarray(net.predict_on_batch(full))[: len(chunk)]
+
+
+def _halved(weights: bytes) -> bytes:
+    """An HDF5 file with every float32 array in float16; Keras gives them back as float32."""
+    descriptor, name = tempfile.mkstemp(suffix=".h5")
+    os.close(descriptor)
+    try:
+        with h5py.File(io.BytesIO(weights), "r") as source, h5py.File(name, "w") as target:
+            source.visititems(lambda path, item: _copy(path, item, target))
+        return Path(name).read_bytes()
+    finally:
+        os.unlink(name)
+
+
+def _copy(path: str, item: h5py.Group | h5py.Dataset, target: h5py.File) -> None:
+    if isinstance(item, h5py.Dataset):
+        value = item[()]
+        target.create_dataset(path, data=value.astype(np.float16) if value.dtype == np.float32 else value)
+    else:
+        target.require_group(path)
+    for key, value in item.attrs.items():
+        target[path].attrs[key] = value
+
+
+def _without(key: str) -> Callable[[bytes], bytes]:
+    """JSON without a key, at any depth: the day of writing, addresses in memory."""
+
+    def kept(part: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in part.items() if name != key}
+
+    return lambda text: json.dumps(json.loads(text, object_hook=kept)).encode()
+
+
+CHANGES: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "model.weights.h5": _halved,
+    "metadata.json": _without("date_saved"),
+    "config.json": _without("shared_object_id"),
+}

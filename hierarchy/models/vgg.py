@@ -1,0 +1,79 @@
+"""The VGG-style family: stages of 3x3 convolutions, each halved by a pool, and a head that gives logits.
+
+Built from stock Keras layers only, so that a saved net opens in plain Keras on every backend. Source of the
+style: Simonyan and Zisserman, "Very deep convolutional networks" (2015), with batch normalisation.
+"""
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from hierarchy.config.schema import Net, check
+from hierarchy.data.dataset import SIDE
+from hierarchy.models.preprocessing import preprocess
+from hierarchy.taxonomy import classes_of
+
+HEAD = "logits"  # the last layer
+
+
+def build(node: str, net: Net, l2: float = 0.0, kit: Any = layers) -> keras.Model:
+    """A net of random weights, uint8[N,48,48] -> logits float32[N, classes of the node].
+
+    Args:
+        node: which of the tree's nodes it serves; gives the number of logits.
+        net: stages and head.
+        l2: penalty on every kernel.
+        kit: where Conv2D, BatchNormalization and MaxPooling2D come from: Keras, or `nets.fused`.
+
+    Raises:
+        InputError: such a net cannot be built.
+    """
+    check(net)
+    penalty = keras.regularizers.L2(l2) if l2 else None
+    pixels = keras.Input((SIDE, SIDE), dtype="uint8", name="pixels")
+    x = preprocess(pixels, net.crop)
+    for number, stage in enumerate(net.stages, 1):
+        for index, width in enumerate(stage, 1):
+            x = _convolution(x, width, f"block{number}_conv{index}", net, penalty, kit)
+        x = kit.MaxPooling2D(name=f"block{number}_pool")(x)
+        if net.spatial_dropout and number < len(net.stages):
+            x = layers.SpatialDropout2D(net.spatial_dropout, name=f"block{number}_drop")(x)
+    x = _head(x, net, penalty, kit)
+    logits = layers.Dense(len(classes_of(node)), kernel_regularizer=penalty, dtype="float32", name=HEAD)(x)
+    return keras.Model(pixels, logits, name=node)
+
+
+def _convolution(
+    x: keras.KerasTensor, width: int, name: str, net: Net, penalty: object, kit: Any
+) -> keras.KerasTensor:
+    x = kit.Conv2D(
+        width,
+        3,
+        padding=net.padding,
+        use_bias=not net.batch_norm,
+        kernel_initializer="he_normal",
+        kernel_regularizer=penalty,
+        name=name,
+    )(x)
+    if net.batch_norm:
+        x = kit.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _head(x: keras.KerasTensor, net: Net, penalty: object, kit: Any) -> keras.KerasTensor:
+    pool = net.head == "pool"
+    x = layers.GlobalAveragePooling2D(name="average")(x) if pool else layers.Flatten(name="flatten")(x)
+    for number, width in enumerate(net.dense, 1):
+        x = layers.Dropout(net.dropout, name=f"dense{number}_drop")(x)
+        x = layers.Dense(
+            width,
+            use_bias=not net.batch_norm,
+            kernel_initializer="he_normal",
+            kernel_regularizer=penalty,
+            name=f"dense{number}",
+        )(x)
+        if net.batch_norm:
+            x = kit.BatchNormalization(momentum=0.9, name=f"dense{number}_norm")(x)
+        x = layers.ReLU(name=f"dense{number}_relu")(x)
+    return layers.Dropout(net.dropout, name="drop")(x)

@@ -1,0 +1,69 @@
+"""A bar on stderr with faces a second and time left; a line an epoch where stderr is no terminal."""
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import rich.console
+import rich.progress
+
+from hierarchy.config.schema import Fit
+
+
+def bar(label: str, unit: str, **more: Any) -> rich.progress.Progress:
+    """A bar on stderr with a label, tasks' own `rate` and time left; nothing where that is no terminal."""
+    return rich.progress.Progress(
+        label,
+        rich.progress.BarColumn(),
+        f"{{task.fields[rate]:.0f}} {unit}",
+        rich.progress.TimeRemainingColumn(),
+        console=rich.console.Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        **more,
+    )
+
+
+class Progress:
+    """The progress of one node's fitting.
+
+    Args:
+        node: which.
+        fit: how many epochs and faces a step there are.
+    """
+
+    def __init__(self, node: str, fit: Fit) -> None:
+        self.node, self.fit = node, fit
+        self.bar = bar("{task.description}", "faces/s")
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def begin(self, epoch: int, steps: int) -> None:
+        """An epoch begins, counted from 0; those before it are done."""
+        if not self.bar.tasks:
+            self.bar.add_task("", total=steps * self.fit.epochs, completed=steps * epoch, rate=0.0)
+        self.epoch, self.steps, self.started = epoch, 0, time.perf_counter()
+        self.bar.update(self.bar.task_ids[0], description=f"{self.node}, epoch {epoch + 1}/{self.fit.epochs}")
+
+    def step(self) -> None:
+        """One step on."""
+        self.steps += 1
+        rate = self.steps * self.fit.batch_size / (time.perf_counter() - self.started)
+        self.bar.update(self.bar.task_ids[0], advance=1, rate=rate)
+
+    def end(self, figures: Mapping[str, Any]) -> None:
+        """Say how the epoch went: loss, accuracy, val_accuracy."""
+        line = (
+            f"{self.node}: epoch {self.epoch + 1}/{self.fit.epochs}, loss {figures['loss']:.3f}, "
+            f"accuracy {figures['accuracy']:.3f}, PublicTest {figures['val_accuracy']:.4f}, "
+            f"{time.perf_counter() - self.started:.0f} s"
+        )
+        self.bar.console.print(line, highlight=False, soft_wrap=True)

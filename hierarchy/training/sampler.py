@@ -1,0 +1,65 @@
+"""Batches of lessons in an order that follows from (seed, epoch): a resumed run sees the same ones."""
+
+import numpy as np
+
+from hierarchy.config.schema import Augment, Fit
+from hierarchy.data.resampling import oversampled
+from hierarchy.training.targets import Lessons
+
+
+class Epochs:
+    """Batches (uint8[B,48,48], float32[B,K]) of one node's lessons, as many an epoch as they fill.
+
+    Args:
+        lessons: of the node.
+        fit: batch size, oversampling, outsiders, number of epochs.
+        augment: mixing; the rest of the augmentation happens inside the training step.
+        seed: of order, repeats and mixing.
+    """
+
+    def __init__(self, lessons: Lessons, fit: Fit, augment: Augment, seed: int) -> None:
+        self.lessons, self.fit, self.augment, self.seed = lessons, fit, augment, seed
+        self.begin(0)
+
+    def __len__(self) -> int:
+        return max(1, len(self.order) // self.fit.batch_size)
+
+    def begin(self, epoch: int) -> None:
+        """Lay out the order of an epoch, counted from 0."""
+        self.epoch = epoch
+        random = np.random.default_rng([self.seed, epoch])
+        own = len(self.lessons)
+        rows = np.arange(own)
+        if self.fit.oversampled:
+            rows = oversampled(self.lessons.label, int(random.integers(2**31)))
+        self.order = random.permutation(rows)[:own]
+        if others := len(self.lessons.pixels) - own:
+            drawn = random.choice(others, min(others, round(self.fit.outsiders * own)), replace=False)
+            self.order = random.permutation(np.concatenate([self.order, own + drawn]))
+
+    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        size = self.fit.batch_size
+        rows = self.order[step * size : (step + 1) * size]
+        pixels, targets = self.lessons.pixels[rows], self.lessons.target[rows]
+        if not self.augment.mixup or self.epoch >= self.augment.mixup_until * self.fit.epochs:
+            return pixels, targets
+        random = np.random.default_rng([self.seed, self.epoch, step])
+        weight = float(random.beta(self.augment.mixup, self.augment.mixup))
+        return mixup(pixels, targets, weight, random.permutation(len(rows)))
+
+
+def mixup(
+    pixels: np.ndarray, target: np.ndarray, weight: float, order: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Blend each face with another of its batch, and their targets with it (Zhang et al., "mixup", 2018).
+
+    Args:
+        pixels: uint8[N,48,48].
+        target: float32[N,K], rows sum to one.
+        weight: share of the face itself, 0 to 1.
+        order: int[N], which face of the batch each is blended with.
+    """
+    blended = weight * pixels + (1.0 - weight) * pixels[order]
+    return np.rint(blended).astype(np.uint8), (weight * target + (1.0 - weight) * target[order]).astype(
+        np.float32
+    )

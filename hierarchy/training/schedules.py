@@ -1,0 +1,47 @@
+"""The learning rate of every step: it follows from the step, and on a plateau from the epochs so far."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hierarchy.config.schema import Fit
+
+
+def learning_rate(fit: Fit, step: int, steps: int, rows: Sequence[Mapping[str, Any]] = ()) -> float:
+    """The learning rate of a step.
+
+    cosine: a straight rise to the peak, then half a cosine to zero (one-cycle where the rise is long).
+    constant: the peak. step: times `fit.decay` every `fit.every` epochs. plateau: times `fit.decay` whenever
+    `fit.every` epochs have gone by without a better PublicTest accuracy.
+
+    Args:
+        fit: the recipe's.
+        step: counted from 0 over all epochs.
+        steps: of one epoch.
+        rows: of history, one for each whole epoch.
+    """
+    if fit.schedule == "cosine":
+        return fit.learning_rate * _cosine(fit, step, steps * fit.epochs)
+    if fit.schedule == "step":
+        return float(fit.learning_rate * fit.decay ** (step // steps // fit.every))
+    if fit.schedule == "plateau":
+        return float(fit.learning_rate * fit.decay ** _plateaus(fit, rows))
+    return fit.learning_rate
+
+
+def _cosine(fit: Fit, step: int, total: int) -> float:
+    rise = int(total * fit.warm_up)
+    if step < rise:
+        return 1 / 25 + (1 - 1 / 25) * step / rise
+    return (1 + math.cos(math.pi * (step - rise) / (total - rise))) / 2
+
+
+def _plateaus(fit: Fit, rows: Sequence[Mapping[str, Any]]) -> int:
+    """How often the accuracy has stood still for `fit.every` epochs."""
+    found, waited, best = 0, 0, -math.inf
+    for row in rows:
+        waited = 0 if row["val_accuracy"] > best else waited + 1
+        best = max(best, row["val_accuracy"])
+        if waited == fit.every:
+            found, waited = found + 1, 0
+    return found

@@ -1,0 +1,199 @@
+"""Looks for better hyper-parameters of one node by Optuna: trained on Training, chosen on PublicTest.
+
+A study is kept in a journal that several processes may share; what is killed is begun anew by the next one.
+"""
+
+import importlib.util
+import logging
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+
+from hierarchy import runs
+from hierarchy.backends import Framework
+from hierarchy.config.overrides import recipe_of, store, with_settings
+from hierarchy.config.schema import Backbone, Net, Recipe
+from hierarchy.data import loading
+from hierarchy.data.dataset import Faces
+from hierarchy.errors import InputError, first_line
+from hierarchy.reports import tuning_plots
+from hierarchy.taxonomy import FLAT, NODES
+from hierarchy.training import train
+from hierarchy.training.backend import check_home
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger(__name__)
+
+SCALE: Final = "requirements-scale.txt"  # installs Optuna
+BATCHES: Final = (32, 64, 128)
+FIRST: Final = 4  # trials before any is cut short
+
+
+def tune(
+    node: str,
+    trials: int,
+    *,
+    data: str | None,
+    recipe: str,
+    settings: list[str],
+    name: str | None,
+    storage: str | None,
+    seed: int,
+    framework: Framework,
+) -> Path:
+    """Run a study until it has so many finished trials, and write down what it found.
+
+    Args:
+        node: which net.
+        trials: finished ones that the study shall have, whoever ran them.
+        data: as in `train`.
+        recipe: where the search starts, see `settings.recipe_of`.
+        settings: changes to it, as in fit.epochs=4.
+        name: of the study; None: of node and recipe.
+        storage: journal file or database address; None: a journal in logs/.
+        seed: of the search and of every training.
+        framework: what fits the nets.
+
+    Returns:
+        The folder with the best recipe, history and importance of the parameters.
+
+    Raises:
+        InputError: no such node or recipe, Optuna is missing, a storage that cannot be used.
+    """
+    if node not in (*NODES, FLAT):
+        raise InputError(f"--node {node}: allowed are {', '.join((*NODES, FLAT))}")
+    base = with_settings(recipe_of(recipe), settings)
+    shares = [fit.teacher or fit.votes for fit in (base.fit, base.warm) if fit]
+    if isinstance(base.net, Backbone) or any(shares):
+        raise InputError(f"recipe {base.name!r}: allowed are VGG-style nets without teacher and votes")
+    check_home(base, framework)
+    _check_optuna()
+    import optuna
+
+    called = runs.run(name or f"{node}-{base.name}").name
+    faces = loading.training_faces(data)
+    about = {"node": node, "recipe": base.as_dict(), "data": loading.fingerprint(faces)}
+    study = _study(called, storage, seed, about)
+    framework.start()
+
+    def objective(trial: "optuna.Trial") -> float:
+        trial.study.sampler = _sampler(seed, trial.number)
+        recipe = replace(proposed(trial, base), warm=None)
+        return _trained(trial, faces, recipe, node, seed, framework)
+
+    def told(study: "optuna.Study", trial: "optuna.trial.FrozenTrial") -> None:
+        cut = ", cut short" if trial.state.name == "PRUNED" else ""
+        log.info(f"trial {trial.number}: PublicTest {trial.value:.4f}{cut}; best {study.best_value:.4f}")
+
+    while len(_finished(study)) < trials:
+        study.optimize(objective, n_trials=1, callbacks=[told])
+    best = replace(proposed(optuna.trial.FixedTrial(study.best_params), base), name=called)
+    folder = runs.home() / "results" / "tune" / called
+    store(best, folder / "recipe.json")
+    tuning_plots.write(study, node, folder)
+    return folder
+
+
+def proposed(trial: Any, base: Recipe) -> Recipe:
+    """The recipe of a trial: the base with what the trial suggests.
+
+    Args:
+        trial: of Optuna.
+        base: of a VGG-style net.
+    """
+    net = cast(Net, base.net)
+    width = trial.suggest_categorical("width", [0.5, 0.75, 1.0, 1.5])
+    strength = trial.suggest_float("augmentation", 0.0, 1.6)
+    wide = tuple(tuple(max(4, round(width * each)) for each in stage) for stage in net.stages)
+    moved = {name: min(strength * getattr(base.augment, name), 0.9) for name in ("scale", "shift")}
+    return replace(
+        base,
+        net=replace(net, stages=wide, dropout=trial.suggest_float("dropout", 0.0, 0.6)),
+        augment=replace(base.augment, rotation=strength * base.augment.rotation, **moved),
+        fit=replace(
+            base.fit,
+            learning_rate=trial.suggest_float("learning_rate", 0.01, 0.3, log=True),
+            batch_size=trial.suggest_categorical("batch_size", list(BATCHES)),
+            weight_decay=trial.suggest_float("weight_decay", 1e-5, 3e-3, log=True),
+        ),
+    )
+
+
+def _trained(
+    trial: "optuna.Trial",
+    faces: Faces,
+    recipe: Recipe,
+    node: str,
+    seed: int,
+    framework: Framework,
+) -> float:
+    """PublicTest accuracy of a node's best epoch; its files are not kept."""
+    import optuna
+
+    def watch(row: Mapping[str, Any]) -> None:
+        trial.report(row["val_accuracy"], row["epoch"])
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    with tempfile.TemporaryDirectory(prefix="hierarchy-trial-") as folder:
+        run = runs.Run("trial", Path(folder) / "results", Path(folder) / "logs")
+        identity = {"recipe": recipe.as_dict(), "seed": seed}
+        train.train(run, faces, recipe, nodes=[node], identity=identity, framework=framework, watch=watch)
+        return float(run.card()["nets"][node]["public_test_accuracy"])
+
+
+def _study(name: str, storage: str | None, seed: int, about: dict[str, Any]) -> "optuna.Study":
+    """The study of that name, begun or gone on with.
+
+    Raises:
+        InputError: the storage cannot be used, or holds another study of that name.
+    """
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    place = storage or str(runs.home() / "logs" / "tune" / f"{name}.log")
+    try:
+        if "://" in place:
+            kept: Any = place
+        else:
+            Path(place).parent.mkdir(parents=True, exist_ok=True)
+            kept = optuna.storages.JournalStorage(JournalFileBackend(place))
+        study = optuna.create_study(
+            storage=kept,
+            study_name=name,
+            direction="maximize",
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=FIRST, n_warmup_steps=1),
+        )
+    except Exception as error:  # every database has its own
+        raise InputError(f"--storage {place}: cannot be used ({first_line(error)})") from None
+    known = study.user_attrs.get("about", about)
+    if known != about:
+        other = ", ".join(key for key in about if known.get(key) != about[key])
+        raise InputError(f"study {name!r} was begun with another {other}; give it another --name")
+    study.set_user_attr("about", about)
+    return study
+
+
+def _sampler(seed: int, number: int) -> "optuna.samplers.BaseSampler":
+    """A trial's own: of one for all, every process and every restart would propose the same again."""
+    import optuna
+
+    return optuna.samplers.TPESampler(seed=int(np.random.SeedSequence((seed, number)).generate_state(1)[0]))
+
+
+def _finished(study: "optuna.Study") -> list[Any]:
+    """Trials that ran to their end, or were cut short for good."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in ("COMPLETE", "PRUNED")]
+
+
+def _check_optuna() -> None:
+    if not importlib.util.find_spec("optuna"):
+        raise InputError(f"optuna is not installed: pip install -r {SCALE}")

@@ -1,0 +1,64 @@
+"""From a recipe's description of a net to the net, and what every net can be asked."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hierarchy.config.schema import Backbone, Net, without_weights
+from hierarchy.data.dataset import SIDE
+from pt_files.pretrained import Backboned
+from pt_files.vgg import VGG
+
+Built = VGG | Backboned
+
+
+def build(node: str, net: Net | Backbone) -> Built:
+    """A net uint8[N,48,48] -> logits float32[N, classes of the node].
+
+    Args:
+        node: which of the tree's nodes it serves.
+        net: what it is made of.
+
+    Raises:
+        InputError: such a net cannot be built, or its published weights cannot be had.
+    """
+    return Backboned(node, net) if isinstance(net, Backbone) else VGG(node, net)
+
+
+def empty(node: str, net: Net | Backbone) -> Built:
+    """The same net of random weights: others are about to be filled in."""
+    return build(node, without_weights(net))
+
+
+def parameters(net: Built) -> int:
+    """How many numbers the net holds, as Keras counts them: running statistics too."""
+    return sum(value.numel() for value in net.state_dict().values() if value.is_floating_point())
+
+
+def macs(net: Built) -> int:
+    """Multiplications that the net needs for one face, those of convolutions and dense layers."""
+    counted = []
+
+    def count(layer: nn.Module, _: object, out: torch.Tensor) -> None:
+        weight = layer.get_parameter("weight")
+        counted.append(weight.numel() * out[0].numel() // len(weight))
+
+    hooks = [
+        layer.register_forward_hook(count)
+        for layer in net.modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    ]
+    with torch.no_grad():
+        net.eval()(torch.zeros(1, SIDE, SIDE, dtype=torch.uint8))
+    for hook in hooks:
+        hook.remove()
+    return sum(counted)
+
+
+def penalty(net: Built, l2: float) -> torch.Tensor:
+    """The sum of squares of every kernel, times `l2`."""
+    kernels = [parameter for parameter in net.parameters() if parameter.ndim > 1 and parameter.requires_grad]
+    return (
+        l2
+        * torch.stack([functional.mse_loss(k, torch.zeros_like(k), reduction="sum") for k in kernels]).sum()
+    )

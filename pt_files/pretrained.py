@@ -1,0 +1,98 @@
+"""Published nets of transformers as bodies: faces are enlarged and coloured as they know them."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from torch.nn import functional
+
+from hierarchy.config.backbones import BACKBONES
+from hierarchy.config.schema import Backbone
+from hierarchy.errors import InputError, first_line
+from hierarchy.taxonomy import classes_of
+
+
+class Backboned(nn.Module):
+    """uint8[N,48,48] -> logits float32[N, classes of the node].
+
+    Args:
+        node: which of the tree's nodes it serves.
+        net: which published net, of which weights.
+
+    Raises:
+        InputError: transformers is not installed, or the weights cannot be had.
+    """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
+    def __init__(self, node: str, net: Backbone) -> None:
+        super().__init__()
+        self.node, self.net = node, net
+        about = BACKBONES[net.backbone]
+        for name, colour in (("mean", about.mean), ("deviation", about.deviation)):
+            self.register_buffer(name, torch.tensor(colour)[:, None, None], persistent=False)
+        self.body, features = _body(net)
+        self.drop = nn.Dropout(net.dropout)
+        self.logits = nn.Linear(features, len(classes_of(node)))
+        nn.init.xavier_uniform_(self.logits.weight)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Logits of faces."""
+        size = (self.net.side, self.net.side)
+        grey = functional.interpolate(pixels[:, None].float() / 255, size, mode="bilinear")
+        features = self.body(pixel_values=(grey - self.mean) / self.deviation).pooler_output.flatten(1)
+        with torch.autocast(features.device.type, enabled=False):  # logits in full precision
+            return self.logits(self.drop(features.float()))
+
+
+def _body(net: Backbone) -> tuple[nn.Module, int]:
+    """The published net, and how many features it gives."""
+    try:
+        import transformers
+    except ModuleNotFoundError:
+        raise InputError("transformers is not installed: pip install -r requirements-torch.txt") from None
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every try
+    make, config, features = BUILDERS[net.backbone](transformers, net.side)
+    if net.weights == "random":
+        return make(config), features
+    source = BACKBONES[net.backbone].hub if net.weights == "hub" else net.weights
+    try:
+        body, found = make.from_pretrained(source, config=config, output_loading_info=True)
+        if found["missing_keys"]:
+            raise ValueError(f"{len(found['missing_keys'])} of its layers are not there")
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InputError(
+            f"net.weights={net.weights}: no weights of {net.backbone} in {source} "
+            f"({first_line(error)}); allowed are hub (a download), a folder of them, and random"
+        ) from None
+    return body, features
+
+
+def _resnet18(library: Any, side: int) -> tuple[Any, Any, int]:
+    widths = [64, 128, 256, 512]
+    config = library.ResNetConfig(hidden_sizes=widths, depths=[2] * 4, layer_type="basic")
+    return library.ResNetModel, config, widths[-1]
+
+
+def _vit_b16(library: Any, side: int) -> tuple[Any, Any, int]:
+    config = library.ViTConfig(image_size=side)  # its defaults are those of ViT-B/16
+    return library.ViTModel, config, config.hidden_size
+
+
+def _clip_vit_b32(library: Any, side: int) -> tuple[Any, Any, int]:
+    config = library.CLIPVisionConfig(image_size=side)  # its defaults are those of ViT-B/32
+    return library.CLIPVisionModel, config, config.hidden_size
+
+
+BUILDERS: Final[dict[str, Callable[[Any, int], tuple[Any, Any, int]]]] = {
+    "resnet18": _resnet18,
+    "vit_b16": _vit_b16,
+    "clip_vit_b32": _clip_vit_b32,
+}

@@ -1,0 +1,229 @@
+"""Fitting one net in PyTorch: the loop, written out.
+
+Faces come in the order that hierarchy's epochs give, losses and schedules are those of the recipe, and every
+epoch leaves a checkpoint: a run that was stopped goes on from its last whole epoch.
+"""
+
+import io
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
+
+from hierarchy.config.schema import Fit
+from hierarchy.taxonomy import members
+from hierarchy.training.backend import VALIDATION_BATCH, Task, carry_out, check_roles
+from hierarchy.training.checkpoints import Logbook
+from hierarchy.training.precision import arithmetic
+from hierarchy.training.progress import Progress
+from hierarchy.training.sampler import Epochs
+from hierarchy.training.schedules import learning_rate
+from hierarchy.training.targets import class_weights, lessons, one_hot
+from pt_files import serialization
+from pt_files.augmentation import augmented
+from pt_files.build import Built, build, empty, macs, parameters, penalty
+
+SUFFIX = ".pt"  # of checkpoints: tensors alone
+ALPHA = 0.25  # of Keras' focal loss
+EPSILON = 1e-7  # of Keras' Adam
+
+
+def fit_node(task: Task) -> None:
+    """Fit one net on its Training faces, choose its best epoch on PublicTest, and store it in the run.
+
+    Raises:
+        InputError: a split is empty for the node.
+        KeyboardInterrupt: after the best weights so far have been stored.
+    """
+    check_roles(task)
+    torch.manual_seed(task.draw)
+    logbook = Logbook(task.run, task.node, task.fit, SUFFIX, task.watch)
+    fitting = Fitting(task)
+    if logbook.weights:
+        with logbook.going_on():
+            fitting.load(logbook.weights.read_bytes())
+
+    def epochs(progress: Progress) -> None:
+        while not logbook.done:
+            row = fitting.epoch(logbook.rows, progress)
+            logbook.keep(fitting.to_bytes())
+            logbook.add(row, _saved(fitting.judged.state_dict()))
+            progress.end(row)
+
+    carry_out(task, logbook, epochs, lambda best: _packed(task, best), ".safetensors")
+
+
+class Fitting:
+    """A net, its optimizer, and where they stand.
+
+    Args:
+        task: what is fitted.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.fit = task, task.fit
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        told = lessons(task.train, task.node, task.fit, task.taught)
+        self.epochs = Epochs(told, task.fit, task.recipe.augment, task.seed)
+        self.net = build(task.node, task.recipe.net)
+        if task.start:
+            warm_start(self.net, serialization.load(task.start))
+        self.net.body.requires_grad_(not task.fit.frozen)
+        self.net.to(self.device)
+        self.optimizer = _optimizer(self.net, task.fit)
+        self.class_weights = torch.from_numpy(class_weights(told.label)).float().to(self.device)
+        averaging = _averaging(task.fit.ema)
+        self.averaged = (
+            AveragedModel(self.net, multi_avg_fn=averaging, use_buffers=True) if task.fit.ema else None
+        )
+
+    @property
+    def judged(self) -> nn.Module:
+        """The net whose score counts: the averaged one, where weights are averaged."""
+        return self.averaged.module if self.averaged is not None else self.net
+
+    def epoch(self, rows: Sequence[Mapping[str, Any]], progress: Progress) -> dict[str, float]:
+        """Fit for one epoch more than there are rows of history, and judge the net: the next row."""
+        number, steps = len(rows), len(self.epochs)
+        self.epochs.begin(number)
+        torch.manual_seed(int(np.random.default_rng([self.task.seed, number]).integers(2**31)))
+        progress.begin(number, steps)
+        started = time.perf_counter()
+        self.net.train()
+        self.net.body.train(not self.fit.frozen)
+        figures = []
+        for step in range(steps):
+            rate = learning_rate(self.fit, number * steps + step, steps, rows)
+            figures.append(self._step(rate, *self.epochs[step]))
+            progress.step()
+        fitted = time.perf_counter()
+        loss, accuracy = np.mean(figures, axis=0)
+        valid_loss, valid_accuracy = self._judged()
+        return {
+            "loss": float(loss),
+            "accuracy": float(accuracy),
+            "val_loss": valid_loss,
+            "val_accuracy": valid_accuracy,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "images_per_second": steps * self.fit.batch_size / (fitted - started),
+            "seconds": time.perf_counter() - started,
+        }
+
+    def to_bytes(self) -> bytes:
+        """Everything that the next epoch goes on from."""
+        averaged = self.averaged.state_dict() if self.averaged is not None else {}
+        state = {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(), "averaged": averaged}
+        return _saved(state)
+
+    def load(self, data: bytes) -> None:
+        """Go on from what `to_bytes` gave."""
+        state = torch.load(io.BytesIO(data), weights_only=True, map_location=self.device)
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
+
+    def _step(self, rate: float, pixels: np.ndarray, target: np.ndarray) -> tuple[float, float]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        faces = augmented(torch.from_numpy(pixels).to(self.device), self.task.recipe.augment)
+        wanted = torch.from_numpy(target).to(self.device)
+        with self._precision():
+            logits = self.net(faces)
+        losses = loss_of(self.fit, logits, wanted)
+        if self.fit.class_weights:
+            losses = losses * self.class_weights[wanted.argmax(1)]
+        loss = losses.mean()
+        if self.fit.l2:
+            loss = loss + penalty(self.net, self.fit.l2)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.fit.clip_norm:
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.fit.clip_norm)
+        self.optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.net)
+        return loss.item(), (logits.argmax(1) == wanted.argmax(1)).float().mean().item()
+
+    def _judged(self) -> tuple[float, float]:
+        """Loss and accuracy on PublicTest."""
+        node, valid = self.task.node, self.task.valid
+        wanted = torch.from_numpy(one_hot(valid.target(node), node))
+        self.judged.eval()
+        with torch.inference_mode(), self._precision():
+            logits = torch.cat([self.judged(part.to(self.device)).cpu() for part in _parts(valid.pixels)])
+        right = (logits.argmax(1) == wanted.argmax(1)).float().mean().item()
+        return loss_of(self.fit, logits, wanted).mean().item(), right
+
+    def _precision(self) -> torch.autocast:
+        half = arithmetic(self.fit, self.device.type != "cpu") == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
+
+
+def warm_start(net: Built, flat: Built) -> None:
+    """Give a net a flat net's weights; a class' logit starts as the mean of its leaves'."""
+    weights = flat.state_dict()
+    groups = members(net.node)
+    for name in ("logits.weight", "logits.bias"):
+        weights[name] = torch.stack([weights[name][group].mean(dim=0) for group in groups])
+    net.load_state_dict(weights)
+
+
+def _averaging(momentum: float) -> Callable[..., None]:
+    """Moves averages towards values; what counts or names positions is not averaged, but copied."""
+
+    def move(averages: Sequence[torch.Tensor], values: Sequence[torch.Tensor], _: object) -> None:
+        for ours, theirs in zip(averages, values, strict=True):
+            if ours.is_floating_point():
+                ours.lerp_(theirs, 1 - momentum)
+            else:
+                ours.copy_(theirs)
+
+    return move
+
+
+def _optimizer(net: Built, fit: Fit) -> torch.optim.Optimizer:
+    """SGD or Adam; weights decay in kernels alone."""
+    kernels = [parameter for parameter in net.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in net.parameters() if parameter.ndim <= 1]
+    groups = [{"params": kernels, "weight_decay": fit.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if fit.optimizer == "sgd":
+        return torch.optim.SGD(groups, fit.learning_rate, momentum=fit.momentum, nesterov=fit.momentum > 0)
+    return torch.optim.AdamW(groups, fit.learning_rate, eps=EPSILON)
+
+
+def loss_of(fit: Fit, logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """The recipe's loss of each face, float32[N], as Keras computes it."""
+    if fit.loss == "cross-entropy":
+        return functional.cross_entropy(logits, wanted, reduction="none", label_smoothing=fit.label_smoothing)
+    smooth = wanted * (1 - fit.label_smoothing) + fit.label_smoothing / wanted.shape[1]
+    probability = functional.softmax(logits, dim=1)
+    return (
+        ALPHA * (1 - probability) ** fit.focal_gamma * -smooth * functional.log_softmax(logits, dim=1)
+    ).sum(1)
+
+
+def _parts(pixels: np.ndarray) -> Iterator[torch.Tensor]:
+    for start in range(0, len(pixels), VALIDATION_BATCH):
+        yield torch.from_numpy(pixels[start : start + VALIDATION_BATCH])
+
+
+def _saved(state: dict[str, Any]) -> bytes:
+    out = io.BytesIO()
+    torch.save(state, out)
+    return out.getvalue()
+
+
+def _packed(task: Task, best: Path) -> tuple[bytes, dict[str, Any]]:
+    """The best epoch's net."""
+    net = empty(task.node, task.recipe.net)
+    net.load_state_dict(torch.load(best, weights_only=True, map_location="cpu"))
+    precision = arithmetic(task.fit, torch.cuda.is_available())
+    size = {"parameters": parameters(net), "macs": macs(net)}
+    return serialization.to_bytes(net), size | {"precision": precision, "backend": "pytorch"}

@@ -1,0 +1,138 @@
+"""Kaggle's csv files: every header, and one clear line for every fault."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from hierarchy.data.dataset import UNLABELLED, Split
+from hierarchy.data.formats import fer2013_csv
+from hierarchy.errors import InputError
+
+FACE = " ".join(str(value % 256) for value in range(2304))
+PIXELS = (np.arange(2304) % 256).astype(np.uint8).reshape(48, 48)
+
+
+def read(path, text: str | bytes):
+    data = text if isinstance(text, bytes) else text.encode()
+    path.write_bytes(data)
+    return fer2013_csv.read(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"emotion,pixels,Usage\n3,{FACE},PublicTest\n",
+        f"emotion, Usage, pixels\n3,PublicTest,{FACE}\n",
+        f"\ufeffemotion,pixels,Usage\r\n3,{FACE},PublicTest\r\n\r\n",
+        f'"emotion","pixels","Usage"\n"3","{FACE}","PublicTest"',
+        f"emotion,pixels,Usage\n3, {FACE.replace(' ', '  ')} ,PublicTest\n",
+    ],
+    ids=["fer2013", "icml", "windows", "quoted", "wide"],
+)
+def test_one_face_whatever_the_spelling(tmp_path, text):
+    faces = read(tmp_path / "x.csv", text)
+    assert (faces.pixels == PIXELS).all() and faces.pixels.shape == (1, 48, 48)
+    assert (faces.label.tolist(), faces.split.tolist(), faces.row.tolist()) == ([3], [Split.PublicTest], [0])
+    assert faces.source == "x.csv"
+
+
+def test_gzip(tmp_path):
+    text = gzip.compress(f"emotion,pixels,Usage\n6,{FACE},Training\n".encode())
+    assert (read(tmp_path / "x.csv.gz", text).pixels == PIXELS).all()
+
+
+def test_train_without_usage_gets_validation_rows(tmp_path):
+    faces = read(tmp_path / "train.csv", "emotion,pixels\n" + f"4,{FACE}\n" * 90)
+    assert (faces.split == Split.PublicTest).sum() == 10
+    assert (faces.split == Split.Training).sum() == 80
+
+
+def test_test_without_labels_is_to_predict_only(tmp_path):
+    faces = read(tmp_path / "test.csv", f"pixels\n{FACE}\n{FACE}\n")
+    assert faces.label.tolist() == [UNLABELLED] * 2
+    assert faces.split.tolist() == [Split.PrivateTest] * 2
+
+
+def test_a_labelled_test_file_is_not_trained_on(tmp_path):
+    assert read(tmp_path / "test.csv", f"emotion,pixels\n2,{FACE}\n").split.tolist() == [Split.PrivateTest]
+
+
+GOOD = f"0,{FACE},Training\n"
+HEADER = "emotion,pixels,Usage\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        (f"0,{FACE[:-4]},Training", "2303 pixels; allowed are 2304"),
+        (f"0,{FACE} 7,Training", "2305 pixels"),
+        (f"0,{FACE.replace(' 9 ', ' x ')},Training", "pixel 'x'; allowed are whole numbers 0-255"),
+        (f"0,{FACE.replace(' 9 ', ' 256 ')},Training", "pixel '256'"),
+        (f"0,{FACE.replace(' 9 ', ' 18446744073709551625 ')},Training", "pixel '18446744073709551625"[:20]),
+        (f"0,{FACE.replace(' 9 ', ' -1 ')},Training", "pixel '-1'"),
+        (f"0,{FACE.replace(' 9 ', ' 9.5 ')},Training", "pixel '9.5'"),
+        (f"0,{FACE.replace(' 9 ', ' nan ')},Training", "pixel 'nan'"),
+        ("0,,Training", "0 pixels"),
+        (f"7,{FACE},Training", "unknown emotion '7'; allowed are 0 angry, 1 disgust"),
+        (f"nan,{FACE},Training", "unknown emotion 'nan'"),
+        (f",{FACE},Training", "unknown emotion ''"),
+        (f"0,{FACE},Holdout", "unknown split 'Holdout'"),
+        (f"0,{FACE}", "2 columns, but the header names 3"),
+    ],
+)
+def test_a_bad_row_is_named_by_its_line(tmp_path, row, complaint):
+    text = HEADER + GOOD * 2 + "\n" + row + "\n" + GOOD  # the blank line counts, as it does in an editor
+    with pytest.raises(InputError) as refusal:
+        read(tmp_path / "x.csv", text)
+    message = str(refusal.value)
+    assert message.startswith(f"{tmp_path / 'x.csv'}: line 5: ") and "\n" not in message
+    assert complaint in message
+
+
+def test_a_long_row_does_not_make_up_for_a_short_one(tmp_path):
+    with pytest.raises(InputError, match="line 2: 2303 pixels"):
+        read(tmp_path / "x.csv", f"{HEADER}0,{FACE[:-4]},Training\n0,{FACE} 7,Training\n")
+    short, long = FACE.rsplit(" ", 1)[0].replace(" ", "  ", 1), f"{FACE}\t7"
+    with pytest.raises(InputError, match="line 2: 2303 pixels"):
+        read(tmp_path / "y.csv", f"{HEADER}0,{short},Training\n0,{long},Training\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"", "missing column emotion and pixels"),
+        (bytes(range(256)) * 100, "missing column emotion and pixels"),
+        (f"emotion,Usage\n{GOOD}".encode(), "missing column pixels"),
+        (f"pixels,Usage\n{FACE},Training".encode(), "missing column emotion"),
+        (f"emotion,pixels,Use\n{GOOD}".encode(), "columns that no layout has"),
+        (HEADER.encode(), "no face below it"),
+    ],
+    ids=["empty", "binary", "no pixels", "no emotion", "misspelt", "no rows"],
+)
+def test_a_file_of_another_kind_is_refused(tmp_path, data, complaint):
+    with pytest.raises(InputError, match=complaint) as refusal:
+        read(tmp_path / "x.csv", data)
+    assert "\n" not in str(refusal.value) and len(str(refusal.value)) < 300
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: b"plain text", lambda data: b""])
+def test_a_damaged_gzip_is_refused(tmp_path, damage):
+    noise = np.random.default_rng(0).integers(0, 256, (4, 2304))
+    rows = "".join(f"0,{' '.join(map(str, face))},Training\n" for face in noise.tolist())
+    with pytest.raises(InputError, match="not a whole gzip file|missing column"):
+        read(tmp_path / "x.csv.gz", damage(gzip.compress((HEADER + rows).encode())))
+
+
+def test_a_flipped_byte_in_a_gzip_is_refused(tmp_path):
+    data = bytearray(gzip.compress((HEADER + GOOD * 3).encode()))
+    data[len(data) // 2] ^= 0xFF
+    with pytest.raises(InputError, match="not a whole gzip file|line [0-9]+"):
+        read(tmp_path / "x.csv.gz", bytes(data))
+
+
+def test_faces_across_chunks_keep_their_order(tmp_path, random_faces, monkeypatch):
+    monkeypatch.setattr(fer2013_csv, "CHUNK", 7)
+    faces = random_faces(30)
+    fer2013_csv.write(faces, tmp_path / "x.csv", "emotion,pixels,Usage")
+    assert (fer2013_csv.read(tmp_path / "x.csv").pixels == faces.pixels).all()

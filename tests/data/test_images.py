@@ -1,0 +1,316 @@
+"""What a person can see is answered, with the same numbers from path or bytes; all else is one line."""
+
+import errno
+import os
+import struct
+import subprocess
+import sys
+import warnings
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from hierarchy.data import dataset, images
+from hierarchy.errors import InputError
+
+
+def _grey(height: int = 60, width: int = 40) -> np.ndarray:
+    noise = np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
+    return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
+
+
+GREY = _grey()
+PICTURE = Image.fromarray(GREY)
+RGB = PICTURE.convert("RGB")
+OTHER = [PICTURE.transpose(Image.Transpose.ROTATE_180)] * 3
+
+
+def _bytes(picture: Image.Image, kind: str, **options: object) -> bytes:
+    file = BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def _png_header(width: int, height: int) -> bytes:
+    """A PNG of any size in its header, without pixels."""
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"")),
+        (b"IEND", b""),
+    )
+    body = (
+        struct.pack(">I", len(data)) + tag + data + struct.pack(">I", zlib.crc32(tag + data))
+        for tag, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
+
+
+EXACT = {
+    "png": _bytes(PICTURE, "PNG"),
+    "gif": _bytes(PICTURE, "GIF"),
+    "bmp": _bytes(PICTURE, "BMP"),
+    "tiff": _bytes(PICTURE, "TIFF"),
+    "pgm": _bytes(PICTURE, "PPM"),
+    "jpeg2000": _bytes(PICTURE, "JPEG2000"),
+    "webp": _bytes(RGB, "WEBP", lossless=True),
+    "colour": _bytes(RGB, "PNG"),
+    "palette": _bytes(RGB.quantize(256), "PNG"),
+    "alpha, opaque": _bytes(PICTURE.convert("RGBA"), "PNG"),
+    "grey alpha, opaque": _bytes(PICTURE.convert("LA"), "PNG"),
+    "cmyk": _bytes(RGB.convert("CMYK"), "TIFF"),
+    "16 bit": _bytes(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG"),
+    "16 bit, shifted": _bytes(Image.fromarray(GREY.astype(np.uint16) << 8), "TIFF"),
+    "16 bit pgm": cv2.imencode(".pgm", GREY.astype(np.uint16) * 257)[1].tobytes(),
+    "16 bit colour": cv2.imencode(".png", np.dstack([GREY.astype(np.uint16) * 257] * 3))[1].tobytes(),
+    "32 bit": _bytes(Image.fromarray(GREY.astype(np.int32) * 100_000), "TIFF"),
+    "float to 1": _bytes(Image.fromarray(GREY.astype(np.float32) / 255), "TIFF"),
+    "float to 255": _bytes(Image.fromarray(GREY.astype(np.float32)), "TIFF"),
+    "float below 0": _bytes(Image.fromarray(GREY.astype(np.float32) / 100 - 1), "TIFF"),
+    "gif animation": _bytes(PICTURE, "GIF", save_all=True, append_images=OTHER),
+    "apng animation": _bytes(PICTURE, "PNG", save_all=True, append_images=OTHER),
+    "webp animation": _bytes(RGB, "WEBP", lossless=True, save_all=True, append_images=OTHER),
+}
+CLOSE = {
+    "jpeg": _bytes(PICTURE, "JPEG", quality=95),
+    "cmyk jpeg": _bytes(RGB.convert("CMYK"), "JPEG", quality=95),
+    "avif": _bytes(RGB, "AVIF", quality=95),
+    "lab": _bytes(RGB.convert("LAB"), "TIFF"),
+}
+
+
+@pytest.mark.parametrize("kind", EXACT)
+def test_lossless_kinds_give_the_same_grey(kind: str) -> None:
+    grey = images.read(EXACT[kind])
+    assert grey.dtype == np.uint8
+    np.testing.assert_array_equal(grey, GREY)
+
+
+@pytest.mark.parametrize("kind", CLOSE)
+def test_lossy_kinds_give_nearly_the_same_grey(kind: str) -> None:
+    assert np.abs(images.read(CLOSE[kind]).astype(int) - GREY).max() <= 8
+
+
+def test_path_and_bytes_give_the_same_numbers_whatever_the_suffix(tmp_path: Path) -> None:
+    for kind, data in (EXACT | CLOSE).items():
+        file = tmp_path / "picture.png"
+        file.write_bytes(data)
+        for source in (file, str(file)):
+            np.testing.assert_array_equal(images.read(source), images.read(data), err_msg=kind)
+
+
+def test_48_by_48_grey_passes_bit_for_bit() -> None:
+    face = _grey(48, 48)
+    np.testing.assert_array_equal(images.crop(images.read(_bytes(Image.fromarray(face), "PNG"))), face)
+    assert images.SIDE == dataset.SIDE
+
+
+def test_one_bit_is_black_and_white() -> None:
+    black_and_white = PICTURE.convert("1")
+    np.testing.assert_array_equal(
+        images.read(_bytes(black_and_white, "PNG")), np.array(black_and_white) * np.uint8(255)
+    )
+
+
+def test_colour_is_luma() -> None:
+    np.testing.assert_array_equal(
+        images.read(_bytes(Image.new("RGB", (2, 1), (255, 0, 0)), "PNG")), [[76, 76]]
+    )
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L"])
+def test_transparent_parts_are_white(mode: str) -> None:
+    if mode in ("RGBA", "LA"):
+        picture = PICTURE.convert(mode)
+        picture.putalpha(0)
+        data = _bytes(picture, "PNG")
+    elif mode == "P":  # every palette entry has its own transparency
+        data = _bytes(RGB.quantize(8), "PNG", transparency=bytes(8))
+    else:
+        data = _bytes(Image.new("L", (40, 60), 10), "PNG", transparency=10)
+    assert (images.read(data) == 255).all()
+
+
+def test_half_transparent_is_half_way_to_white() -> None:
+    picture = Image.new("RGBA", (3, 3), (0, 0, 0, 128))
+    assert (images.read(_bytes(picture, "PNG")) == 127).all()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+def test_exif_orientation_is_applied(kind: str) -> None:
+    dark_left_top = np.full((48, 32), 250, np.uint8)
+    dark_left_top[:16, :8] = 0
+    stored_as = {
+        1: dark_left_top,
+        2: dark_left_top[:, ::-1],
+        3: dark_left_top[::-1, ::-1],
+        4: dark_left_top[::-1],
+        5: dark_left_top.T,
+        6: np.rot90(dark_left_top),
+        7: dark_left_top[::-1, ::-1].T,
+        8: np.rot90(dark_left_top, -1),
+    }
+    for orientation, stored in stored_as.items():
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        data = _bytes(
+            Image.fromarray(np.ascontiguousarray(stored)).convert("RGB"), kind, exif=exif, quality=95
+        )
+        grey = images.read(data)
+        assert grey.shape == dark_left_top.shape
+        assert np.abs(grey.astype(int) - dark_left_top).mean() < 8, orientation
+
+
+def test_damaged_exif_does_not_hide_the_picture() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = bytearray(_bytes(PICTURE, "JPEG", exif=exif))
+    start = bytes(data).index(b"Exif") + 6
+    data[start : start + 14] = b"\xff" * 14
+    assert images.read(bytes(data)).shape == GREY.shape
+
+
+def _refusal(source: str | Path | bytes, name: str | None = None) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no decoder's warning may leak
+        with pytest.raises(InputError) as caught:
+            images.read(source, name)
+    message = str(caught.value)
+    assert "\n" not in message and "allowed are PNG, JPEG" in message and "50 megapixels" in message
+    return message
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"])
+@pytest.mark.parametrize("part", [0.02, 0.5, 0.9])
+def test_truncated_is_refused_by_name(kind: str, part: float, tmp_path: Path) -> None:
+    data = _bytes(RGB.resize((400, 600)), kind)
+    file = tmp_path / "cut.png"
+    file.write_bytes(data[: int(len(data) * part)])
+    assert _refusal(file).startswith(f"{file}: ")
+
+
+def test_every_refusal_names_path_and_reason(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("hello " * 100)
+    (tmp_path / "empty.jpg").touch()
+    for name, reason in (
+        ("none.png", "no such file"),
+        ("", "a folder"),
+        ("empty.jpg", "empty"),
+        ("text.png", "not a picture"),
+    ):
+        assert _refusal(tmp_path / name).startswith(f"{tmp_path / name}: {reason}")
+    assert _refusal(os.devnull).startswith(f"{os.devnull}: not a file")
+    assert _refusal(b"", "face 3").startswith("face 3: empty")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root and Windows may read everything")
+def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "locked.png"
+    file.write_bytes(EXACT["png"])
+    file.chmod(0)
+    assert "Permission denied" in _refusal(file)
+
+
+@pytest.mark.parametrize("size", [(20_000, 20_000), (10_000, 10_000), (10_000, 5_001)])
+def test_too_large_is_refused_from_the_header(size: tuple[int, int]) -> None:
+    assert "more than 50 megapixels" in _refusal(_png_header(*size))
+    assert "truncated" in _refusal(
+        _png_header(10_000, 5_000)
+    )  # the limit itself passes the header and fails at the pixels
+
+
+def test_warning_filters_of_the_caller_are_left_alone() -> None:
+    before = list(warnings.filters)
+    images.read(EXACT["palette"])
+    assert warnings.filters == before
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (48, 48), (47, 49), (10, 5000), (5000, 10), (3000, 2000)])
+def test_crop_keeps_a_flat_picture_flat(shape: tuple[int, int]) -> None:
+    face = images.crop(np.full(shape, 77, np.uint8))
+    assert face.shape == (48, 48) and face.dtype == np.uint8 and (face == 77).all()
+
+
+def test_crop_averages_when_it_shrinks() -> None:
+    blocks = np.kron(_grey(48, 48), np.ones((3, 5), np.uint8))
+    np.testing.assert_array_equal(images.crop(blocks), _grey(48, 48))
+    checks = (np.indices((480, 480)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    assert np.abs(images.crop(checks).astype(int) - 127.5).max() < 1
+
+
+@pytest.fixture
+def album(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "b.png",
+        "a.JPG",
+        "notes.txt",
+        "album/2.png",
+        "album/deep/1.webp",
+        "album/.hidden/3.png",
+        "album/._2.png",
+    ):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    Path("empty").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders called deep are such that nobody may list them, root included."""
+    listdir = os.listdir
+
+    def refusing(folder: str) -> list[str]:
+        if os.path.basename(folder) == "deep":
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return listdir(folder)
+
+    monkeypatch.setattr(os, "listdir", refusing)
+
+
+def _found(*paths: str) -> list[str]:
+    files = list(images.find(paths))
+    assert all(isinstance(file, Path) for file in files)
+    return [file.as_posix() for file in files]
+
+
+def test_find_expands_in_the_order_given_and_without_repeats(album: Path) -> None:
+    assert _found("notes.txt", "album", "b.png") == ["notes.txt", "album/2.png", "album/deep/1.webp", "b.png"]
+    assert _found("*.png", "a.JPG", "./b.png", str(album / "a.JPG")) == ["b.png", "a.JPG"]
+    assert _found("al*") == ["album/2.png", "album/deep/1.webp"]
+    assert _found("**/*.webp") == ["album/deep/1.webp"]
+    assert _found(".") == ["a.JPG", "album/2.png", "album/deep/1.webp", "b.png"]
+
+
+def test_find_complains_and_goes_on(album: Path) -> None:
+    found = list(images.find(["none.png", "b.png", "empty", "*.bmp", "a.JPG"]))
+    assert [each.name for each in found if isinstance(each, Path)] == ["b.png", "a.JPG"]
+    complaints = [str(each) for each in found if isinstance(each, InputError)]
+    starts = ("none.png: no such file", "empty: no picture in this folder", "*.bmp: nothing matches")
+    assert len(complaints) == len(starts)
+    for complaint, start in zip(complaints, starts, strict=True):
+        assert complaint.startswith(start) and "allowed are" in complaint and "\n" not in complaint
+
+
+def test_a_folder_that_cannot_be_read_is_named(album: Path, locked: None) -> None:
+    found = list(images.find(["."]))
+    assert [each.as_posix() for each in found if isinstance(each, Path)] == ["a.JPG", "album/2.png", "b.png"]
+    (refused,) = (each for each in found if isinstance(each, images.Refused))
+    assert (
+        refused.path == "./album/deep" and str(refused) == "./album/deep: cannot be read (Permission denied)"
+    )
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_found(album: Path) -> None:
+    Path("face[1].png").touch()
+    assert _found("face[1].png") == ["face[1].png"]
+
+
+def test_import_does_not_load_the_decoder() -> None:
+    code = "import sys, hierarchy.images; sys.exit('PIL' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,101 @@
+"""Parquet as data hubs serve it: bytes or structs, names or codes, splits in a column or in the name."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from hierarchy.data.dataset import UNLABELLED, Split
+from hierarchy.data.formats import parquet
+from hierarchy.data.formats.image_folder import png
+from hierarchy.errors import InputError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (2, 48, 48), dtype=np.uint8)
+BYTES = [png(pixels) for pixels in PIXELS]
+
+
+def read(path, metadata=None, **columns):
+    pyarrow.parquet.write_table(pyarrow.table(columns).replace_schema_metadata(metadata), path)
+    return parquet.read([path])
+
+
+def test_bytes_and_names(tmp_path):
+    faces = read(tmp_path / "x.parquet", image=BYTES, label=["happy", "Anger"], Usage=["Training", "val"])
+    assert (faces.pixels == PIXELS).all()
+    assert faces.label.tolist() == [3, 0]
+    assert faces.split.tolist() == [Split.Training, Split.PublicTest]
+
+
+def test_structs_and_codes(tmp_path):
+    structs = [{"bytes": data, "path": "a.png"} for data in BYTES]
+    faces = read(tmp_path / "test-00000-of-00001.parquet", image=structs, label=[6, 1])
+    assert (faces.pixels == PIXELS).all()
+    assert faces.label.tolist() == [6, 1]
+    assert faces.split.tolist() == [Split.PrivateTest] * 2
+
+
+def test_codes_mean_what_the_metadata_says(tmp_path):
+    features = {"label": {"names": ["sad", "happiness"], "_type": "ClassLabel"}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    faces = read(tmp_path / "x.parquet", metadata, image=BYTES, label=[0, 1])
+    assert faces.label.tolist() == [4, 3]
+
+
+@pytest.mark.parametrize("names", [{"0": "sad"}, [1, 2], None])
+def test_names_that_are_no_list_of_names_are_passed_over(tmp_path, names):
+    metadata = {"huggingface": json.dumps({"info": {"features": {"label": {"names": names}}}})}
+    assert read(tmp_path / "x.parquet", metadata, image=BYTES, label=[0, 1]).label.tolist() == [0, 1]
+
+
+def test_without_labels_it_is_to_predict_only(tmp_path):
+    faces = read(tmp_path / "x.parquet", image=BYTES)
+    assert faces.label.tolist() == [UNLABELLED] * 2
+    assert faces.split.tolist() == [Split.PrivateTest] * 2
+
+
+def test_without_a_split_validation_is_carved_out(tmp_path):
+    faces = read(tmp_path / "x.parquet", image=BYTES[:1] * 18, label=["sad"] * 18)
+    assert (faces.split == Split.PublicTest).sum() == 2
+
+
+def test_several_files_count_through(tmp_path):
+    for name in ("test-0", "train-0"):
+        read(tmp_path / f"{name}.parquet", image=BYTES, label=[0, 1])
+    faces = parquet.read(parquet.sources(tmp_path))
+    assert faces.split.tolist() == [Split.PrivateTest] * 2 + [Split.Training] * 2
+    assert faces.row.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        ({"label": [1]}, "missing column of pictures; allowed are image"),
+        ({"image": [b"no picture"], "label": [1]}, "row 0: not a picture"),
+        ({"image": BYTES[:1] + [None], "label": [1, 2]}, "row 1: no picture"),
+        ({"image": BYTES, "label": [1, 7]}, "row 1: unknown label 7; allowed are 0 angry"),
+        ({"image": BYTES, "label": [1.0, float("nan")]}, "row 0: unknown label 1.0"),
+        ({"image": BYTES, "label": ["sad", None]}, "row 1: unknown label None"),
+        ({"image": BYTES, "label": ["sad", "bored"]}, "row 1: unknown expression 'bored'"),
+        ({"image": BYTES, "label": ["sad", "sad"], "split": ["train", ""]}, "row 1: unknown split ''"),
+        ({"image": pyarrow.array([], pyarrow.binary()), "label": []}, "no face in it"),
+    ],
+)
+def test_faults_are_one_line_with_file_and_row(tmp_path, columns, complaint):
+    with pytest.raises(InputError, match=complaint) as refusal:
+        read(tmp_path / "x.parquet", **columns)
+    assert str(refusal.value).startswith(str(tmp_path / "x.parquet")) and "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("data", [b"", b"binary garbage" * 20, b"PAR1"])
+def test_a_damaged_file_is_one_line(tmp_path, data):
+    (tmp_path / "x.parquet").write_bytes(data)
+    with pytest.raises(InputError, match="x.parquet: not a readable Parquet file") as refusal:
+        parquet.read([tmp_path / "x.parquet"])
+    assert "\n" not in str(refusal.value)
+
+
+def test_the_source_is_the_file_or_the_folder(tmp_path):
+    for name in ("test-0", "train-0"):
+        assert read(tmp_path / f"{name}.parquet", image=BYTES, label=[0, 1]).source == f"{name}.parquet"
+    assert parquet.read(parquet.sources(tmp_path)).source == f"{tmp_path.name}/"

@@ -1,0 +1,89 @@
+"""Every run stands on a line with what its own files say of it, and nothing else."""
+
+import csv
+import io
+
+import pytest
+
+from hierarchy import fileio, runs
+from hierarchy.evaluation import leaderboard
+from hierarchy.evaluation.evaluate import evaluate
+from hierarchy.taxonomy import FLAT, NODES
+
+
+@pytest.fixture
+def two_runs(tiny_run):
+    """Two runs, the other's flat net taken from the first; both evaluated."""
+    for name in ("tiny", "other"):
+        if name == "other":
+            runs.copy(tiny_run, runs.run(name))
+            nets = runs.run(name).card()["nets"]
+            nets[FLAT]["from"] = "tiny"
+            runs.run(name).amend({"nets": nets, "framework": "PyTorch", "settings": ["fit.epochs=1"]})
+        evaluate(name, None, split="PrivateTest", view="single", floor=0.5)
+    return tiny_run
+
+
+def test_a_tree_and_a_flat_net_of_ones_own_have_a_line_each(two_runs):
+    lines = leaderboard.standings()
+    assert sorted((line["run"], line["answer"]) for line in lines) == [
+        ("SKETCH other", "tree, soft"),
+        ("SKETCH tiny", "flat net"),
+        ("SKETCH tiny", "tree, soft"),
+    ]
+    accuracies = [line["accuracy"] for line in lines]
+    assert accuracies == sorted(accuracies, reverse=True)
+
+
+def test_a_line_holds_what_the_card_and_the_scores_say(two_runs):
+    line = next(line for line in leaderboard.standings() if line["answer"] == "tree, soft")
+    card, scores = two_runs.card(), fileio.read_json(two_runs.folder / "scores.json")
+    assert line["accuracy"] == scores["six_class"]["soft"]["accuracy"]
+    assert line["parameters"] == sum(card["nets"][node]["parameters"] for node in NODES)
+    files = [two_runs.folder / card["nets"][node]["file"] for node in NODES]
+    assert line["megabytes"] == sum(file.stat().st_size for file in files) / 1e6
+
+
+def test_what_was_not_measured_is_a_dash_and_what_was_is_read(two_runs):
+    assert leaderboard.standings()[0]["ms_64"] is None and "| - | - |" in leaderboard.markdown(
+        leaderboard.standings()
+    )
+    speed = {"tiny": {"flat net": {"1": 2.5, "64": 0.125}}}
+    fileio.write_json(runs.home() / "results" / leaderboard.BENCHMARKS, {leaderboard.SPEED: speed})
+    lines = {(line["run"], line["answer"]): line for line in leaderboard.standings()}
+    assert (
+        lines["SKETCH tiny", "flat net"]["ms_1"] == 2.5 and lines["SKETCH tiny", "tree, soft"]["ms_1"] is None
+    )
+    assert "| 2.50 | 0.12 |" in leaderboard.markdown(leaderboard.standings())
+
+
+def test_the_csv_holds_every_line_unrounded(two_runs):
+    lines = leaderboard.standings()
+    rows = list(csv.DictReader(io.StringIO(leaderboard.csv(lines))))
+    assert [float(row["accuracy"]) for row in rows] == [line["accuracy"] for line in lines]
+    assert rows[0]["low"] == str(lines[0]["ci95"][0])
+
+
+def test_the_frameworks_and_the_labels_are_named(two_runs):
+    runs.run("other").amend({"labels": "ferplus"})
+    table = leaderboard.markdown(leaderboard.standings())
+    assert "tiny with fit.epochs=1, ferplus labels" in table and "PyTorch on" in table
+    axes = leaderboard.picture(leaderboard.standings()).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names[-1].endswith("ferplus labels)") and len(names) == 3
+
+
+def test_both_frameworks_on_the_same_work_stand_side_by_side(two_runs):
+    speeds = {"tree, soft": {"1": 3.0, "64": 1.25}}
+    known = {
+        leaderboard.SAME: {"Keras": speeds, "PyTorch": speeds},
+        leaderboard.TRAINED: {"Keras on JAX": {"faces_per_second": 99.6, "of_pytorch": 0.5}},
+    }
+    assert "the shipped nets" not in leaderboard.markdown(leaderboard.standings())
+    fileio.write_json(runs.home() / "results" / leaderboard.BENCHMARKS, known)
+    table = leaderboard.markdown(leaderboard.standings())
+    assert "| PyTorch | tree, soft | 3.00 | 1.25 |" in table and "| Keras on JAX | 100 | 0.50 |" in table
+
+
+def test_without_a_scored_run_there_is_an_empty_table(own_home):
+    assert leaderboard.standings() == [] and leaderboard.csv([]).strip() == ""

@@ -1,0 +1,64 @@
+"""The cost of corruptions: measured once for a run's nets, shown wherever they are scored."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from hierarchy import fileio
+from hierarchy.data import corruptions
+from hierarchy.errors import InputError
+from hierarchy.evaluation import robustness, run_report
+from hierarchy.evaluation.evaluate import evaluate
+from hierarchy.reports import model_card
+
+
+def scored(corrupted: bool) -> None:
+    evaluate("tiny", None, split="PrivateTest", view="single", floor=0.5, corrupted=corrupted)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Corruptions that cost nothing: the strength's share of the face is painted black."""
+
+    def corrupted(pixels, name, strength, seed):
+        assert name in corruptions.CORRUPTIONS
+        return np.where(np.arange(48) < 8 * strength, 0, pixels).astype(np.uint8)
+
+    monkeypatch.setattr(corruptions, "corrupted", corrupted)
+    monkeypatch.setattr(corruptions, "library", lambda: None)
+
+
+def test_errors_are_measured_kept_and_shown(tiny_run, drawn):
+    scored(corrupted=True)
+    found = fileio.read_json(tiny_run.folder / robustness.FILE)
+    assert list(found["corruptions"]) == list(corruptions.CORRUPTIONS)
+    assert all(len(errors) == 5 for errors in found["corruptions"].values())
+    clean = fileio.read_json(tiny_run.folder / run_report.SCORES)["six_class"]["soft"]
+    assert found["n"] == clean["n"]  # so few faces that all are taken
+    assert found["clean"]["tree"] == pytest.approx(1 - clean["accuracy"])
+    assert found["resized"].keys() == found["clean"].keys()
+    (tiny_run.folder / run_report.REPORT).unlink()
+    scored(corrupted=False)
+    for name in (run_report.REPORT, model_card.FILE):
+        text = (tiny_run.folder / name).read_text()
+        assert (
+            "all corruptions" in text
+            and "enlarging and reducing alone" in text
+            and "jpeg compression" in text
+        )
+
+
+def test_what_was_measured_of_other_nets_is_not_shown(tiny_run, drawn):
+    scored(corrupted=True)
+    found = fileio.read_json(tiny_run.folder / robustness.FILE)
+    fileio.write_json(tiny_run.folder / robustness.FILE, found | {"of": {}})
+    scored(corrupted=False)
+    assert "corruption" not in (tiny_run.folder / run_report.REPORT).read_text()
+
+
+def test_without_the_package_its_install_line_is_told(tiny_run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagecorruptions", None)
+    with pytest.raises(InputError, match="pip install --no-deps imagecorruptions-imaug"):
+        scored(corrupted=True)
+    assert not (tiny_run.folder / run_report.REPORT).exists()

@@ -1,0 +1,145 @@
+"""Two processes on the loopback fit as one: the same weights, the same loss, and a dead one is named."""
+
+import csv
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tf_model
+from hierarchy.errors import InputError
+from hierarchy.models import distributed
+from hierarchy.models.keras_backend import KERAS, Keras, together
+from hierarchy.taxonomy import FLAT
+from pt_files.torch_backend import PYTORCH
+
+PATIENCE = 300
+TRAIN = "train --data sketch --recipe sketch --node flat --set fit.rows=100 --set fit.batch_size=32"
+
+needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="jax is not installed")
+
+
+def started(home: Path, *more: object) -> subprocess.Popen:
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "HIERARCHY_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, tf_model.__file__, *TRAIN.split(), *map(str, more)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def hosts() -> str:
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0)), two.bind(("127.0.0.1", 0))
+        return ",".join(f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two))
+
+
+def finished(*processes: subprocess.Popen) -> None:
+    for process in processes:
+        _, told = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, told
+
+
+def losses(results: Path) -> np.ndarray:
+    with (results / "history.csv").open(newline="") as file:
+        return np.array(
+            [[float(row[key]) for key in ("loss", "val_accuracy")] for row in csv.DictReader(file)]
+        )
+
+
+@needs_jax
+def test_two_hosts_and_two_devices_fit_as_one_process_does(tmp_path):
+    import keras
+
+    short = ("--set", "fit.epochs=2")
+    where = hosts()
+    finished(*(started(tmp_path, *short, "--run", "hosts", "--hosts", where, "--rank", r) for r in (0, 1)))
+    finished(started(tmp_path, *short, "--run", "devices", "--devices", 2))
+    finished(started(tmp_path, *short, "--run", "alone"))
+    results = tmp_path / "results"
+    other = tmp_path / "logs" / "hosts" / "rank-1" / "results"
+    nets = [keras.models.load_model(place / f"{FLAT}.keras") for place in (results / "hosts", other)]
+    for ours, theirs in zip(*(net.get_weights() for net in nets), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    together = losses(results / "hosts")
+    np.testing.assert_array_equal(together, losses(other))
+    np.testing.assert_allclose(together[:, 0], losses(results / "devices")[:, 0], atol=1e-3)
+    np.testing.assert_allclose(together[:, 0], losses(results / "alone")[:, 0], atol=2e-2)
+    np.testing.assert_allclose(together[0, 1], losses(results / "alone")[0, 1], atol=2e-2)
+
+
+@needs_jax
+def test_a_host_that_dies_is_named_and_not_waited_for(tmp_path):
+    where = hosts()
+    long = ("--set", "fit.epochs=200", "--run", "long", "--hosts", where)
+    first, second = (started(tmp_path, *long, "--rank", rank) for rank in (0, 1))
+    history = tmp_path / "logs" / "long" / "history.csv"
+    deadline = time.monotonic() + PATIENCE
+    while not history.is_file() and time.monotonic() < deadline and first.poll() is None:
+        time.sleep(0.2)
+    second.send_signal(signal.SIGKILL)
+    _, told = first.communicate(timeout=60)
+    second.communicate()
+    assert first.returncode == 2, told
+    assert (
+        told.splitlines()[-1] == f"error: lost {where.split(',')[1]} of --hosts; go on with --resume on all"
+    )
+
+
+@pytest.mark.parametrize(
+    ("devices", "where", "rank", "said"),
+    [
+        (1, "a,b", 0, "--hosts a,b: allowed is HOST:PORT"),
+        (1, "a:1,b:x", 0, "allowed is HOST:PORT"),
+        (1, "a:1,b:99999", 0, "allowed is HOST:PORT"),
+        (1, "a:1,a:1", 0, "allowed is HOST:PORT"),
+        (1, "a:1,b:2", 2, "--rank 2: allowed are 0 to 1"),
+    ],
+)
+def test_hosts_that_are_none_are_refused(monkeypatch, devices, where, rank, said):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(InputError, match=said):
+        together(KERAS, devices, where, rank)
+
+
+def test_alone_nothing_changes_and_the_mirror_has_one_device(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert together(KERAS, 1, None, 0) is KERAS
+    assert together(KERAS, 2, "a:1,b:2", 1) == Keras(2, ("a:1", "b:2"), 1)
+    with pytest.raises(InputError, match="not for the PyTorch mirror"):
+        together(PYTORCH, 2, None, 0)
+    batch = np.arange(10)
+    assert distributed.share(batch) is batch and distributed.batch_size(7) == 7
+    distributed.check(7)
+
+
+def test_another_backend_is_refused(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    with pytest.raises(InputError, match="KERAS_BACKEND=jax"):
+        together(KERAS, 2, None, 0)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_host_that_never_comes_is_named(monkeypatch, rank):
+    monkeypatch.setattr(distributed, "PATIENCE", 0.3)
+    where = hosts().split(",")
+    with pytest.raises(InputError, match=f"no answer from {where[1 - rank]} in 0.3 s"):
+        distributed._meet(where, rank, print)
+    for server in distributed._HERE:
+        server.close()
+    distributed._HERE.clear()
+
+
+def test_a_batch_that_cannot_be_shared_equally_is_refused(monkeypatch):
+    monkeypatch.setattr(distributed, "_SPREAD", [3])
+    with pytest.raises(InputError, match="fit.batch_size=64: allowed are multiples of the 3 devices"):
+        distributed.check(64)

@@ -1,0 +1,222 @@
+"""Training as its users meet it: real commands in their own process, killed, resumed, repeated."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hierarchy import runs
+from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.config import recipes
+from hierarchy.config.schema import Augment, Fit, Net, Recipe
+from hierarchy.data.dataset import Split
+from hierarchy.data.formats import registry
+from hierarchy.data.synthetic.sketch import sketch_faces
+from hierarchy.models import keras_setup, trainer, vgg
+from hierarchy.models.dataloader import Batches
+from hierarchy.taxonomy import FLAT, LEAVES, NODES
+from hierarchy.training import train
+from hierarchy.training.backend import Task
+from hierarchy.training.resume import begin, plan_of
+from hierarchy.training.targets import class_weights, lessons
+
+DOOR = Path(__file__).parents[2] / "tf_model.py"
+EPOCHS = 8
+TINY = (
+    *("--recipe", "sketch", "--node", "flat", "--deterministic", "--set", "net.stages=[[4],[8]]"),
+    *("--set", f"fit.epochs={EPOCHS}", "--set", "fit.ema=0.9", "--set", "augment.mixup=0.2"),
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a small data set, and the environment that makes it home."""
+    folder = tmp_path_factory.mktemp("home")
+    registry.export(sketch_faces(300), folder / "data", "csv")
+    return folder
+
+
+def command(place, run, *more):
+    where = ("--data", str(place / "data"), "--run", run)
+    arguments = [sys.executable, str(DOOR), "train", *where, *TINY, *more]
+    environment = {**os.environ, "HIERARCHY_HOME": str(place), "FER2013_CACHE": str(place / "cache")}
+    return subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True, cwd=place)
+
+
+def finish(process):
+    complaint = process.communicate()[1]
+    assert process.returncode == 0, complaint
+
+
+def leftovers(place, run):
+    """What a run left: its net's bytes, and its history without the clock."""
+    folder = place / "results" / run
+    with (folder / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    clock = ("seconds", "images_per_second")
+    timeless = [{key: value for key, value in row.items() if key not in clock} for row in rows]
+    return (folder / "flat.keras").read_bytes(), timeless
+
+
+def wait_for_epochs(place, run, count, process):
+    state = place / "logs" / run / FLAT / "state.json"
+    while process.poll() is None:
+        if state.is_file() and len(json.loads(state.read_text())["rows"]) >= count:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the run ended before it could be stopped")
+
+
+@pytest.fixture(scope="module")
+def whole(place):
+    finish(command(place, "whole"))
+    return leftovers(place, "whole")
+
+
+def test_a_killed_run_goes_on_to_the_same_weights_and_history(place, whole):
+    process = command(place, "killed")
+    wait_for_epochs(place, "killed", 2, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    finish(command(place, "killed", "--resume"))
+    assert leftovers(place, "killed") == whole
+    assert len(whole[1]) == EPOCHS
+
+
+def test_ctrl_c_leaves_a_usable_net_and_says_how_to_go_on(place, whole):
+    process = command(place, "stopped")
+    wait_for_epochs(place, "stopped", 1, process)
+    process.send_signal(signal.SIGINT)
+    complaint = process.communicate()[1]
+    assert process.returncode == 130
+    assert "--run stopped --resume" in complaint and "Traceback" not in complaint
+    card = json.loads((place / "results" / "stopped" / "recipe.json").read_text())
+    assert card["nets"][FLAT]["finished"] is False
+    finish(command(place, "stopped", "--resume"))
+    assert leftovers(place, "stopped") == whole
+
+
+def test_resume_needs_no_options_but_the_name(place, whole):
+    environment = {**os.environ, "HIERARCHY_HOME": str(place), "FER2013_CACHE": str(place / "cache")}
+    arguments = [sys.executable, str(DOOR), "train", "--run", "whole", "--resume"]
+    subprocess.run(arguments, env=environment, check=True)
+    assert leftovers(place, "whole") == whole
+
+
+def test_a_run_stopped_in_its_first_epoch_is_resumed_by_its_own_plan(own_home):
+    run = runs.run("early")
+    begun = {"recipe": recipes.half().as_dict(), "seed": 4}
+    begin(run, begun, resume=False, asked={"data": "sketch", "node": "flat"})
+    assert plan_of(run)["recipe"]["name"] == "half"
+    begin(run, begun | {"seed": 5}, resume=False, asked={})  # nothing is lost by starting anew
+    assert plan_of(run)["seed"] == 5
+
+
+def test_a_run_that_is_there_is_not_trained_over(place, whole):
+    process = command(place, "whole")
+    complaint = process.communicate()[1]
+    assert process.returncode == 2 and complaint.count("\n") == 1 and "--resume" in complaint
+
+
+def test_resuming_with_another_recipe_is_refused(place, whole):
+    process = command(place, "whole", "--resume", "--set", "fit.learning_rate=0.5")
+    complaint = process.communicate()[1]
+    assert process.returncode == 2 and "fit.learning_rate 0.1, not 0.5" in complaint
+
+
+def task(fit, recipe, train=None, valid=None):
+    return Task(FLAT, recipe, fit, 0, runs.run("none"), train, valid, {})
+
+
+def test_faces_of_another_role_cannot_be_handed_in():
+    faces = sketch_faces(200)
+    valid, test = faces.of(Split.PublicTest), faces.of(Split.PrivateTest)
+    for pair in ((test, valid), (faces.of(Split.Training), test)):
+        with pytest.raises(ValueError, match="another split"):
+            trainer.fit_node(
+                task(recipes.sketch().fit, recipes.sketch(), *(part.for_node(FLAT) for part in pair))
+            )
+
+
+def test_a_small_hierarchy_learns_the_sketches():
+    faces = sketch_faces(3000, seed=1).for_node(FLAT)
+    roles = {split: faces.of(split) for split in Split}
+    classifier = HierarchicalClassifier(recipe="sketch").fit(roles[Split.Training], roles[Split.PublicTest])
+    unseen = replace(roles[Split.PrivateTest], source="unseen")
+    assert classifier.score(unseen) >= 0.90
+    assert classifier.set_params(routing="hard").score(unseen) >= 0.90
+    assert set(classifier.predict(unseen)) == set(LEAVES)
+    np.testing.assert_allclose(classifier.predict_proba(unseen).sum(axis=1), 1)
+
+
+def compiled(**changes):
+    recipe = recipes.sketch()
+    fit = replace(recipe.fit, **changes)
+    net = vgg.build(FLAT, Net(stages=((4,),)), fit.l2)
+    return trainer._compiled(net, task(fit, recipe), steps=100)
+
+
+def test_half_precision_is_of_the_arithmetic_alone(monkeypatch):
+    monkeypatch.setattr(keras_setup, "accelerated", lambda: True)
+    recipe = Recipe("half", net=Net(stages=((4,),)))
+    fit = Fit(precision="bfloat16")
+    net = trainer.trainable(task(fit, recipe))
+    assert net.get_layer("block1_conv1").compute_dtype == "bfloat16"
+    assert {str(weight.dtype) for weight in net.weights} == {"float32"}
+    assert net(sketch_faces(7).pixels).dtype == vgg.build(FLAT, recipe.net).output.dtype
+
+
+def rates(trainee, steps):
+    schedule = trainee.optimizer._learning_rate
+    return [float(schedule(step)) for step in steps]
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero():
+    start, peak, middle, end = rates(compiled(epochs=10, learning_rate=0.5, warm_up=0.2), (0, 200, 600, 1000))
+    assert start == pytest.approx(0.5 / 25) and peak == pytest.approx(0.5)
+    assert middle == pytest.approx(0.25) and end == pytest.approx(0, abs=1e-6)
+
+
+def test_weight_decay_shrinks_kernels_and_nothing_else():
+    trainee = compiled(weight_decay=0.01, schedule="constant", learning_rate=0.1)
+    before = [variable.numpy().copy() for variable in trainee.trainable_variables]
+    still = [np.zeros_like(value) for value in before]
+    trainee.optimizer.apply(still, trainee.trainable_variables)
+    for variable, value in zip(trainee.trainable_variables, before, strict=True):
+        # coupled SGD with momentum m takes rate * decay / (1 - m) of a weight in the long run
+        shrunk = value * (1 - 0.1 * 0.01 / (1 - 0.9)) if variable.name == "kernel" else value
+        np.testing.assert_allclose(variable.numpy(), shrunk, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"loss": "focal"}, {"optimizer": "adam"}, {"l2": 0.1}, {"clip_norm": 1.0}, {"class_weights": True}],
+)
+def test_every_option_gives_a_step_that_changes_the_weights(changes):
+    trainee = compiled(oversample=False, **changes)
+    faces = sketch_faces(80).for_node(FLAT)
+    fit = Fit(batch_size=32)
+    batches = Batches(lessons(faces, FLAT, fit), fit, Augment(), seed=0)
+    weights = dict(enumerate(class_weights(batches.lessons.label))) if changes.get("class_weights") else None
+    if weights is not None:
+        assert np.average(
+            list(weights.values()), weights=np.bincount(batches.lessons.label)
+        ) == pytest.approx(1)
+    before = trainee.get_weights()
+    losses = trainee.fit(batches, verbose=0, class_weight=weights).history["loss"]
+    assert np.isfinite(losses).all()
+    assert any((new != old).any() for new, old in zip(trainee.get_weights(), before, strict=True))
+
+
+def test_the_flat_net_is_trained_first_where_the_others_start_from_it():
+    assert train.order(NODES, recipes.sketch()) == [FLAT, *NODES]
+    assert train.order(("positive",), recipes.earlier()) == ["positive"]

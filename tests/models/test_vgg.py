@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+
+from hierarchy.config import recipes
+from hierarchy.config.schema import Net
+from hierarchy.errors import InputError
+from hierarchy.models import vgg
+from hierarchy.taxonomy import FLAT, NODES, classes_of
+
+TINY = Net(stages=((4,), (6, 6)), dropout=0.0)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "parameters"),
+    [("short", 662_622), ("half", 1_176_102), ("full", 4_693_062), ("earlier", 1_389_446)],
+)
+def test_named_recipes_keep_their_size(recipe, parameters):
+    assert vgg.build(FLAT, recipes.named(recipe).net).count_params() == parameters
+
+
+@pytest.mark.parametrize("node", [*NODES, FLAT])
+def test_a_node_has_a_logit_for_each_of_its_classes(node, rng):
+    faces = rng.integers(0, 256, (3, 48, 48), dtype=np.uint8)
+    logits = np.asarray(vgg.build(node, TINY)(faces))
+    assert logits.shape == (3, len(classes_of(node))) and np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("net", [Net(crop=50), Net(crop=8), Net(crop=20, padding="valid")])
+def test_impossible_nets_are_refused(net):
+    with pytest.raises(InputError, match="net\\."):
+        vgg.build(FLAT, net)

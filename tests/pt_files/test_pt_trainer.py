@@ -1,0 +1,159 @@
+"""The mirror's loop: it learns, goes on where it was killed, and takes every option of a recipe."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hierarchy import runs
+from hierarchy.config import recipes
+from hierarchy.config.overrides import from_dict
+from hierarchy.config.schema import Augment, Fit, Net
+from hierarchy.data.dataset import Split
+from hierarchy.data.synthetic.sketch import sketch_faces
+from hierarchy.taxonomy import FLAT
+from hierarchy.training.backend import Task
+from hierarchy.training.checkpoints import Logbook
+from hierarchy.training.progress import Progress
+
+pytest.importorskip("torch", reason="pip install -r requirements-torch.txt")
+
+import torch  # noqa: E402
+
+from pt_files import trainer  # noqa: E402
+from pt_files.augmentation import augmented  # noqa: E402
+
+NET = Net(stages=((8,), (16,)), dropout=0.1)
+FACES = sketch_faces(600)
+
+
+def task(run="mirror", node=FLAT, **changes):
+    recipe = replace(recipes.sketch(), net=NET)
+    recipe = replace(recipe, fit=replace(recipe.fit, **({"epochs": 3} | changes)))
+    training, choosing = FACES.of(Split.Training), FACES.of(Split.PublicTest).for_node(node)
+    return Task(node, recipe, recipe.fit, 0, runs.run(run), training, choosing, {"recipe": recipe.as_dict()})
+
+
+def test_a_net_learns_is_stored_and_tells_how(own_home):
+    easy = replace(recipes.sketch(), fit=replace(recipes.sketch().fit, epochs=10, batch_size=16))
+    trainer.fit_node(replace(task(), recipe=easy, fit=easy.fit))
+    card = runs.run("mirror").card()["nets"][FLAT]
+    assert (card["file"], card["backend"], card["epochs"]) == ("flat.safetensors", "pytorch", 10)
+    losses = [float(row["loss"]) for row in runs.run("mirror").history()]
+    assert losses[-1] < losses[0] and card["public_test_accuracy"] > 0.4
+
+
+@pytest.mark.parametrize("changes", [{}, {"ema": 0.9}])
+def test_a_stopped_run_goes_on_to_the_same_weights(own_home, changes):
+    trainer.fit_node(task("whole", **changes))
+    begun = task("stopped", **changes)
+    book = Logbook(begun.run, FLAT, begun.fit, trainer.SUFFIX)
+    torch.manual_seed(begun.draw)
+    fitting = trainer.Fitting(begun)
+    with Progress(FLAT, begun.fit) as progress:
+        row = fitting.epoch([], progress)
+    book.keep(fitting.to_bytes())
+    book.add(row, trainer._saved(fitting.judged.state_dict()))
+    book.keep(b"half a file")  # killed while it wrote its second epoch
+    trainer.fit_node(begun)
+    whole, stopped = (runs.run(name).net(FLAT).read_bytes() for name in ("whole", "stopped"))
+    assert whole == stopped
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": "focal"},
+        {"optimizer": "adam", "schedule": "constant"},
+        {"l2": 0.1},
+        {"clip_norm": 1.0},
+        {"class_weights": True},
+        {"precision": "bfloat16"},
+    ],
+)
+def test_every_option_gives_a_step_that_changes_the_weights(own_home, changes):
+    fitting = trainer.Fitting(task(**changes))
+    before = [value.clone() for value in fitting.net.parameters()]
+    loss, _ = fitting._step(0.1, *fitting.epochs[0])
+    assert np.isfinite(loss)
+    assert any((new != old).any() for new, old in zip(fitting.net.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "focal"])
+def test_the_loss_is_that_of_the_keras_side(loss):
+    from hierarchy.models import keras_setup
+
+    keras_setup.start()
+    from hierarchy.models import trainer
+
+    draw = np.random.default_rng(0)
+    logits = draw.normal(size=(20, 6)).astype(np.float32)
+    wanted = np.float32(draw.dirichlet(np.ones(6), 20))
+    fit = Fit(loss=loss, label_smoothing=0.1)
+    ours = trainer.loss_of(fit, torch.from_numpy(logits), torch.from_numpy(wanted)).mean().item()
+    assert ours == pytest.approx(float(trainer.loss_of(fit)(wanted, logits)), rel=1e-5)
+
+
+def test_weight_decay_shrinks_kernels_as_on_the_keras_side(own_home):
+    fitting = trainer.Fitting(task(weight_decay=0.01, schedule="constant", learning_rate=0.1))
+    before = {name: value.detach().clone() for name, value in fitting.net.named_parameters()}
+    for value in fitting.net.parameters():
+        value.grad = torch.zeros_like(value)
+    for _ in range(200):  # momentum lets a step's decay act for many
+        fitting.optimizer.step()
+    for name, value in fitting.net.named_parameters():
+        shrunk = (1 - 0.1 * 0.01 / (1 - 0.9)) ** 200 if value.ndim > 1 else 1.0
+        torch.testing.assert_close(value.detach(), before[name] * shrunk, rtol=0.1, atol=1e-6)
+
+
+def test_a_warm_net_starts_as_the_flat_net(own_home):
+    from pt_files.vgg import VGG
+
+    flat, router = VGG(FLAT, NET).eval(), VGG("router", NET).eval()
+    trainer.warm_start(router, flat)
+    with torch.inference_mode():
+        pixels = torch.from_numpy(FACES.pixels[:5])
+        six, two = flat(pixels), router(pixels)
+    torch.testing.assert_close(two, torch.stack([six[:, :3].mean(1), six[:, 3:].mean(1)], dim=1))
+
+
+def test_a_run_starts_from_a_keras_flat_net(tiny_run):
+    net = from_dict(tiny_run.card()["recipe"], "tiny").net
+    start = tiny_run.net(FLAT)
+    for node in (FLAT, "negative"):
+        begun = replace(task(node=node), start=start)
+        begun = replace(begun, recipe=replace(begun.recipe, net=net))
+        ours, theirs = trainer.Fitting(begun).net.state_dict(), trainer.store.load(start).state_dict()
+        same = [torch.equal(ours[name], theirs[name]) for name in ours if not name.startswith("logits")]
+        assert all(same) and len(same) > 3
+
+
+def test_augmentation_off_changes_nothing_and_on_stays_in_range():
+    pixels = torch.from_numpy(FACES.pixels[:8])
+    off = Augment(flip=False, rotation=0.0, scale=0.0, shift=0.0)
+    torch.testing.assert_close(augmented(pixels, off), pixels)
+    strong = recipes.full().augment
+    changed = augmented(pixels, strong)
+    assert changed.dtype == torch.uint8 and changed.shape == pixels.shape and (changed != pixels).any()
+
+
+@pytest.mark.parametrize("name", ["rotation", "scale", "shift"])
+def test_each_move_is_as_strong_as_on_the_keras_side(name, monkeypatch):
+    """With every draw at its upper end, both sides give the same picture."""
+    from hierarchy.models import augmentation, keras_setup
+
+    keras_setup.start()
+    strengths = Augment(**{"flip": False, "rotation": 0.0, "scale": 0.0, "shift": 0.0, name: 0.2})
+    if name == "rotation":
+        strengths = replace(strengths, rotation=20.0)
+    layer = augmentation.Augment(strengths)
+    monkeypatch.setattr(
+        layer, "_uniform", lambda image, low, high: np.full((len(image), 1, 1), high, "float32")
+    )
+    monkeypatch.setattr(
+        "pt_files.augment._uniform", lambda image, low, high: torch.full((len(image), 1, 1), float(high))
+    )
+    theirs = np.asarray(layer(FACES.pixels[:4], training=True)).astype(float)
+    ours = augmented(torch.from_numpy(FACES.pixels[:4]), strengths).numpy().astype(float)
+    inner = slice(12, 36)  # at the border, a clipped position and a repeated border differ by rounding
+    assert np.abs(theirs - ours)[:, inner, inner].max() <= 1

@@ -1,0 +1,79 @@
+"""The logbook is true at every moment: whatever was being written, it tells of whole epochs alone."""
+
+import pytest
+
+from hierarchy import runs
+from hierarchy.config.schema import Fit
+from hierarchy.training import checkpoints
+from hierarchy.training.checkpoints import Logbook, write_history
+
+
+def row(accuracy):
+    return {"loss": 1.0, "val_accuracy": accuracy}
+
+
+def book(fit=None):
+    return Logbook(runs.run("x"), "flat", fit or Fit(epochs=4), ".pt")
+
+
+def filled(*accuracies, fit=None):
+    written = book(fit)
+    for number, accuracy in enumerate(accuracies):
+        written.keep(f"raw {number}".encode())
+        written.add(row(accuracy), f"net {number}".encode())
+    return written
+
+
+def test_an_empty_one_begins_at_the_beginning():
+    assert (book().epoch, book().weights, book().best_weights, book().done) == (0, None, None, False)
+
+
+def test_it_holds_the_last_raw_weights_and_the_best_net():
+    filled(0.5, 0.7, 0.6)
+    again = book()
+    assert again.epoch == 3 and again.best["epoch"] == 2
+    assert again.weights.read_bytes() == b"raw 2" and again.best_weights.read_bytes() == b"net 1"
+    assert len(list(again.weights.parent.glob("epoch-*"))) == 1  # the others are gone
+
+
+def test_an_epoch_that_was_not_added_does_not_count():
+    filled(0.5).keep(b"killed here")
+    assert book().epoch == 1 and book().weights.read_bytes() == b"raw 0"
+
+
+def test_an_epoch_whose_net_was_not_written_does_not_count(monkeypatch):
+    written = filled(0.5)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    written.keep(b"raw 1")
+    monkeypatch.setattr(checkpoints, "write_atomic", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        written.add(row(0.7), b"net 1")
+    assert written.epoch == 1 and written.best_weights.read_bytes() == b"net 0"
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "patience", "done"),
+    [((0.5, 0.4), 0, False), ((0.5, 0.4), 2, False), ((0.5, 0.4, 0.5), 2, True), ((0.1,) * 4, 0, True)],
+)
+def test_it_is_done_when_epochs_or_patience_run_out(accuracies, patience, done):
+    assert filled(*accuracies, fit=Fit(epochs=4, patience=patience)).done is done
+
+
+def test_history_keeps_the_rows_of_a_net_whose_log_is_gone():
+    run = runs.run("x")
+    runs.write_history(run.folder, [{"node": "router", "loss": 2.0, "val_accuracy": 0.8}])
+    filled(0.5)
+    write_history(run, run.folder)
+    assert [(line["node"], line["val_accuracy"]) for line in run.history()] == [
+        ("flat", "0.5"),
+        ("router", "0.8"),
+    ]
+
+
+def test_history_has_a_row_an_epoch():
+    filled(0.5, 0.7)
+    write_history(runs.run("x"), runs.run("x").folder)
+    assert [line["val_accuracy"] for line in runs.run("x").history()] == ["0.5", "0.7"]

