@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Protocol
 from hierarchy.routing import Logits
 
 if TYPE_CHECKING:
-    from hierarchy.training.backend import Task
+    pass
 
 
-class Framework(Protocol):
+class Backend(Protocol):
     """Fits and opens nets.
 
     Attributes:
@@ -38,7 +38,7 @@ class Framework(Protocol):
             InputError: it is not installed.
         """
 
-    def fit(self, task: "Task") -> None:
+    def fit(self, task: "TrainTask") -> None:
         """Fit one net and store it in its run, going on from the last whole epoch.
 
         Raises:

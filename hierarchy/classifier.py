@@ -16,20 +16,20 @@ from typing import Any, Self
 import numpy as np
 
 from hierarchy import routing, runs, runtimes
-from hierarchy.backends import Framework
+from hierarchy.backends import Backend
 from hierarchy.config.overrides import recipe_of, with_settings
 from hierarchy.data import loading
-from hierarchy.data.dataset import SIDE, UNLABELLED, Faces, Split
-from hierarchy.data.splits import carve
+from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, Split
+from hierarchy.data.splits import add_validation_split
 from hierarchy.errors import InputError, NotFittedError
-from hierarchy.inference.predictor import Answer, look
-from hierarchy.models.keras_backend import KERAS
+from hierarchy.inference.predictor import FacePrediction, predict_image
+from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.models.preprocessing import VIEWS, averaged
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, expression
 from hierarchy.training.backend import check_home
-from hierarchy.vision.detectors import AUTO, MOVING, finder
-from hierarchy.vision.tracker import Seen, Tracker, watch
+from hierarchy.vision.detectors import AUTO, MOVING, create_detector
+from hierarchy.vision.tracker import TrackedFace, Tracker, track
 from hierarchy.vision.video import Frame, Video
 
 ROUTINGS = ("soft", "hard", "lazy")
@@ -86,7 +86,7 @@ class HierarchicalClassifier:
 
         Args:
             X: Faces with labels, or uint8[N,48,48].
-            y: names of the expressions, str[N]; for `fit(Faces, Faces)`, the validation Faces.
+            y: names of the expressions, str[N]; for `fit(FaceDataset, FaceDataset)`, the validation Faces.
             validation: (Xv, yv) or Faces; X's own PublicTest rows are then left aside. Without it these
                 choose, or a stratified, seeded tenth of `X`.
 
@@ -94,12 +94,12 @@ class HierarchicalClassifier:
             InputError: PrivateTest rows, missing or unknown names, wrong shapes.
         """
         self._check_choices()
-        KERAS.start()
+        KERAS_BACKEND.start()
         from hierarchy.training import train
 
         faces = _with_roles(X, y, validation)
         recipe = with_settings(recipe_of(self.recipe), self.settings)
-        check_home(recipe, KERAS)
+        check_home(recipe, KERAS_BACKEND)
         root = Path(tempfile.mkdtemp(prefix="hierarchy-fit-"))
         weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)  # goes when the estimator goes
         run = runs.Run("fit", root / "results", root / "logs")
@@ -109,14 +109,14 @@ class HierarchicalClassifier:
             "seed": self.seed,
             "data": loading.describe(faces),
         }
-        train.train(run, faces, recipe, nodes=NODES, identity=identity, framework=KERAS)
+        train.train(run, faces, recipe, nodes=NODES, identity=identity, framework=KERAS_BACKEND)
         return self._opened(run)
 
     @classmethod
     def load(
         cls,
-        run: str = runs.SHIPPED,
-        framework: Framework = KERAS,
+        run: str = runs.DEFAULT_RUN,
+        framework: Backend = KERAS_BACKEND,
         engine: str = runtimes.AUTO,
         **params: Any,
     ) -> Self:
@@ -189,34 +189,38 @@ class HierarchicalClassifier:
         ]
         return routing.lazy(branch, asked)
 
-    def read(self, source: str | Path, faces: str = AUTO, min_confidence: float = 0.0) -> list[Answer]:
+    def read(
+        self, source: str | Path, faces: str = AUTO, min_confidence: float = 0.0
+    ) -> list[FacePrediction]:
         """What `predict` says of a picture's faces, the largest first; one without a face where it has none.
 
         Args:
             source: path of a picture, or of a data file.
-            faces: what finds them, see `vision.detect.finder`.
+            faces: what finds them, see `vision.detect.create_detector`.
             min_confidence: below this probability of the label, an answer stops at its branch.
 
         Raises:
             InputError: the picture or the detector cannot be read.
         """
         self._check()
-        return look(self, Path(source), finder(faces), min_confidence)
+        return predict_image(self, Path(source), create_detector(faces), min_confidence)
 
-    def watch(self, source: str | Path, faces: str = AUTO) -> Iterator[tuple[Frame, list[Seen]]]:
+    def predict_video(
+        self, source: str | Path, faces: str = AUTO
+    ) -> Iterator[tuple[Frame, list[TrackedFace]]]:
         """What `video` says of every frame: its faces, followed and smoothed over time.
 
         Args:
             source: path of a video, number of a camera, or address of a stream.
-            faces: what finds them, see `vision.detect.finder`.
+            faces: what finds them, see `vision.detect.create_detector`.
 
         Raises:
             InputError: the source or the detector cannot be read.
         """
         self._check()
-        tracker = Tracker(finder(faces, MOVING), self.predictions)
+        tracker = Tracker(create_detector(faces, MOVING), self.predictions)
         with Video(str(source)) as video:
-            for frame, seen, _ in watch(video, tracker):
+            for frame, seen, _ in track(video, tracker):
                 yield frame, seen
 
     def logits(self, node: str, X: Any) -> np.ndarray:
@@ -225,7 +229,7 @@ class HierarchicalClassifier:
         Without the whole tree they come from the flat net, as the answers do.
         """
         if node != FLAT and not self._whole():
-            return routing.of_flat(self.logits(FLAT, X), node)
+            return routing.node_logits_from_flat(self.logits(FLAT, X), node)
         return routing.calibrated(self._output(node, X), *self.calibration_.get(node, ()))
 
     def _whole(self) -> bool:
@@ -236,7 +240,7 @@ class HierarchicalClassifier:
         routing.check_finite(logits, f"the {node} net")
         return logits
 
-    def _opened(self, run: runs.Run, framework: Framework = KERAS, engine: str = runtimes.AUTO) -> Self:
+    def _opened(self, run: runs.Run, framework: Backend = KERAS_BACKEND, engine: str = runtimes.AUTO) -> Self:
         card = run.card()
         if not set(NODES) <= set(card["nets"]) and FLAT not in card["nets"]:
             missing = ", ".join(sorted(set(NODES) - set(card["nets"])))
@@ -273,7 +277,7 @@ def as_pixels(X: Any) -> np.ndarray:
     Raises:
         InputError: another type or shape.
     """
-    pixels = X.pixels if isinstance(X, Faces) else np.asarray(X)
+    pixels = X.pixels if isinstance(X, FaceDataset) else np.asarray(X)
     if pixels.dtype != np.uint8 or pixels.shape[1:] != (SIDE, SIDE):
         raise InputError(
             f"faces are uint8[N,{SIDE},{SIDE}], grey 0 to 255; this is {pixels.dtype}{list(pixels.shape)}"
@@ -281,35 +285,38 @@ def as_pixels(X: Any) -> np.ndarray:
     return pixels
 
 
-def _with_roles(X: Any, y: Any, validation: Any) -> Faces:
+def _with_roles(X: Any, y: Any, validation: Any) -> FaceDataset:
     """One Faces whose Training rows are X's and whose PublicTest rows are the validation's."""
-    if isinstance(X, Faces) and isinstance(y, Faces):
+    if isinstance(X, FaceDataset) and isinstance(y, FaceDataset):
         y, validation = None, y
-    if isinstance(validation, Faces):
+    if isinstance(validation, FaceDataset):
         validation = (validation, None)
     train = _labelled(X, y, Split.Training)
     if validation is None:
-        return replace(train, split=carve(train.label, X.split if isinstance(X, Faces) else train.split))
-    if isinstance(X, Faces):
+        return replace(
+            train,
+            split=add_validation_split(train.label, X.split if isinstance(X, FaceDataset) else train.split),
+        )
+    if isinstance(X, FaceDataset):
         train = train.take(X.split == Split.Training)
     valid = _labelled(validation[0], validation[1], Split.PublicTest)
-    return Faces.joined([train, valid], train.source)
+    return FaceDataset.joined([train, valid], train.source)
 
 
-def _labelled(X: Any, y: Any, role: Split) -> Faces:
+def _labelled(X: Any, y: Any, role: Split) -> FaceDataset:
     """X as faces of one role, named by `y` where it is given."""
-    if isinstance(X, Faces):
+    if isinstance(X, FaceDataset):
         if (X.split == Split.PrivateTest).any():
             raise InputError(f"{X.source}: PrivateTest rows are for reporting, not for fit")
         return replace(X, label=_codes(X, y), split=np.full(len(X), role, np.int8))
     pixels = as_pixels(X)
     row = np.arange(len(pixels), dtype=np.int32)
-    return Faces(pixels, _codes(X, y), np.full(len(pixels), role, np.int8), row, source="fit")
+    return FaceDataset(pixels, _codes(X, y), np.full(len(pixels), role, np.int8), row, source="fit")
 
 
 def _codes(X: Any, y: Any) -> np.ndarray:
     """Index into FER7 of every name in `y`, int8[N]; without `y`, the Faces' own labels."""
-    if y is None and isinstance(X, Faces):
+    if y is None and isinstance(X, FaceDataset):
         return X.label
     if y is None:
         raise InputError(f"an array of faces needs their names: allowed are {', '.join(FER7)}")

@@ -17,7 +17,7 @@ def first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def at(place: str) -> Iterator[None]:
+def error_context(place: str) -> Iterator[None]:
     """Whatever is refused inside is refused with the place, such as a file and line, before the reason."""
     try:
         yield

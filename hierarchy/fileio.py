@@ -35,7 +35,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(file: Path, refusal: str) -> Iterator[None]:
+def exclusive_lock(file: Path, refusal: str) -> Iterator[None]:
     """Keep other processes from what a file stands for meanwhile, where the system has such locks.
 
     Raises:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from hierarchy import fileio, runs
-from hierarchy.backends import Framework
+from hierarchy.backends import Backend
 from hierarchy.errors import InputError, first_line
 from hierarchy.routing import Logits
 from hierarchy.taxonomy import FLAT, NODES
@@ -118,7 +118,7 @@ ENGINES: Final = {
     for name, about in FORMATS.items()
     if precision in about.precisions
 }
-EXACT: Final = tuple(  # they give the labels of the run's own nets; what is installed anyway comes first
+LOSSLESS: Final = tuple(  # they give the labels of the run's own nets; what is installed anyway comes first
     engine
     for name in FORMATS
     for engine, (kind, precision) in ENGINES.items()
@@ -126,10 +126,10 @@ EXACT: Final = tuple(  # they give the labels of the run's own nets; what is ins
 )
 
 
-class Artefact:
+class ExportedModel:
     """An exported net as a function uint8[N,48,48] -> logits float32[N,K]; opened at the first call."""
 
-    def __init__(self, engine: str, path: Path, framework: Framework) -> None:
+    def __init__(self, engine: str, path: Path, framework: Backend) -> None:
         self.format = FORMATS[ENGINES[engine][0]]
         self.path = path
         self.instead = _without(framework)
@@ -169,7 +169,7 @@ class Artefact:
             ) from None
 
 
-def nets(run: runs.Run, framework: Framework, engine: str) -> tuple[str, Mapping[str, Logits]]:
+def nets(run: runs.Run, framework: Backend, engine: str) -> tuple[str, Mapping[str, Logits]]:
     """Which engine answers for a run, and its nets by node.
 
     Args:
@@ -184,7 +184,7 @@ def nets(run: runs.Run, framework: Framework, engine: str) -> tuple[str, Mapping
     card, own = run.card(), own_name(framework)
     exports: Mapping[str, Any] = card.get("exports", {})
     if engine == AUTO:
-        fast = (name for name in EXACT if name in exports and framework.exported)
+        fast = (name for name in LOSSLESS if name in exports and framework.exported)
         engine = next(fast, own)
     if engine == own:
         return own, {node: framework.open(run.net(node)) for node in card["nets"]}
@@ -193,17 +193,17 @@ def nets(run: runs.Run, framework: Framework, engine: str) -> tuple[str, Mapping
     if engine not in exports:
         raise InputError(f"run {run.name!r} was not exported to {engine}: {command(run, engine)} does it")
     return engine, {
-        node: Artefact(engine, _checked(run, card, engine, node, framework), framework)
+        node: ExportedModel(engine, _checked(run, card, engine, node, framework), framework)
         for node in exports[engine]
     }
 
 
-def own_name(framework: Framework) -> str:
+def own_name(framework: Backend) -> str:
     """What a framework is called among the engines."""
     return framework.name.lower()
 
 
-def _without(framework: Framework) -> str:
+def _without(framework: Backend) -> str:
     return f"engine {own_name(framework)} answers without it"
 
 
@@ -218,7 +218,7 @@ def command(run: runs.Run, engine: str) -> str:
     return f"python tf_model.py export --run {run.name} --format {name} --precision {precision}"
 
 
-def _checked(run: runs.Run, card: Mapping[str, Any], engine: str, node: str, framework: Framework) -> Path:
+def _checked(run: runs.Run, card: Mapping[str, Any], engine: str, node: str, framework: Backend) -> Path:
     """File of a node's artefact, its bytes and its origin compared with the run's card."""
     about = card["exports"][engine][node]
     instead = f"{command(run, engine)} makes it anew, {_without(framework)}"

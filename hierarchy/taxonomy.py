@@ -1,32 +1,27 @@
-"""THE tree of expressions, and the flat label sets of the public data. No other file lists classes.
+"""Trees of expressions: branches and their leaves as data. No other module lists classes.
 
-A face is sent by the router to a branch, and by that branch's specialist to a leaf.
-Every order and every count in this package is read from here.
+A face is sent by the router to a branch, and by that branch's specialist to a leaf. Names, order and counts
+are read from the `Tree` that a run carries.
 """
 
 import hashlib
 import json
+import re
+import tomllib
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Self
 
 from hierarchy.errors import InputError
 
-TREE: Final[dict[str, tuple[str, ...]]] = {
-    "positive": ("happy", "surprise", "neutral"),
-    "negative": ("angry", "fear", "sad"),
-}
-BRANCHES: Final = tuple(TREE)
-LEAVES: Final = tuple(leaf for leaves in TREE.values() for leaf in leaves)
-
 ROUTER: Final = "router"
-FLAT: Final = "flat"  # one net over all leaves: what the tree is compared with, and warm-started from
-NODES: Final = (ROUTER, *BRANCHES)
+FLAT: Final = "flat"  # one net over all leaves: the baseline, and the start of warm-started nodes
+ALL: Final = "all"
+RESERVED: Final = (ROUTER, FLAT, ALL, "tree")  # names that no branch or leaf may have
 
-FER7: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # FER-2013's codes 0-6
-FERPLUS8: Final = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
-LEFT_OUT: Final = tuple(name for name in FER7 if name not in LEAVES)  # counted and reported, never trained
-
-ALIASES: Final[dict[str, str]] = {
+ALIASES: Final[dict[str, str]] = {  # common spellings of expressions in public data sets
     "anger": "angry",
     "afraid": "fear",
     "fearful": "fear",
@@ -39,93 +34,268 @@ ALIASES: Final[dict[str, str]] = {
 }
 
 
-def classes_of(node: str) -> tuple[str, ...]:
-    """Class names of a node's outputs, in order.
+def spelling(name: str) -> str:
+    """The common spelling of a name such as a folder's: `Anger` and ` angry` are one."""
+    plain = name.strip().lower()
+    return ALIASES.get(plain, plain)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Branches in order, each with its leaves in order.
+
+    Attributes:
+        children: branch -> leaves; two or more branches, one or more leaves each. A branch of one leaf needs
+            no specialist.
+        aliases: other spellings of leaves in data sets -> leaf.
+        name: for people; not part of the identity.
 
     Raises:
-        InputError: there is no such node.
+        InputError: fewer than two branches, an empty branch, a name twice, or a reserved name.
     """
-    if node == ROUTER:
-        return BRANCHES
-    if node == FLAT:
-        return LEAVES
-    if node in TREE:
-        return TREE[node]
-    raise InputError(f"unknown node {node!r}: allowed are {', '.join((*NODES, FLAT))}")
+
+    children: Mapping[str, tuple[str, ...]]
+    aliases: Mapping[str, str] = field(default_factory=dict, compare=False)
+    name: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.children, Mapping) or len(self.children) < 2:
+            raise InputError("a tree needs two or more branches, each with a list of leaves")
+        children = {branch: _leaves(branch, leaves) for branch, leaves in self.children.items()}
+        object.__setattr__(self, "children", children)
+        names = [*children, *self.leaves]
+        for name in names:
+            _check_name(name)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        # a branch of one leaf may have that leaf's name
+        if unclear := [name for name in twice if children.get(name) != (name,)]:
+            raise InputError(f"a tree needs distinct names: {unclear[0]!r} appears twice")
+        for alias, leaf in self.aliases.items():
+            if leaf not in self.leaves:
+                raise InputError(f"alias {alias!r}: {leaf!r} is not a leaf of the tree ({self})")
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    def __str__(self) -> str:
+        return " | ".join(f"{branch}: {', '.join(leaves)}" for branch, leaves in self.children.items())
+
+    @cached_property
+    def branches(self) -> tuple[str, ...]:
+        """Names of the branches, in order."""
+        return tuple(self.children)
+
+    @cached_property
+    def leaves(self) -> tuple[str, ...]:
+        """Names of all leaves, branch by branch."""
+        return tuple(leaf for leaves in self.children.values() for leaf in leaves)
+
+    @cached_property
+    def nodes(self) -> tuple[str, ...]:
+        """The nets of the tree: the router and a specialist for every branch of two or more leaves."""
+        return (ROUTER, *(branch for branch, leaves in self.children.items() if len(leaves) > 1))
+
+    @cached_property
+    def nets(self) -> tuple[str, ...]:
+        """All nets that can be trained: the flat net first, since the others may start from it."""
+        return (FLAT, *self.nodes)
+
+    @cached_property
+    def branch_of_leaf(self) -> tuple[int, ...]:
+        """Index of the branch of every leaf."""
+        return tuple(place for place, leaves in enumerate(self.children.values()) for _ in leaves)
+
+    @cached_property
+    def hash(self) -> str:
+        """Twelve hex digits that change with any name or order."""
+        canonical = json.dumps([[branch, list(leaves)] for branch, leaves in self.children.items()])
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def branch_of(self, leaf: str) -> str:
+        """Name of the branch that holds a leaf."""
+        return self.branches[self.branch_of_leaf[self.leaves.index(leaf)]]
+
+    def leaf_slice(self, branch: str) -> slice:
+        """Position of a branch's leaves among `leaves`."""
+        start = self.branch_of_leaf.index(self.branches.index(branch))
+        return slice(start, start + len(self.children[branch]))
+
+    def classes_of(self, node: str) -> tuple[str, ...]:
+        """Class names of a net's outputs, in order.
+
+        Raises:
+            InputError: there is no such node.
+        """
+        if node == ROUTER:
+            return self.branches
+        if node == FLAT:
+            return self.leaves
+        if node in self.nodes:
+            return self.children[node]
+        raise InputError(f"unknown node {node!r}: expected one of {', '.join(self.nets)}")
+
+    def members(self, node: str) -> list[list[int]]:
+        """For each class of a net, the indices among `leaves` that it stands for."""
+        if node == ROUTER:
+            return [list(range(len(self.leaves)))[self.leaf_slice(branch)] for branch in self.branches]
+        return [[self.leaves.index(leaf)] for leaf in self.classes_of(node)]
+
+    def class_index(self, node: str, leaf: str | None) -> int:
+        """Class of a leaf at a net; -1 where the net is not trained on it, or for None."""
+        if leaf is None:
+            return -1
+        place = self.leaves.index(leaf)
+        return next((k for k, group in enumerate(self.members(node)) if place in group), -1)
+
+    def leaf_named(self, name: str) -> str | None:
+        """The leaf that a name in a data set means, whatever its spelling; None where there is none."""
+        plain = name.strip().lower()
+        for leaf in self.leaves:
+            if leaf.lower() == plain:
+                return leaf
+        for alias, leaf in self.aliases.items():
+            if alias.strip().lower() == plain:
+                return leaf
+        return next((leaf for leaf in self.leaves if spelling(leaf) == spelling(name)), None)
+
+    def nodes_named(self, names: str) -> tuple[str, ...]:
+        """The nets that names separated by commas stand for; `all` is the whole tree.
+
+        Raises:
+            InputError: there is no such node.
+        """
+        chosen: dict[str, None] = {}
+        for name in names.split(","):
+            if name not in (ALL, *self.nets):
+                raise InputError(f"unknown node {name!r}: expected one of {', '.join((ALL, *self.nets))}")
+            chosen |= dict.fromkeys(self.nodes if name == ALL else (name,))
+        return tuple(chosen)
+
+    def complete(self, nets: Mapping[str, Any]) -> bool:
+        """Whether all nets of the tree are among these."""
+        return set(self.nodes) <= nets.keys()
+
+    def check_same(self, other: "Tree", source: str) -> None:
+        """Refuse weights or predictions that were made for another tree.
+
+        Raises:
+            InputError: names `source` and prints both trees.
+        """
+        if self != other:
+            raise InputError(f"{source}: made for another tree ({other}); expected ({self})")
+
+    def to_dict(self) -> dict[str, list[str]]:
+        """Plain values, as JSON gives them back: branch -> leaves."""
+        return {branch: list(leaves) for branch, leaves in self.children.items()}
+
+    @classmethod
+    def from_dict(cls, values: Any, source: str = "tree", **about: Any) -> Self:
+        """The tree that `to_dict` gave; one of the named trees where it is the same.
+
+        Raises:
+            InputError: not a tree; names `source`.
+        """
+        try:
+            tree = cls(values, **about)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        known = next((each for each in TREES.values() if each == tree), None)
+        return tree if about or known is None else known  # type: ignore[return-value]
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Self:
+        """The tree of a TOML file with a table `branches`, and optional `aliases` and `name`.
+
+        Raises:
+            InputError: the file is missing, not TOML, or not a tree.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InputError(f"{path}: not a TOML file ({error})") from None
+        if unknown := sorted(set(values) - {"branches", "aliases", "name"}):
+            raise InputError(f"{path}: unknown key {unknown[0]!r}; expected branches, aliases, name")
+        aliases = values.get("aliases", {})
+        if not isinstance(aliases, dict) or not all(isinstance(leaf, str) for leaf in aliases.values()):
+            raise InputError(f"{path}: aliases must be a table of spelling = leaf")
+        name = str(values.get("name", path.stem))
+        return cls.from_dict(values.get("branches"), str(path), aliases=aliases, name=name)
 
 
-def nodes_named(name: str) -> tuple[str, ...]:
-    """The nodes that names parted by commas stand for; `all` is the whole tree.
-
-    Raises:
-        InputError: there is no such node.
-    """
-    nodes: dict[str, None] = {}
-    for node in name.split(","):
-        if node not in ("all", *NODES, FLAT):
-            raise InputError(f"unknown node {node!r}: allowed are {', '.join(('all', *NODES, FLAT))}")
-        nodes |= dict.fromkeys(NODES if node == "all" else (node,))
-    return tuple(nodes)
+def _leaves(branch: str, leaves: Any) -> tuple[str, ...]:
+    if isinstance(leaves, str) or not isinstance(leaves, Sequence) or not leaves:
+        raise InputError(f"branch {branch!r} of a tree needs a list of one or more leaves")
+    return tuple(leaves)
 
 
-def branch_of(leaf: str) -> str:
-    """The branch that holds a leaf."""
-    return next(branch for branch, leaves in TREE.items() if leaf in leaves)
-
-
-def leaf_slice(branch: str) -> slice:
-    """Where a branch's leaves stand among LEAVES."""
-    start = LEAVES.index(TREE[branch][0])
-    return slice(start, start + len(TREE[branch]))
-
-
-def node_target(node: str, name: str) -> int:
-    """Class index that a face of expression `name` has at a node; -1 where the node does not train on it."""
-    if name not in LEAVES:
-        return -1
-    classes = classes_of(node)
-    wanted = branch_of(name) if node == ROUTER else name
-    return classes.index(wanted) if wanted in classes else -1
-
-
-def members(node: str) -> list[list[int]]:
-    """For each class of a node, the indices in LEAVES of the leaves that it stands for."""
-    codes = [node_target(node, leaf) for leaf in LEAVES]
-    return [[i for i, code in enumerate(codes) if code == k] for k in range(len(classes_of(node)))]
-
-
-def expression(name: str) -> str:
-    """The canonical FER7 name of a spelling such as a folder's (`Anger`, ` happiness`).
-
-    Raises:
-        InputError: the spelling is of no known expression.
-    """
-    spelling = name.strip().lower()
-    spelling = ALIASES.get(spelling, spelling)
-    if spelling not in FER7:
-        allowed = ", ".join((*FER7, *ALIASES))
-        raise InputError(f"unknown expression {name.strip()!r}: allowed are {allowed}")
-    return spelling
-
-
-def tree_hash(tree: Mapping[str, Sequence[str]] = TREE) -> str:
-    """Twelve hex digits that change with any name or order in the tree."""
-    canonical = json.dumps([[branch, list(leaves)] for branch, leaves in tree.items()])
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
-
-
-def describe(tree: Mapping[str, Sequence[str]] = TREE) -> str:
-    """The tree on one line: `positive: happy, surprise, neutral | negative: ...`."""
-    return " | ".join(f"{branch}: {', '.join(leaves)}" for branch, leaves in tree.items())
-
-
-def check_tree(tree: Mapping[str, Sequence[str]], source: str) -> None:
-    """Refuse weights or predictions made for another tree.
-
-    Raises:
-        InputError: names `source` and prints both trees.
-    """
-    if tree_hash(tree) != tree_hash():
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str) or not re.fullmatch(r"[^\W_][\w .+-]{0,39}", name):
         raise InputError(
-            f"{source}: made for another tree ({describe(tree)}); this package has ({describe()})"
+            f"tree name {name!r}: expected at most 40 letters, digits, spaces, '_', '.', '+', '-'"
         )
+    if name.lower() in RESERVED:
+        raise InputError(f"tree name {name!r} is reserved: {', '.join(RESERVED)} are names of nets")
+
+
+VALENCE: Final = Tree(
+    {"positive": ("happy", "surprise", "neutral"), "negative": ("angry", "fear", "sad")}, name="valence"
+)
+TREES: Final[dict[str, Tree]] = {
+    tree.name: tree
+    for tree in (
+        VALENCE,
+        Tree(
+            {
+                "positive": ("happy", "surprise", "neutral"),
+                "negative": ("angry", "disgust", "fear", "sad"),
+            },
+            name="valence7",
+        ),
+        Tree(
+            {
+                "positive": ("happy", "surprise", "neutral"),
+                "negative": ("angry", "disgust", "fear", "sad", "contempt"),
+            },
+            name="ferplus8",
+        ),
+    )
+}
+
+
+def tree_named(name: str) -> Tree:
+    """A named tree, or the tree of a TOML file.
+
+    Raises:
+        InputError: no such tree or file, or a file that does not hold a tree.
+    """
+    if name in TREES:
+        return TREES[name]
+    if name.endswith(".toml"):
+        return Tree.from_toml(Path(name))
+    raise InputError(f"unknown tree {name!r}: expected one of {', '.join(TREES)}, or a .toml file")
+
+
+COLOURS: Final[dict[str, str]] = {  # expressions after Okabe and Ito, for colour-blind eyes too
+    "happy": "#e69f00",
+    "surprise": "#56b4e9",
+    "neutral": "#8c8c8c",
+    "angry": "#d55e00",
+    "fear": "#cc79a7",
+    "sad": "#0072b2",
+    "disgust": "#009e73",
+    "contempt": "#6d4c41",
+    "positive": "#2a9d8f",
+    "negative": "#7b4fa3",
+    ROUTER: "#333333",
+    FLAT: "#a67c52",
+}
+CYCLE: Final = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#0072b2", "#cc79a7", "#8c8c8c", "#6d4c41")
+
+
+def colour(name: str) -> str:
+    """The colour of a node or class in every picture: its own, or one that follows from its name."""
+    if name in COLOURS:
+        return COLOURS[name]
+    return CYCLE[int(hashlib.sha256(name.encode()).hexdigest(), 16) % len(CYCLE)]

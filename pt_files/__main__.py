@@ -3,7 +3,7 @@
 import sys
 
 from hierarchy.cli.main import main
-from pt_files.torch_backend import PYTORCH
+from pt_files.torch_backend import TORCH_BACKEND
 
 if __name__ == "__main__":
-    sys.exit(main(PYTORCH))
+    sys.exit(main(TORCH_BACKEND))

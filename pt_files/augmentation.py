@@ -5,11 +5,11 @@ import math
 import torch
 from torch.nn import functional
 
-from hierarchy.config.schema import ERASED, Augment
+from hierarchy.config.schema import ERASED, AugmentConfig
 from hierarchy.data.dataset import SIDE
 
 
-def augmented(pixels: torch.Tensor, strengths: Augment) -> torch.Tensor:
+def augmented(pixels: torch.Tensor, strengths: AugmentConfig) -> torch.Tensor:
     """uint8[N,48,48] -> uint8[N,48,48], changed at random by torch's own generator."""
     image = pixels.float()
     changed = _erased(_lit(_moved(image, strengths), strengths), strengths)
@@ -23,7 +23,7 @@ def _uniform(image: torch.Tensor, low: float, high: float) -> torch.Tensor:
     return torch.empty(len(image), 1, 1, device=image.device).uniform_(low, high)
 
 
-def _moved(image: torch.Tensor, s: Augment) -> torch.Tensor:
+def _moved(image: torch.Tensor, s: AugmentConfig) -> torch.Tensor:
     """Flip, rotation, scale and shift in one resampling; outside, the border is repeated."""
     angle = (_uniform(image, -s.rotation, s.rotation) * math.pi / 180).flatten()
     scale = 1 / _uniform(image, 1 - s.scale, 1 + s.scale).flatten()
@@ -38,7 +38,7 @@ def _moved(image: torch.Tensor, s: Augment) -> torch.Tensor:
     return functional.grid_sample(image[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
 
 
-def _lit(image: torch.Tensor, s: Augment) -> torch.Tensor:
+def _lit(image: torch.Tensor, s: AugmentConfig) -> torch.Tensor:
     if s.contrast:
         mean = image.mean(dim=(1, 2), keepdim=True)
         image = mean + (image - mean) * _uniform(image, 1 - s.contrast, 1 + s.contrast)
@@ -47,7 +47,7 @@ def _lit(image: torch.Tensor, s: Augment) -> torch.Tensor:
     return image
 
 
-def _erased(image: torch.Tensor, s: Augment) -> torch.Tensor:
+def _erased(image: torch.Tensor, s: AugmentConfig) -> torch.Tensor:
     """Paint a rectangle of one random grey over some faces."""
     if not s.erasing:
         return image

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hierarchy.config.schema import Backbone, Net, without_weights
+from hierarchy.config.schema import PretrainedConfig, VGGConfig, without_weights
 from hierarchy.data.dataset import SIDE
 from pt_files.pretrained import Backboned
 from pt_files.vgg import VGG
@@ -12,7 +12,7 @@ from pt_files.vgg import VGG
 Built = VGG | Backboned
 
 
-def build(node: str, net: Net | Backbone) -> Built:
+def build(node: str, net: VGGConfig | PretrainedConfig) -> Built:
     """A net uint8[N,48,48] -> logits float32[N, classes of the node].
 
     Args:
@@ -22,10 +22,10 @@ def build(node: str, net: Net | Backbone) -> Built:
     Raises:
         InputError: such a net cannot be built, or its published weights cannot be had.
     """
-    return Backboned(node, net) if isinstance(net, Backbone) else VGG(node, net)
+    return Backboned(node, net) if isinstance(net, PretrainedConfig) else VGG(node, net)
 
 
-def empty(node: str, net: Net | Backbone) -> Built:
+def empty(node: str, net: VGGConfig | PretrainedConfig) -> Built:
     """The same net of random weights: others are about to be filled in."""
     return build(node, without_weights(net))
 

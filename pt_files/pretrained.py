@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from hierarchy.config.backbones import BACKBONES
-from hierarchy.config.schema import Backbone
+from hierarchy.config.schema import PretrainedConfig
 from hierarchy.errors import InputError, first_line
 from hierarchy.taxonomy import classes_of
 
@@ -29,7 +29,7 @@ class Backboned(nn.Module):
     mean: torch.Tensor
     deviation: torch.Tensor
 
-    def __init__(self, node: str, net: Backbone) -> None:
+    def __init__(self, node: str, net: PretrainedConfig) -> None:
         super().__init__()
         self.node, self.net = node, net
         about = BACKBONES[net.backbone]
@@ -49,7 +49,7 @@ class Backboned(nn.Module):
             return self.logits(self.drop(features.float()))
 
 
-def _body(net: Backbone) -> tuple[nn.Module, int]:
+def _body(net: PretrainedConfig) -> tuple[nn.Module, int]:
     """The published net, and how many features it gives."""
     try:
         import transformers

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from hierarchy import fileio, runs
 from hierarchy.config.overrides import net_from_dict
-from hierarchy.config.schema import Backbone
+from hierarchy.config.schema import PretrainedConfig
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import TREE, check_tree
 from pt_files import port_weights
@@ -57,12 +57,12 @@ def _of_safetensors(path: Path) -> Built:
 
 
 def _of_keras(path: Path) -> VGG:
-    card = fileio.read_json(path.with_name(runs.CARD))
+    card = fileio.read_json(path.with_name(runs.MANIFEST))
     nodes = [node for node, net in card["nets"].items() if net["file"] == path.name]
     if not nodes:
-        raise InputError(f"{path}: {runs.CARD} beside it does not name it")
+        raise InputError(f"{path}: {runs.MANIFEST} beside it does not name it")
     layers = net_from_dict(card["recipe"]["net"], str(path))
-    if isinstance(layers, Backbone):
+    if isinstance(layers, PretrainedConfig):
         raise InputError(f"{path}: only nets of the VGG-style family are ported, not {layers.backbone}")
     net = VGG(nodes[0], layers)
     port_weights.from_archive(path, net)

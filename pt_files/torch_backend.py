@@ -3,10 +3,10 @@
 import importlib.util
 from pathlib import Path
 
-from hierarchy.backends import Framework
+from hierarchy.backends import Backend
 from hierarchy.errors import InputError
 from hierarchy.routing import Logits
-from hierarchy.training.backend import DOORS, Task
+from hierarchy.training.backend import DOORS, TrainTask
 
 INSTALL = "requirements-torch.txt"
 
@@ -31,7 +31,7 @@ class PyTorch:
 
             torch.use_deterministic_algorithms(True)
 
-    def fit(self, task: Task) -> None:
+    def fit(self, task: TrainTask) -> None:
         """Fit one net in the mirror's own loop."""
         from pt_files import trainer
 
@@ -55,4 +55,4 @@ def _installed() -> None:
             raise InputError(f"{name} is not installed: pip install -r {INSTALL}")
 
 
-PYTORCH: Framework = PyTorch()
+TORCH_BACKEND: Backend = PyTorch()

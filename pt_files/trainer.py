@@ -16,15 +16,15 @@ from torch import nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
-from hierarchy.config.schema import Fit
+from hierarchy.config.schema import TrainConfig
 from hierarchy.taxonomy import members
-from hierarchy.training.backend import VALIDATION_BATCH, Task, carry_out, check_roles
-from hierarchy.training.checkpoints import Logbook
+from hierarchy.training.backend import VALIDATION_BATCH, TrainTask, check_roles, run_training
+from hierarchy.training.checkpoints import CheckpointManager
 from hierarchy.training.precision import arithmetic
 from hierarchy.training.progress import Progress
-from hierarchy.training.sampler import Epochs
+from hierarchy.training.sampler import EpochSampler
 from hierarchy.training.schedules import learning_rate
-from hierarchy.training.targets import class_weights, lessons, one_hot
+from hierarchy.training.targets import class_weights, node_dataset, one_hot
 from pt_files import serialization
 from pt_files.augmentation import augmented
 from pt_files.build import Built, build, empty, macs, parameters, penalty
@@ -34,7 +34,7 @@ ALPHA = 0.25  # of Keras' focal loss
 EPSILON = 1e-7  # of Keras' Adam
 
 
-def fit_node(task: Task) -> None:
+def fit_node(task: TrainTask) -> None:
     """Fit one net on its Training faces, choose its best epoch on PublicTest, and store it in the run.
 
     Raises:
@@ -42,8 +42,8 @@ def fit_node(task: Task) -> None:
         KeyboardInterrupt: after the best weights so far have been stored.
     """
     check_roles(task)
-    torch.manual_seed(task.draw)
-    logbook = Logbook(task.run, task.node, task.fit, SUFFIX, task.watch)
+    torch.manual_seed(task.rng_seed)
+    logbook = CheckpointManager(task.run, task.node, task.fit, SUFFIX, task.on_epoch_end)
     fitting = Fitting(task)
     if logbook.weights:
         with logbook.going_on():
@@ -56,7 +56,7 @@ def fit_node(task: Task) -> None:
             logbook.add(row, _saved(fitting.judged.state_dict()))
             progress.end(row)
 
-    carry_out(task, logbook, epochs, lambda best: _packed(task, best), ".safetensors")
+    run_training(task, logbook, epochs, lambda best: _packed(task, best), ".safetensors")
 
 
 class Fitting:
@@ -66,15 +66,15 @@ class Fitting:
         task: what is fitted.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: TrainTask) -> None:
         self.task, self.fit = task, task.fit
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        told = lessons(task.train, task.node, task.fit, task.taught)
-        self.epochs = Epochs(told, task.fit, task.recipe.augment, task.seed)
+        told = node_dataset(task.train, task.node, task.fit, task.taught)
+        self.epochs = EpochSampler(told, task.fit, task.recipe.augment, task.seed)
         self.net = build(task.node, task.recipe.net)
         if task.start:
             warm_start(self.net, serialization.load(task.start))
-        self.net.body.requires_grad_(not task.fit.frozen)
+        self.net.body.requires_grad_(not task.fit.freeze_backbone)
         self.net.to(self.device)
         self.optimizer = _optimizer(self.net, task.fit)
         self.class_weights = torch.from_numpy(class_weights(told.label)).float().to(self.device)
@@ -96,7 +96,7 @@ class Fitting:
         progress.begin(number, steps)
         started = time.perf_counter()
         self.net.train()
-        self.net.body.train(not self.fit.frozen)
+        self.net.body.train(not self.fit.freeze_backbone)
         figures = []
         for step in range(steps):
             rate = learning_rate(self.fit, number * steps + step, steps, rows)
@@ -188,7 +188,7 @@ def _averaging(momentum: float) -> Callable[..., None]:
     return move
 
 
-def _optimizer(net: Built, fit: Fit) -> torch.optim.Optimizer:
+def _optimizer(net: Built, fit: TrainConfig) -> torch.optim.Optimizer:
     """SGD or Adam; weights decay in kernels alone."""
     kernels = [parameter for parameter in net.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in net.parameters() if parameter.ndim <= 1]
@@ -198,7 +198,7 @@ def _optimizer(net: Built, fit: Fit) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, fit.learning_rate, eps=EPSILON)
 
 
-def loss_of(fit: Fit, logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+def loss_of(fit: TrainConfig, logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """The recipe's loss of each face, float32[N], as Keras computes it."""
     if fit.loss == "cross-entropy":
         return functional.cross_entropy(logits, wanted, reduction="none", label_smoothing=fit.label_smoothing)
@@ -220,7 +220,7 @@ def _saved(state: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
-def _packed(task: Task, best: Path) -> tuple[bytes, dict[str, Any]]:
+def _packed(task: TrainTask, best: Path) -> tuple[bytes, dict[str, Any]]:
     """The best epoch's net."""
     net = empty(task.node, task.recipe.net)
     net.load_state_dict(torch.load(best, weights_only=True, map_location="cpu"))

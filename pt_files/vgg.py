@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hierarchy.config.schema import Net, check
+from hierarchy.config.schema import VGGConfig, check
 from hierarchy.data.dataset import SIDE
 from hierarchy.taxonomy import classes_of
 
@@ -25,7 +25,7 @@ class VGG(nn.Module):
         InputError: such a net cannot be built.
     """
 
-    def __init__(self, node: str, net: Net) -> None:
+    def __init__(self, node: str, net: VGGConfig) -> None:
         super().__init__()
         check(net)
         self.node, self.net = node, net
@@ -68,7 +68,7 @@ class VGG(nn.Module):
             return self.logits(hidden.float())
 
 
-def _head(net: Net, before: int) -> nn.Sequential:
+def _head(net: VGGConfig, before: int) -> nn.Sequential:
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for number, width in enumerate(net.dense, 1):
         layers[f"dense{number}_drop"] = nn.Dropout(net.dropout)

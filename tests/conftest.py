@@ -14,8 +14,8 @@ import pytest
 from hypothesis import settings
 
 from hierarchy import runs
-from hierarchy.config.schema import Net, Recipe
-from hierarchy.data.dataset import Faces
+from hierarchy.config.schema import Recipe, VGGConfig
+from hierarchy.data.dataset import FaceDataset
 from hierarchy.taxonomy import FLAT, NODES, ROUTER, classes_of
 
 FER2013_DIR = os.environ.get("FER2013_DIR")
@@ -83,7 +83,7 @@ def own_home(
 
 
 @pytest.fixture(scope="session")
-def fer2013(shared_cache: Path) -> Faces:
+def fer2013(shared_cache: Path) -> FaceDataset:
     """FER-2013 with FER+'s votes, read once; for tests marked real_data."""
     from hierarchy.data.formats import registry
 
@@ -95,7 +95,7 @@ def fer2013(shared_cache: Path) -> Faces:
 
 
 @pytest.fixture(scope="session")
-def few_sketches() -> Faces:
+def few_sketches() -> FaceDataset:
     """FEW drawn faces."""
     from hierarchy.data.synthetic.sketch import sketch_faces
 
@@ -103,7 +103,7 @@ def few_sketches() -> Faces:
 
 
 @pytest.fixture(scope="session")
-def stored_run(few_sketches: Faces, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
+def stored_run(few_sketches: FaceDataset, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
     """The run that `tiny_run` copies; not to be changed."""
     from hierarchy.models import keras_setup
 
@@ -115,7 +115,7 @@ def stored_run(few_sketches: Faces, tmp_path_factory: pytest.TempPathFactory) ->
 
     root = tmp_path_factory.mktemp("stored")
     run = runs.Run("tiny", root / "results" / "tiny", root / "logs" / "tiny")
-    recipe = Recipe("tiny", net=Net(stages=((4,),)))
+    recipe = Recipe("tiny", net=VGGConfig(stages=((4,),)))
     keras.utils.set_random_seed(0)
     for node in (FLAT, *NODES):
         net = vgg.build(node, recipe.net)

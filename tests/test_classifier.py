@@ -9,7 +9,7 @@ import pytest
 
 from hierarchy import routing, runs
 from hierarchy.classifier import ROUTINGS, HierarchicalClassifier, _with_roles, as_pixels
-from hierarchy.data.dataset import UNLABELLED, Faces, Split
+from hierarchy.data.dataset import UNLABELLED, FaceDataset, Split
 from hierarchy.errors import InputError, NotFittedError
 from hierarchy.models.preprocessing import VIEWS
 from hierarchy.taxonomy import FER7, FLAT, LEAVES, LEFT_OUT, NODES, ROUTER, classes_of
@@ -39,10 +39,10 @@ def pixels() -> np.ndarray:
 
 
 @pytest.fixture
-def faces(pixels) -> Faces:
+def faces(pixels) -> FaceDataset:
     """Labelled Training faces of every leaf."""
     label = np.resize([FER7.index(leaf) for leaf in LEAVES], N).astype(np.int8)
-    return Faces(pixels, label, np.zeros(N, np.int8), np.arange(N, dtype=np.int32), source="made")
+    return FaceDataset(pixels, label, np.zeros(N, np.int8), np.arange(N, dtype=np.int32), source="made")
 
 
 PARAMS = {"recipe": "sketch", "settings": ("fit.epochs=1",), "routing": "hard", "view": "flip", "seed": 3}
@@ -239,7 +239,9 @@ def test_a_tree_without_all_its_nets_is_refused(tiny_run):
 
 
 def test_an_unknown_run_is_refused(own_home):
-    with pytest.raises(InputError, match=f"run '{runs.SHIPPED}' has not been trained: there are no runs yet"):
+    with pytest.raises(
+        InputError, match=f"run '{runs.DEFAULT_RUN}' has not been trained: there are no runs yet"
+    ):
         HierarchicalClassifier.load()
 
 
@@ -253,7 +255,7 @@ def test_a_stored_run_answers_the_same_alone_and_in_a_batch(tiny_run, pixels):
 
 
 @pytest.fixture
-def trained_as(monkeypatch, stored_run) -> list[Faces]:
+def trained_as(monkeypatch, stored_run) -> list[FaceDataset]:
     """`fit` without training: the nets are those of the stored run; the list holds the faces given."""
     from hierarchy.training import train
 
@@ -303,7 +305,7 @@ def test_a_wrong_recipe_or_setting_is_refused_before_training(trained_as, faces)
     assert not trained_as
 
 
-def with_split(faces: Faces, *split: Split) -> Faces:
+def with_split(faces: FaceDataset, *split: Split) -> FaceDataset:
     return replace(faces, split=np.resize(split, len(faces)).astype(np.int8))
 
 

@@ -2,17 +2,17 @@
 
 import pytest
 
-from hierarchy.errors import InputError, at
+from hierarchy.errors import InputError, error_context
 
 
 def test_a_refusal_gets_its_place():
-    with pytest.raises(InputError, match="^x.csv: line 3: too short$"), at("x.csv: line 3"):
+    with pytest.raises(InputError, match="^x.csv: line 3: too short$"), error_context("x.csv: line 3"):
         raise InputError("too short")
 
 
 def test_faults_of_ours_and_results_pass_through():
-    with at("x.csv"):
+    with error_context("x.csv"):
         result = 1
     assert result == 1
-    with pytest.raises(KeyError, match="^'y'$"), at("x.csv"):
+    with pytest.raises(KeyError, match="^'y'$"), error_context("x.csv"):
         raise KeyError("y")

@@ -130,7 +130,7 @@ def test_a_flat_net_keeps_its_probabilities(table):
 
 @given(tables(len(LEAVES)))
 def test_a_flat_nets_logits_give_the_nodes_of_the_tree(table):
-    nodes = {node: routing.of_flat(table, node) for node in NODES}
+    nodes = {node: routing.node_logits_from_flat(table, node) for node in NODES}
     np.testing.assert_allclose(routing.from_logits(nodes).joint, routing.softmax(table), rtol=0, atol=1e-9)
 
 
@@ -145,13 +145,13 @@ def test_abstaining_keeps_the_soft_label_or_none(table, floor):
     labels = routing.abstain(found, floor)
     sure = found.joint.max(axis=1) >= floor
     assert np.array_equal(labels[sure], routing.soft(found)[sure])
-    assert (labels[~sure] == routing.STOPPED).all()
+    assert (labels[~sure] == routing.ABSTAINED).all()
 
 
 def test_no_floor_no_abstention():
     found = predicted(np.zeros((3, COLUMNS)))
-    assert (routing.abstain(found, 0.0) != routing.STOPPED).all()
-    assert (routing.abstain(found, 1.0) == routing.STOPPED).all()
+    assert (routing.abstain(found, 0.0) != routing.ABSTAINED).all()
+    assert (routing.abstain(found, 1.0) == routing.ABSTAINED).all()
 
 
 def test_no_faces_no_answers():

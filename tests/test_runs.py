@@ -169,8 +169,8 @@ def test_missing_nets_are_told(made):
 
 def test_a_run_of_another_tree_is_refused_with_both_trees(made):
     other = {"warm": ["happy"], "cold": ["sad"]}
-    card = json.loads((made.folder / runs.CARD).read_text()) | {"tree": other}
-    fileio.write_json(made.folder / runs.CARD, card)
+    card = json.loads((made.folder / runs.MANIFEST).read_text()) | {"tree": other}
+    fileio.write_json(made.folder / runs.MANIFEST, card)
     for use in (made.card, lambda: made.net(ROUTER), lambda: made.amend({})):
         with pytest.raises(InputError) as refusal:
             use()
@@ -180,13 +180,13 @@ def test_a_run_of_another_tree_is_refused_with_both_trees(made):
 
 @pytest.mark.parametrize("change", [{"tree": ["happy"]}, {"nets": None}, {"recipe": "short"}])
 def test_a_damaged_card_is_refused(made, change):
-    fileio.write_json(made.folder / runs.CARD, made.card() | change)
+    fileio.write_json(made.folder / runs.MANIFEST, made.card() | change)
     with pytest.raises(InputError, match=r"recipe\.json: not a run's recipe\.json"):
         made.card()
 
 
 def test_a_card_that_is_no_object_is_refused(made):
-    fileio.write_json(made.folder / runs.CARD, [1, 2])
+    fileio.write_json(made.folder / runs.MANIFEST, [1, 2])
     with pytest.raises(InputError, match=r"not a run's recipe\.json"):
         made.card()
 
@@ -202,7 +202,7 @@ def test_a_card_that_is_no_object_is_refused(made):
     ],
 )
 def test_a_card_that_tells_too_little_is_refused(made, change, needed):
-    fileio.write_json(made.folder / runs.CARD, made.card() | change)
+    fileio.write_json(made.folder / runs.MANIFEST, made.card() | change)
     with pytest.raises(InputError, match=rf"recipe\.json: every {needed}"):
         made.card()
 

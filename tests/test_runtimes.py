@@ -14,7 +14,7 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
 from hierarchy.evaluation import predictions
-from hierarchy.models.keras_backend import KERAS
+from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.runtimes import ENGINES
 from hierarchy.taxonomy import FLAT, NODES, ROUTER
 
@@ -37,7 +37,7 @@ class Mirror:
 def shipped(monkeypatch) -> runs.Run:
     """The shipped run where it lies; only to be read."""
     monkeypatch.setenv("HIERARCHY_HOME", str(ROOT))
-    return runs.run(runs.SHIPPED)
+    return runs.run(runs.DEFAULT_RUN)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_an_engine_tells_nobody_that_it_is_used(library, tmp_path):
 
 
 def test_the_engine_that_is_installed_anyway_goes_before_the_others():
-    assert runtimes.EXACT[:2] == ("onnx", "onnx-float16")
+    assert runtimes.LOSSLESS[:2] == ("onnx", "onnx-float16")
 
 
 def test_an_unknown_engine_is_refused(tiny_run):
@@ -174,7 +174,7 @@ def test_what_the_library_cannot_read_is_refused_in_one_line(exported, few_sketc
 def test_a_missing_library_is_named_with_its_install_line(engine, tmp_path, monkeypatch):
     about = runtimes.FORMATS[ENGINES[engine][0]]
     monkeypatch.setitem(sys.modules, about.library, None)
-    artefact = runtimes.Artefact(engine, tmp_path / "net", KERAS)
+    artefact = runtimes.ExportedModel(engine, tmp_path / "net", KERAS_BACKEND)
     with pytest.raises(InputError, match=f"{about.library} is not installed: pip install -r .*; {INSTEAD}"):
         artefact(np.zeros((1, 48, 48), np.uint8))
 
@@ -183,7 +183,7 @@ def test_a_library_that_does_not_start_is_refused_in_one_line(tmp_path, monkeypa
     (tmp_path / "onnxruntime.py").write_text("raise ImportError('DLL load failed\\nwhile importing')")
     monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    artefact = runtimes.Artefact("onnx", tmp_path / "net", KERAS)
+    artefact = runtimes.ExportedModel("onnx", tmp_path / "net", KERAS_BACKEND)
     with pytest.raises(InputError, match=rf"does not start \(DLL load failed\); {INSTEAD}"):
         artefact(np.zeros((1, 48, 48), np.uint8))
 

@@ -19,7 +19,7 @@ from hierarchy.evaluation import compare_report, evaluate, leaderboard, metrics,
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
-FOLDER = RESULTS / runs.SHIPPED
+FOLDER = RESULTS / runs.DEFAULT_RUN
 NUMBER = re.compile(r"-?[0-9.]+(e-?[0-9]+)?")
 ONE_TENTH = 0.001  # of a point: three of 3,534 faces may tip over on another processor
 PARTS = ("leak_free", "leak_free_near")
@@ -29,8 +29,8 @@ LARGEST, ALL = 16_000_000, 32_000_000  # bytes: a net's file, the default set
 @pytest.fixture
 def shipped(own_home):
     """A copy of the shipped run in the test's own home."""
-    shutil.copytree(FOLDER, own_home / "results" / runs.SHIPPED)
-    return runs.run(runs.SHIPPED)
+    shutil.copytree(FOLDER, own_home / "results" / runs.DEFAULT_RUN)
+    return runs.run(runs.DEFAULT_RUN)
 
 
 def test_golden_logits(shipped):
@@ -54,7 +54,7 @@ def test_the_tree_is_as_good_as_this_recipe_makes_it():
 
 
 @pytest.mark.parametrize(
-    "quoted", [f"{runs.SHIPPED}/REPORT.md", "compare.md", "benchmarks.md", "detector/REPORT.md"]
+    "quoted", [f"{runs.DEFAULT_RUN}/REPORT.md", "compare.md", "benchmarks.md", "detector/REPORT.md"]
 )
 def test_the_readme_quotes_what_the_program_wrote(quoted):
     readme = (ROOT / "README.md").read_text()
@@ -107,8 +107,8 @@ def test_the_committed_predictions_give_the_committed_scores(shipped, fer2013):
     np.testing.assert_array_equal(kept.row, test.row)
     np.testing.assert_array_equal(kept.label, test.label)
     rows = fer2013.split == Split.PrivateTest
-    leaks = metrics.Leaks(audit.twins(fer2013)[rows], audit.near_twins(fer2013)[rows])
-    tree, flat = routing.judged(kept.logits, runs.run(runs.SHIPPED).card()["calibration"])
+    leaks = metrics.Leakage(audit.twins(fer2013)[rows], audit.near_twins(fer2013)[rows])
+    tree, flat = routing.predict_from_logits(kept.logits, runs.run(runs.DEFAULT_RUN).card()["calibration"])
     floor = recorded["abstain"]["min_confidence"]
     scores = metrics.score(tree, test, flat=flat, leaks=leaks, min_confidence=floor)
     assert (scores["n"], scores["leak_free"]["n"]) == (3534, 3262)
@@ -119,7 +119,7 @@ def test_the_committed_predictions_give_the_committed_scores(shipped, fer2013):
 def test_the_weights_score_on_real_faces_what_is_recorded(shipped, fer2013):
     recorded = fileio.read_json(shipped.folder / "scores.json")
     floor = recorded["abstain"]["min_confidence"]
-    evaluate.evaluate(runs.SHIPPED, None, split="PrivateTest", view="single", floor=floor)
+    evaluate.evaluate(runs.DEFAULT_RUN, None, split="PrivateTest", view="single", floor=floor)
     scores = fileio.read_json(shipped.folder / "scores.json")
     for noisy in ("confusion", "reliability", "soft_against_flat", "abstain"):  # counts, not shares
         for part in (recorded, scores, *(box[key] for box in (recorded, scores) for key in PARTS)):

@@ -22,4 +22,4 @@ def web(
     from hierarchy import runs
     from hierarchy.apps.web import server
 
-    server.serve(run or runs.SHIPPED, engine, address, port)
+    server.serve(run or runs.DEFAULT_RUN, engine, address, port)

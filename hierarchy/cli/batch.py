@@ -33,6 +33,6 @@ def batch(
     from hierarchy.apps.batch import local
     from hierarchy.apps.batch.job import Job
 
-    job = Job(run or runs.SHIPPED, detector, engine, str(out))
+    job = Job(run or runs.DEFAULT_RUN, detector, engine, str(out))
     total = local.batch(source, job, how=executor, workers=workers, address=address, size=chunk_size)
     print(f"{out}: {total['pictures']:,} pictures, {total['faces']:,} faces, {total['errors']:,} errors")

@@ -56,7 +56,7 @@ def export(
     from hierarchy.errors import InputError
 
     if layout == "list":
-        return print("\n".join(name for name, entry in registry.LAYOUTS.items() if entry.write))
+        return print("\n".join(name for name, entry in registry.DATA_FORMATS.items() if entry.write))
     if target is None:
         raise InputError("data export: name a new folder to write to")
     registry.export(loading.labelled_faces(data), target, layout, ferplus)

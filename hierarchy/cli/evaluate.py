@@ -55,7 +55,7 @@ def evaluate(
         )
     print(
         evaluation.evaluate(
-            run or runs.SHIPPED,
+            run or runs.DEFAULT_RUN,
             data,
             split=split,
             view=tta,

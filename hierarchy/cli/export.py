@@ -25,6 +25,6 @@ def export(
     from hierarchy.evaluation.evaluate import faces_for
     from hierarchy.models.export import export as export_nets
 
-    chosen = runs.run(run or runs.SHIPPED)
+    chosen = runs.run(run or runs.DEFAULT_RUN)
     for line in export_nets(chosen, kind, precision, lambda: faces_for(chosen.card(), data)):
         print(line)

@@ -14,7 +14,7 @@ import typer
 from hierarchy.cli.options import renamed
 
 if TYPE_CHECKING:
-    from hierarchy.backends import Framework
+    pass
 
 COMMANDS: Final = (  # each is a module of this package that adds its commands to the application
     "train",
@@ -56,7 +56,7 @@ def log_to_stderr() -> None:
     package.setLevel(logging.INFO)
 
 
-def main(framework: "Framework | None" = None) -> int:
+def main(framework: "Backend | None" = None) -> int:
     """Run a command; the exit code is 0 for success, 2 for bad input, 130 for Ctrl-C, 1 for a bug."""
     from hierarchy.errors import InputError
 

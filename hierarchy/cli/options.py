@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 if TYPE_CHECKING:
-    from hierarchy.backends import Framework
+    pass
 
 DATA = typer.Option(
     "--data", help="File or folder of faces, or the word sketch. Default: $FER2013_DIR, then data/."
@@ -53,8 +53,8 @@ def _follows(arguments: list[str], option: str, value: str) -> bool:
     return f"{option}={value}" in arguments or (option, value) in zip(arguments, arguments[1:], strict=False)
 
 
-def backend_of(context: typer.Context) -> "Framework":
+def backend_of(context: typer.Context) -> "Backend":
     """The backend that trains and opens nets: Keras, unless the caller passed another."""
-    from hierarchy.models.keras_backend import KERAS
+    from hierarchy.models.keras_backend import KERAS_BACKEND
 
-    return context.obj or KERAS
+    return context.obj or KERAS_BACKEND

@@ -10,7 +10,6 @@ import typer
 from hierarchy.cli.options import DETECTOR, ENGINE, MIN_CONFIDENCE, RUN, TTA, backend_of
 
 if TYPE_CHECKING:
-    from hierarchy.backends import Framework
     from hierarchy.inference.writers import Show
 
 log = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ def predict(
     show = writers.as_csv(csv) if csv else writers.as_json if as_json else writers.as_text
     failed = predict_files(
         paths,
-        run or runs.SHIPPED,
+        run or runs.DEFAULT_RUN,
         show,
         labels_only=top1_only,
         faces=detector,
@@ -86,7 +85,7 @@ def predict_files(
     faces: str,
     save: Path | None,
     explain: bool,
-    framework: "Framework",
+    framework: "Backend",
     engine: str,
     **params: Any,
 ) -> int:
@@ -98,7 +97,7 @@ def predict_files(
         show: takes the predictions as they come.
         min_confidence: below it, only the branch is reported.
         labels_only: no probabilities, fewer nets run.
-        faces: name of the face detector, see `vision.detectors.finder`.
+        faces: name of the face detector, see `vision.detectors.create_detector`.
         save: folder for images with the predictions drawn on them.
         explain: draw a heat map of the deciding net as well.
         framework: what opens the run's own nets.
@@ -116,15 +115,15 @@ def predict_files(
     from hierarchy.data import images
     from hierarchy.inference import writers
     from hierarchy.inference.annotate import saved
-    from hierarchy.inference.predictor import answers
-    from hierarchy.vision.detectors import finder
+    from hierarchy.inference.predictor import predict_stream
+    from hierarchy.vision.detectors import create_detector
 
     bad: list[str] = []
-    find = finder(faces)
+    find = create_detector(faces)
     classifier = HierarchicalClassifier.load(run, framework, engine, **params)
     if runs.sketched(classifier.run_.card()):
         log.info(f"SKETCH: run {run} was trained on drawn faces; its predictions on photographs mean nothing")
-    stream = answers(classifier, images.find(paths), min_confidence, labels_only, find)
+    stream = predict_stream(classifier, images.find(paths), min_confidence, labels_only, find)
     good = writers.answered(stream, bad)
     try:
         show(saved(good, save, classifier if explain else None) if save else good)

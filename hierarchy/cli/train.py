@@ -68,13 +68,13 @@ def train(
 ) -> None:
     """Train the nets of one or several runs; results go to results/, checkpoints to logs/."""
     from hierarchy.config import recipes
-    from hierarchy.models.keras_backend import together
-    from hierarchy.training.sweep import campaign
+    from hierarchy.models.keras_backend import with_devices
+    from hierarchy.training.sweep import sweep
 
     if recipe == "list":
         return print(recipes.listing())
-    backend = together(backend_of(context), devices, hosts, rank)
-    for finished in campaign(
+    backend = with_devices(backend_of(context), devices, hosts, rank)
+    for finished in sweep(
         data=data,
         recipe=recipe,
         settings=settings or [],

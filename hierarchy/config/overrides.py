@@ -10,9 +10,10 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from hierarchy.config.backbones import BACKBONES
 from hierarchy.config.recipes import named
-from hierarchy.config.schema import LARGEST, Backbone, Net, Recipe
+from hierarchy.config.schema import LARGEST, PretrainedConfig, Recipe, VGGConfig
 from hierarchy.errors import InputError
 from hierarchy.fileio import read_json, write_json
+from hierarchy.taxonomy import VALENCE, Tree
 
 RECIPE_FILE: Final = ".json"  # what the name of a file with a recipe ends in
 RANGES: Final[dict[str, tuple[float, float]]] = {  # from, and below; every other number is 0 or more
@@ -29,9 +30,9 @@ RANGES: Final[dict[str, tuple[float, float]]] = {  # from, and below; every othe
     "momentum": (0, 1),
     "label_smoothing": (0, 1),
     "ema": (0, 1),
-    "votes": (0, 1),
-    "teacher": (0, 1),
-    "every": (1, math.inf),
+    "soft_label_weight": (0, 1),
+    "distillation_weight": (0, 1),
+    "lr_step_epochs": (1, math.inf),
 }
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "backbone": tuple(BACKBONES),
@@ -42,6 +43,37 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "loss": ("cross-entropy", "focal"),
     "precision": ("float32", "bfloat16"),
 }
+
+RENAMED: Final = {  # keys of recipes that were stored before -> today's
+    "warm": "warm_start",
+    "votes": "soft_label_weight",
+    "teacher": "distillation_weight",
+    "outsiders": "outlier_ratio",
+    "rows": "samples_per_class",
+    "minutes": "max_minutes",
+    "every": "lr_step_epochs",
+    "decay": "lr_decay",
+    "frozen": "freeze_backbone",
+}
+
+
+def translated(values: Any, source: str) -> Any:
+    """A recipe's plain values, or a setting `key=value`, with today's keys.
+
+    Raises:
+        InputError: an old key together with its new name.
+    """
+    if isinstance(values, str):
+        key, equals, value = values.partition("=")
+        return ".".join(RENAMED.get(part, part) for part in key.split(".")) + equals + value
+    if not isinstance(values, Mapping):
+        return values
+    if both := [old for old, new in RENAMED.items() if old in values and new in values]:
+        raise InputError(f"{source}: {both[0]!r} is the old name of {RENAMED[both[0]]!r}; give only one")
+    return {
+        RENAMED.get(key, key): translated(value, source) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+    }
 
 
 def recipe_of(name: str) -> Recipe:
@@ -64,16 +96,24 @@ def from_dict(values: Mapping[str, Any], source: str) -> Recipe:
     Raises:
         InputError: a key is unknown; `source` names the file.
     """
-    return _build(Recipe, values, source)
+    values = translated(values, source)
+    tree = (
+        Tree.from_dict(values["tree"], source) if isinstance(values, dict) and "tree" in values else VALENCE
+    )
+    rest = (
+        {key: value for key, value in values.items() if key != "tree"} if isinstance(values, dict) else values
+    )
+    recipe: Recipe = _build(Recipe, rest, source)
+    return dataclasses.replace(recipe, tree=tree)
 
 
-def net_from_dict(values: Mapping[str, Any], source: str) -> Net | Backbone:
+def net_from_dict(values: Mapping[str, Any], source: str) -> VGGConfig | PretrainedConfig:
     """The net that a recipe's `as_dict` wrote under "net".
 
     Raises:
         InputError: a key is unknown; `source` names the file.
     """
-    built: Net | Backbone = _build(_part(Net | Backbone, values), values, source)
+    built: VGGConfig | PretrainedConfig = _build(_part(VGGConfig | PretrainedConfig, values), values, source)
     return built
 
 
@@ -84,9 +124,9 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
         InputError: an unknown key, or a value of another type.
     """
     for setting in settings:
-        key, equals, text = setting.partition("=")
+        key, equals, text = translated(setting, "--set").partition("=")
         if not equals:
-            raise InputError(f"--set {setting!r}: write key=value, as in fit.epochs=20")
+            raise InputError(f"--set {setting!r}: expected key=value, e.g. fit.epochs=20")
         recipe = _changed(recipe, key.strip().split("."), text.strip(), key.strip())
     return recipe
 
@@ -94,12 +134,12 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
 def _changed(part: Any, path: list[str], text: str, key: str) -> Any:
     allowed = [item.name for item in dataclasses.fields(part)]
     if path[0] not in allowed:
-        raise InputError(f"unknown recipe key {key!r}: allowed here are {', '.join(allowed)}")
+        raise InputError(f"unknown recipe key {key!r}: expected one of {', '.join(allowed)}")
     current = getattr(part, path[0])
     if dataclasses.is_dataclass(current) and path[1:]:
         return replace(part, **{path[0]: _changed(current, path[1:], text, key)})
     wanted = get_type_hints(type(part))[path[0]]
-    if path[1:] or _part(wanted):
+    if path[1:] or _part(wanted) or wanted is Tree:
         raise InputError(f"recipe key {key!r} is not a single value")
     return replace(part, **{path[0]: _value(wanted, _parsed(text), key)})
 
@@ -121,7 +161,7 @@ def _value(wanted: Any, value: Any, key: str) -> Any:
         raise InputError(f"recipe key {key!r}: {value!r} is not of type {wanted.__name__}")
     low, high = RANGES.get(key.rpartition(".")[2], (0, math.inf))
     if wanted in (int, float) and not low <= value < high:  # NaN is in no range
-        raise InputError(f"recipe key {key!r}: {value!r} is not at least {low} and below {high}")
+        raise InputError(f"recipe key {key!r}: {value!r} is not in [{low}, {high})")
     allowed = CHOICES.get(key.rpartition(".")[2], (value,))
     if value not in allowed:
         raise InputError(f"recipe key {key!r}: {value!r} is not one of {', '.join(allowed)}")
@@ -149,7 +189,7 @@ def _build(cls: Any, values: Mapping[str, Any], source: str) -> Any:
         raise InputError(f"{source}: {values!r} where a recipe has an object of {', '.join(hints)}")
     unknown = sorted(set(values) - set(hints))
     if unknown:
-        raise InputError(f"{source}: unknown recipe key {unknown[0]!r}: allowed are {', '.join(hints)}")
+        raise InputError(f"{source}: unknown recipe key {unknown[0]!r}: expected one of {', '.join(hints)}")
     needed = [
         each.name
         for each in dataclasses.fields(cls)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from hierarchy.config.baselines import BASELINES
-from hierarchy.config.schema import Augment, Fit, Net, Recipe
+from hierarchy.config.schema import AugmentConfig, Recipe, TrainConfig, VGGConfig
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT
 
@@ -14,16 +14,18 @@ def sketch() -> Recipe:
     """A small net for drawn faces: minutes on two cores."""
     return Recipe(
         "sketch",
-        net=Net(stages=((16,), (32, 32), (64, 64)), dropout=0.2),
-        augment=Augment(rotation=8.0, scale=0.08, shift=0.06),
-        fit=Fit(epochs=6, learning_rate=0.1, label_smoothing=0.05),
-        warm=Fit(epochs=2, learning_rate=0.03, label_smoothing=0.05),
+        net=VGGConfig(stages=((16,), (32, 32), (64, 64)), dropout=0.2),
+        augment=AugmentConfig(rotation=8.0, scale=0.08, shift=0.06),
+        fit=TrainConfig(epochs=6, learning_rate=0.1, label_smoothing=0.05),
+        warm_start=TrainConfig(epochs=2, learning_rate=0.03, label_smoothing=0.05),
     )
 
 
 def short() -> Recipe:
     """Two thirds of a million weights; the flat net takes an hour on two cores."""
-    return Recipe("short", fit=Fit(epochs=24), warm=Fit(epochs=4, learning_rate=0.02, warm_up=0.1))
+    return Recipe(
+        "short", fit=TrainConfig(epochs=24), warm_start=TrainConfig(epochs=4, learning_rate=0.02, warm_up=0.1)
+    )
 
 
 def medium() -> Recipe:
@@ -34,9 +36,9 @@ def medium() -> Recipe:
     """
     return Recipe(
         "medium",
-        net=Net(stages=((32, 32), (64, 64), (128, 128), (256, 256))),
-        fit=Fit(epochs=24, precision="bfloat16"),
-        warm=Fit(epochs=5, learning_rate=0.02, warm_up=0.1, precision="bfloat16"),
+        net=VGGConfig(stages=((32, 32), (64, 64), (128, 128), (256, 256))),
+        fit=TrainConfig(epochs=24, precision="bfloat16"),
+        warm_start=TrainConfig(epochs=5, learning_rate=0.02, warm_up=0.1, precision="bfloat16"),
     )
 
 
@@ -47,12 +49,12 @@ def distilled() -> Recipe:
     Hinton et al., "Distilling the knowledge in a neural network" (2015). The flat net takes half an
     hour on two cores, router and specialists together a quarter.
     """
-    told = Fit(warm_up=0.1, label_smoothing=0.0, teacher=0.7, precision="bfloat16")
+    told = TrainConfig(warm_up=0.1, label_smoothing=0.0, distillation_weight=0.7, precision="bfloat16")
     return replace(
         medium(),
         name="distilled",
         fit=replace(told, epochs=12, learning_rate=0.05),
-        warm=replace(told, epochs=4, learning_rate=0.02),
+        warm_start=replace(told, epochs=4, learning_rate=0.02),
     )
 
 
@@ -61,38 +63,38 @@ def small() -> Recipe:
 
     A quarter of `medium`'s multiplications. The flat net takes hours on two cores.
     """
-    told = Fit(label_smoothing=0.0, teacher=0.7, precision="bfloat16")
+    told = TrainConfig(label_smoothing=0.0, distillation_weight=0.7, precision="bfloat16")
     return Recipe(
         "small",
-        net=Net(stages=((16, 16), (32, 32), (64, 64), (128, 128)), dropout=0.1),
+        net=VGGConfig(stages=((16, 16), (32, 32), (64, 64), (128, 128)), dropout=0.1),
         fit=replace(told, epochs=80),
-        warm=replace(told, epochs=10, learning_rate=0.03, warm_up=0.1),
+        warm_start=replace(told, epochs=10, learning_rate=0.03, warm_up=0.1),
         node=f"all,{FLAT}",
     )
 
 
 def full() -> Recipe:
     """The strongest net trained from scratch: eight wide convolutions, averaged weights; wants a GPU."""
-    strong = Fit(batch_size=128, ema=0.999, precision="bfloat16")
+    strong = TrainConfig(batch_size=128, ema=0.999, precision="bfloat16")
     return Recipe(
         "full",
-        net=Net(
+        net=VGGConfig(
             stages=((64, 64), (128, 128), (256, 256), (512, 512)),
             spatial_dropout=0.15,
             dropout=0.4,
         ),
-        augment=Augment(
+        augment=AugmentConfig(
             rotation=12.0, scale=0.2, shift=0.15, brightness=0.15, contrast=0.25, erasing=0.5, mixup=0.3
         ),
         fit=replace(strong, epochs=100, warm_up=0.1),
-        warm=replace(strong, epochs=12, learning_rate=0.01, warm_up=0.1, ema=0.99),
+        warm_start=replace(strong, epochs=12, learning_rate=0.01, warm_up=0.1, ema=0.99),
     )
 
 
 def half() -> Recipe:
     """As `full` at half its width: 1.2 million weights."""
     stages = ((32, 32), (64, 64), (128, 128), (256, 256))
-    return replace(full(), name="half", net=Net(stages, spatial_dropout=0.05, dropout=0.3))
+    return replace(full(), name="half", net=VGGConfig(stages, spatial_dropout=0.05, dropout=0.3))
 
 
 def earlier() -> Recipe:
@@ -102,7 +104,7 @@ def earlier() -> Recipe:
     """
     return Recipe(
         "earlier",
-        net=Net(
+        net=VGGConfig(
             stages=((32, 64), (128, 128), (256, 256)),
             padding="valid",
             crop=48,
@@ -111,8 +113,8 @@ def earlier() -> Recipe:
             dense=(256,),
             dropout=0.5,
         ),
-        augment=Augment(rotation=0.0, scale=0.0, shift=0.1),
-        fit=Fit(
+        augment=AugmentConfig(rotation=0.0, scale=0.0, shift=0.1),
+        fit=TrainConfig(
             epochs=100,
             optimizer="adam",
             learning_rate=1e-4,

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from hierarchy.errors import InputError
+from hierarchy.taxonomy import VALENCE, Tree
 
 LARGEST: Final = 48  # side in pixels of a face
 ERASED: Final = (0.02, 0.25)  # area of an erased rectangle, fraction of the face
 
 
 @dataclass(frozen=True)
-class Net:
+class VGGConfig:
     """A VGG-style net: stages of 3x3 convolutions, each stage closed by a 2x2 maximum pool."""
 
     stages: tuple[tuple[int, ...], ...] = ((24, 24), (48, 48), (96, 96), (192, 192))  # widths of convolutions
@@ -30,7 +31,7 @@ class Net:
 
 
 @dataclass(frozen=True)
-class Backbone:
+class PretrainedConfig:
     """A published net up to its features (backbones.py); a dense layer on them gives the logits."""
 
     backbone: str
@@ -39,13 +40,13 @@ class Backbone:
     dropout: float = 0.0  # before the logits
 
 
-def without_weights(net: Net | Backbone) -> Net | Backbone:
+def without_weights(net: VGGConfig | PretrainedConfig) -> VGGConfig | PretrainedConfig:
     """The same layers, of random weights: others are about to be filled in, or are not of interest."""
-    return replace(net, weights="random") if isinstance(net, Backbone) else net
+    return replace(net, weights="random") if isinstance(net, PretrainedConfig) else net
 
 
 @dataclass(frozen=True)
-class Augment:
+class AugmentConfig:
     """What may happen to a training face; every strength 0 switches its step off."""
 
     flip: bool = True
@@ -67,7 +68,7 @@ class Augment:
 
 
 @dataclass(frozen=True)
-class Fit:
+class TrainConfig:
     """How a net is fitted."""
 
     epochs: int = 14
@@ -75,11 +76,11 @@ class Fit:
     optimizer: str = "sgd"  # sgd (Nesterov) | adam
     learning_rate: float = 0.1  # the peak
     momentum: float = 0.9
-    schedule: str = "cosine"  # cosine | constant | step | plateau: fitting/schedule.py
+    schedule: str = "cosine"  # cosine | constant | step | plateau: training/schedules.py
     warm_up: float = 0.2  # cosine: fraction of all steps spent rising to the peak
-    decay: float = 0.9  # step, plateau: factor of the learning rate ...
-    every: int = 5  # ... after so many epochs; plateau: so many without a better PublicTest accuracy
-    weight_decay: float = 5e-4  # on kernels only, in the coupled sense of SGD (see nets/train.py)
+    lr_decay: float = 0.9  # step, plateau: factor of the learning rate
+    lr_step_epochs: int = 5  # epochs between steps; plateau: epochs without a better PublicTest accuracy
+    weight_decay: float = 5e-4  # on kernels only, in the coupled sense of SGD (see models/trainer.py)
     clip_norm: float = 0.0  # 0: none
     loss: str = "cross-entropy"  # cross-entropy | focal
     focal_gamma: float = 2.0
@@ -87,15 +88,15 @@ class Fit:
     l2: float = 0.0  # penalty on kernels, added to the loss
     ema: float = 0.0  # momentum of the averaged weights; 0: none
     patience: int = 0  # epochs without a better PublicTest accuracy before stopping; 0: never
-    minutes: float = 0.0  # after which no other epoch begins; 0: no limit
-    frozen: bool = False  # fit the head alone: the body stays as it started
-    rows: int = 0  # Training faces of each class, drawn once for all epochs; 0: all there are
+    max_minutes: float = 0.0  # after which no other epoch begins; 0: no limit
+    freeze_backbone: bool = False  # train the head only
+    samples_per_class: int = 0  # Training faces of each class, drawn once for all epochs; 0: all
     oversample: bool = True  # draw every class equally often; an epoch keeps its length
     precision: str = "float32"  # float32 | bfloat16, of the arithmetic where the machine has it
     class_weights: bool = False  # weigh the loss by inverse frequency; oversampling is then off
-    outsiders: float = 0.0  # faces of other branches shown to a specialist, a face of its own
-    votes: float = 0.0  # share of FER+'s votes in the target
-    teacher: float = 0.0  # share of other runs' answers in the target
+    outlier_ratio: float = 0.0  # faces of other branches shown to a specialist, per face of its own
+    soft_label_weight: float = 0.0  # share of FER+'s votes in the target
+    distillation_weight: float = 0.0  # share of the teacher's probabilities in the target
 
     @property
     def oversampled(self) -> bool:
@@ -112,23 +113,32 @@ class Fit:
 class Recipe:
     """Everything needed to train a run again, but for the data and the seed.
 
-    `warm`, where given, says how router and specialists go on from the flat net; None: they start from
-    scratch. `node` is what is trained where the user names no node.
+    Attributes:
+        name: of the recipe.
+        net: layers of every net.
+        augment: of training faces.
+        fit: training of the flat net, and of all nets that start from scratch.
+        warm_start: training of router and specialists from the flat net's weights; None: from scratch.
+        node: what is trained where the user names no node.
+        tree: of the nets.
     """
 
     name: str
-    net: Net | Backbone = field(default_factory=Net)
-    augment: Augment = field(default_factory=Augment)
-    fit: Fit = field(default_factory=Fit)
-    warm: Fit | None = None
+    net: VGGConfig | PretrainedConfig = field(default_factory=VGGConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    fit: TrainConfig = field(default_factory=TrainConfig)
+    warm_start: TrainConfig | None = None
     node: str = "all"
+    tree: Tree = VALENCE
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON gives them back."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        """Plain values, as JSON gives them back; the tree only where it is not the default."""
+        plain = dataclasses.asdict(dataclasses.replace(self, tree=VALENCE))
+        own = {} if self.tree == VALENCE else {"tree": self.tree.to_dict()}
+        return json.loads(json.dumps({key: value for key, value in plain.items() if key != "tree"} | own))
 
 
-def check(net: Net) -> None:
+def check(net: VGGConfig) -> None:
     """Refuse a net that cannot be built.
 
     Raises:
@@ -139,5 +149,5 @@ def check(net: Net) -> None:
         side = (side - 2 * len(stage) * (net.padding == "valid")) // 2
     if side < 1 or net.crop > LARGEST:
         raise InputError(
-            f"net.crop={net.crop}: at most {LARGEST}, and enough for the halvings of {net.stages}"
+            f"net.crop={net.crop}: must be <= {LARGEST} and large enough for {len(net.stages)} pooling stages"
         )

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from hierarchy import fileio, runs
-from hierarchy.data.dataset import SIDE, Faces, Split
+from hierarchy.data.dataset import SIDE, FaceDataset, Split
 from hierarchy.data.formats.ferplus import CHOICES
 from hierarchy.taxonomy import FER7, LEFT_OUT
 
@@ -47,7 +47,7 @@ class Audit:
             labels: the first of its group. twin in Training, near twin in Training (test splits): that face.
     """
 
-    faces: Faces
+    faces: FaceDataset
     match: dict[str, np.ndarray]
 
     def has(self, finding: str) -> np.ndarray:
@@ -59,7 +59,7 @@ class Audit:
         return len(np.unique(self.match[finding][self.has(finding)]))
 
 
-def audit(faces: Faces) -> Audit:
+def audit(faces: FaceDataset) -> Audit:
     """Look for everything. Costs what `near_twins` costs."""
     position = np.arange(len(faces))
     same = _first_of_same(faces)
@@ -73,12 +73,12 @@ def audit(faces: Faces) -> Audit:
     return Audit(faces, match)
 
 
-def twins(faces: Faces) -> np.ndarray:
+def twins(faces: FaceDataset) -> np.ndarray:
     """Which rows of a test split have the very pixels of a Training row, bool[N]; 288 + 280 in FER-2013."""
     return _twin(faces, _first_of_same(faces)) != _NONE
 
 
-def near_twins(faces: Faces) -> np.ndarray:
+def near_twins(faces: FaceDataset) -> np.ndarray:
     """Which rows of a test split are copies or near copies of a Training row, bool[N]; 530 + 499 in FER-2013.
 
     A thumbnail is the 16x16 means of 3x3 pixels, less its own mean and scaled to length one; a near copy's
@@ -116,7 +116,7 @@ def write(found: Audit, out: Path | None = None) -> Path:
     return target
 
 
-def _first_of_same(faces: Faces) -> np.ndarray:
+def _first_of_same(faces: FaceDataset) -> np.ndarray:
     """Position of the first face with the same pixels, int64[N]."""
     first: dict[bytes, int] = {}
     return np.array(
@@ -133,14 +133,14 @@ def _conflicting(label: np.ndarray, same: np.ndarray) -> np.ndarray:
     return (highest > lowest)[same]
 
 
-def _twin(faces: Faces, same: np.ndarray) -> np.ndarray:
+def _twin(faces: FaceDataset, same: np.ndarray) -> np.ndarray:
     training = np.flatnonzero(faces.split == Split.Training)
     twin = np.full(len(faces), _NONE)
     twin[same[training[::-1]]] = training[::-1]  # backwards, so that the first of several stays
     return np.where(faces.split == Split.Training, _NONE, twin[same])
 
 
-def _near_twin(faces: Faces, twin: np.ndarray) -> np.ndarray:
+def _near_twin(faces: FaceDataset, twin: np.ndarray) -> np.ndarray:
     near = twin.copy()
     training = np.flatnonzero(faces.split == Split.Training)
     open_cases = np.flatnonzero((faces.split != Split.Training) & (twin == _NONE))

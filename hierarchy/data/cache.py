@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from hierarchy import fileio, runs
-from hierarchy.data.dataset import Faces
+from hierarchy.data.dataset import FaceDataset
 from hierarchy.errors import InputError
 
 VERSION: Final = 2  # goes up when a reader gives other faces for the same source
@@ -28,7 +28,7 @@ def folder() -> Path:
     return Path(os.environ.get("FER2013_CACHE") or runs.home() / "data" / "cache")
 
 
-def through(sources: Sequence[Path], parse: Callable[[], Faces]) -> Faces:
+def through(sources: Sequence[Path], parse: Callable[[], FaceDataset]) -> FaceDataset:
     """The faces of `sources`: from the cache when it has them, else from `parse()`, whose answer is kept."""
     file = folder() / f"{_key(sources)}.npz"
     try:
@@ -51,21 +51,21 @@ def _key(sources: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:24]
 
 
-def _load(file: Path) -> Faces:
+def _load(file: Path) -> FaceDataset:
     with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         columns = {name: arrays[name] for name in ("pixels", "label", "split", "row")}
         votes = arrays["votes"] if "votes" in arrays else None
         paths = tuple(arrays["paths"].tolist()) if "paths" in arrays else None
-        return Faces(**columns, votes=votes, source=str(arrays["source"]), paths=paths)
+        return FaceDataset(**columns, votes=votes, source=str(arrays["source"]), paths=paths)
 
 
-def _packed(faces: Faces) -> bytes:
+def _packed(faces: FaceDataset) -> bytes:
     buffer = BytesIO()
     np.savez(buffer, allow_pickle=False, **dict(_columns(faces)))
     return buffer.getvalue()
 
 
-def _columns(faces: Faces) -> Iterator[tuple[str, np.ndarray]]:
+def _columns(faces: FaceDataset) -> Iterator[tuple[str, np.ndarray]]:
     for name in ("pixels", "label", "split", "row", "votes", "source", "paths"):
         column = getattr(faces, name)
         if column is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hierarchy.data import images
-from hierarchy.data.images import Refused
+from hierarchy.data.images import SkippedImage
 from hierarchy.errors import InputError, first_line
 
 REMOTE: Final = "://"  # in an address that fsspec opens
@@ -47,7 +47,7 @@ def entries(source: str, pixels: bool = True) -> Iterator[Entry]:
             yield from _remote(source)
         else:
             for file in images.find([source]):
-                if isinstance(file, Refused):
+                if isinstance(file, SkippedImage):
                     yield Entry(file.path)
                 elif isinstance(file, InputError):
                     raise InputError(f"{source}: nothing there; {ALLOWED}")

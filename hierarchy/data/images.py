@@ -46,7 +46,7 @@ _UPRIGHT = {
 _LOCK = threading.Lock()
 
 
-class Refused(InputError):
+class SkippedImage(InputError):
     """Why a picture has no answer, or a folder no pictures; `path` is its name."""
 
     def __init__(self, path: str, reason: str) -> None:
@@ -144,7 +144,7 @@ def _below(folder: str) -> Iterator[Path | InputError]:
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
-        yield Refused(folder, f"{folder}: cannot be read ({error.strerror})")
+        yield SkippedImage(folder, f"{folder}: cannot be read ({error.strerror})")
         return
     for name in names:
         path = os.path.join(folder, name)

@@ -8,7 +8,7 @@ import numpy as np
 
 from hierarchy import runs
 from hierarchy.data import download
-from hierarchy.data.dataset import SKETCH, Faces
+from hierarchy.data.dataset import SKETCH, FaceDataset
 from hierarchy.data.formats import registry
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import LEFT_OUT
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 SKETCHES: Final = 6000  # enough to learn the drawn expressions in minutes
 
 
-def labelled_faces(data: str | None) -> Faces:
+def labelled_faces(data: str | None) -> FaceDataset:
     """Faces at `data`, a file, a folder, or the word sketch; else at $FER2013_DIR or in data/.
 
     Raises:
@@ -32,7 +32,7 @@ def labelled_faces(data: str | None) -> Faces:
     return registry.read(place)
 
 
-def training_faces(data: str | None) -> Faces:
+def training_faces(data: str | None) -> FaceDataset:
     """Faces to train on: as `labelled_faces`, else downloaded, else drawn, and loudly said so."""
     if data is not None or registry.find(None) is not None:
         return labelled_faces(data)
@@ -44,7 +44,7 @@ def training_faces(data: str | None) -> Faces:
     return _drawn()
 
 
-def fingerprint(faces: Faces) -> str:
+def fingerprint(faces: FaceDataset) -> str:
     """Sixteen hex digits that change with any pixel, label or split."""
     digest = hashlib.sha256()
     for column in (faces.pixels, faces.label, faces.split):
@@ -52,7 +52,7 @@ def fingerprint(faces: Faces) -> str:
     return digest.hexdigest()[:16]
 
 
-def describe(faces: Faces) -> dict[str, Any]:
+def describe(faces: FaceDataset) -> dict[str, Any]:
     """What a run's card says of its data."""
     counts = faces.counts()
     left_out = {name: sum(split[name] for split in counts.values()) for name in LEFT_OUT}
@@ -64,7 +64,7 @@ def describe(faces: Faces) -> dict[str, Any]:
     }
 
 
-def _drawn() -> Faces:
+def _drawn() -> FaceDataset:
     from hierarchy.data.synthetic.sketch import (
         sketch_faces,  # needs OpenCV, which training on real faces does not
     )

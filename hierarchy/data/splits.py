@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from hierarchy.data.dataset import Faces, Split
+from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.errors import InputError
 
 NAMES: Final[dict[str, Split]] = {
@@ -38,7 +38,7 @@ def named(name: str) -> Split:
     return NAMES[name.strip().lower()]
 
 
-def part(faces: Faces, split: Split) -> Faces:
+def select_split(faces: FaceDataset, split: Split) -> FaceDataset:
     """The faces of a split that has some.
 
     Raises:
@@ -51,7 +51,7 @@ def part(faces: Faces, split: Split) -> Faces:
     return found
 
 
-def carve(label: np.ndarray, split: np.ndarray, seed: int = 2013) -> np.ndarray:
+def add_validation_split(label: np.ndarray, split: np.ndarray, seed: int = 2013) -> np.ndarray:
     """Give a set without validation rows some: a share of each expression's Training rows becomes PublicTest.
 
     Args:

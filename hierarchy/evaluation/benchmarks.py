@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FILE: Final = "benchmarks.md"
 PICTURE: Final = "growth.png"
 REFERENCE: Final = "Keras on TensorFlow"
-ALONE, MANY = "1", "64"  # faces at once
+FLAT_SYSTEM, MANY = "1", "64"  # faces at once
 LAZY: Final = f"{MANY}, label alone"
 MEGABYTE: Final = 1e6
 MANY_MORE: Final = 100_000_000  # pictures, as on paper
@@ -55,7 +55,15 @@ def _answering(measured: Mapping[str, Any], cores: str) -> Iterator[str]:
     accuracy = measured.get("accuracy", {})
     rows = [_engine(name, speeds, limit, accuracy.get(name)) for name in speeds]
     yield f"**Milliseconds a face on {cores} core{'' if cores == '1' else 's'}**"
-    header = ("engine", f"{ALONE} at once", f"{MANY} at once", LAZY, "of Keras'", "of the limit", "accuracy")
+    header = (
+        "engine",
+        f"{FLAT_SYSTEM} at once",
+        f"{MANY} at once",
+        LAZY,
+        "of Keras'",
+        "of the limit",
+        "accuracy",
+    )
     yield table(header, rows)
     yield (
         f"The limit is what the nets' {about['gmac']:.3f} GMAC would take at the speed of a large matrix "
@@ -72,7 +80,7 @@ def _engine(
     limit = own.get("limit_ms", limit)
     return (
         name,
-        *(f"{own[key]:.2f}" if key in own else "-" for key in (ALONE, MANY, LAZY)),
+        *(f"{own[key]:.2f}" if key in own else "-" for key in (FLAT_SYSTEM, MANY, LAZY)),
         f"{many / speeds[REFERENCE][MANY]:.2f}" if REFERENCE in speeds else "-",
         f"{many / limit:.2f}" if ours else "-",
         f"{percent(accuracy['accuracy'])} ({interval(accuracy)})" if accuracy else "-",

@@ -9,7 +9,7 @@ from hierarchy import fileio, runs
 from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
 from hierarchy.evaluation import comparison, leaderboard
-from hierarchy.evaluation.systems import ALONE, FAIR, SOFT
+from hierarchy.evaluation.systems import ENSEMBLE_SIZE, FLAT_SYSTEM, SOFT
 from hierarchy.reports import forest_plot, plots
 from hierarchy.reports.run_markdown import interval, percent, signed, table
 from hierarchy.taxonomy import NODES
@@ -42,12 +42,13 @@ def compare() -> str:
     if not every:
         raise InputError("no run to compare: evaluate writes the predictions that compare reads")
     scored = {
-        group.title: list(comparison.lines(group, comparison.opponent_of(group, every))) for group in every
+        group.title: list(comparison.lines(group, comparison.equal_compute_baseline(group, every)))
+        for group in every
     }
     chosen = {group.title: comparison.on_public_test(group) for group in every}
     folder = runs.home() / "results"
     fileio.write_atomic(folder / CSV, _csv(scored).encode())
-    fileio.write_atomic(folder / forest_plot.FILE, plots.png(forest_plot.forest(scored, FAIR)))
+    fileio.write_atomic(folder / forest_plot.FILE, plots.png(forest_plot.forest(scored, ENSEMBLE_SIZE)))
     listed = leaderboard.write(folder)
     fileio.write_atomic(folder / FILE, _markdown(scored, chosen, listed).encode())
     said = [f"{title}: {sentence}" for title, rows in scored.items() if (sentence := verdict(rows))]
@@ -67,7 +68,7 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     whose = "" if tree["opponent"] is None else f" of {tree['opponent']}"
     gap = pair["difference"]
     low, high = pair["ci95"] or (0.0, 0.0)
-    flats = f"{plots.SPELLED[FAIR]} flat nets"
+    flats = f"{plots.SPELLED[ENSEMBLE_SIZE]} flat nets"
     found = (
         f"{'the tree is' if gap > 0 else f'the {flats} are'} better"
         if low > 0 or high < 0
@@ -97,12 +98,12 @@ def _overview(scored: Scored, chosen: Mapping[str, float | None]) -> str:
     for title, rows in scored.items():
         answers = {row["answer"]: row for row in rows}
         single = {name: row["views"]["single"] for name, row in answers.items()}
-        tree, flat = (single.get(name) for name in (SOFT, ALONE))
+        tree, flat = (single.get(name) for name in (SOFT, FLAT_SYSTEM))
         cells = [_score(each["all"]) if each else "-" for each in (flat, tree)]
         free = _score(tree["leak-free"]) if tree and "leak-free" in tree else "-"
         nodes = [percent(answers.get(SOFT, rows[0])[node]) for node in NODES]
         body.append((title, percent(chosen[title]), *cells, free, *nodes))
-    parts = (ALONE, SOFT, f"{SOFT}, {comparison.PARTS['leak-free']}")
+    parts = (FLAT_SYSTEM, SOFT, f"{SOFT}, {comparison.PARTS['leak-free']}")
     return table(("recipe (runs)", Split.PublicTest.name, *parts, *NODES), body)
 
 
@@ -118,7 +119,7 @@ def _scores_table(rows: list[dict[str, Any]], view: str) -> str:
 
 def _cost_table(rows: list[dict[str, Any]]) -> str:
     whose = "" if rows[0]["opponent"] is None else f" of {rows[0]['opponent']}"
-    versus = f"against {plots.SPELLED[FAIR]} flat nets{whose}"
+    versus = f"against {plots.SPELLED[ENSEMBLE_SIZE]} flat nets{whose}"
     header = ("answer", "nets a face", "parameters", "GMAC", *NODES, "ECE", versus, "p")
     body = []
     for row in rows:

@@ -18,10 +18,10 @@ from hierarchy.config.schema import Recipe
 from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
 from hierarchy.evaluation import metrics, predictions, statistics
-from hierarchy.evaluation.predictions import Kept
-from hierarchy.evaluation.systems import FAIR, Member, Way, ways
+from hierarchy.evaluation.predictions import StoredPredictions
+from hierarchy.evaluation.systems import ENSEMBLE_SIZE, RunPredictions, System, systems
 from hierarchy.reports.run_markdown import recipe_of
-from hierarchy.routing import Predictions, judged
+from hierarchy.routing import Predictions, predict_from_logits
 from hierarchy.taxonomy import FLAT, NODES
 
 VIEWS: Final = ("single", "ten-crop")
@@ -46,26 +46,26 @@ class Group:
 
     title: str
     cards: list[dict[str, Any]]
-    kept: dict[str, list[Kept]]
+    kept: dict[str, list[StoredPredictions]]
 
     @cached_property
-    def members(self) -> dict[str, list[Member]]:
+    def members(self) -> dict[str, list[RunPredictions]]:
         """What each run says, by view."""
         return {
             view: [_member(card, kept) for card, kept in zip(self.cards, every, strict=True)]
             for view, every in self.kept.items()
         }
 
-    def able(self, nodes: Sequence[str]) -> list[int]:
+    def runs_with(self, nodes: Sequence[str]) -> list[int]:
         """The runs that have all these nets; of runs with one and the same flat net for it, the first."""
-        able = [i for i, kept in enumerate(self.kept["single"]) if set(nodes) <= kept.logits.keys()]
+        runs_with = [i for i, kept in enumerate(self.kept["single"]) if set(nodes) <= kept.logits.keys()]
         if set(nodes) != {FLAT}:
-            return able
-        return list({self.kept["single"][i].nets[FLAT]: i for i in reversed(able)}.values())[::-1]
+            return runs_with
+        return list({self.kept["single"][i].nets[FLAT]: i for i in reversed(runs_with)}.values())[::-1]
 
 
 @dataclass(frozen=True)
-class Opponent:
+class EqualComputeBaseline:
     """As many flat nets as the tree has, averaged: the fair opponent of one net a node.
 
     Attributes:
@@ -85,7 +85,7 @@ def groups() -> Iterator[Group]:
     """
     found: dict[str, dict[str, dict[str, Any]]] = {}  # what is shared -> run -> card
     copies = set()
-    for name in sorted(runs.names(), key=lambda name: (name != runs.SHIPPED, name)):
+    for name in sorted(runs.names(), key=lambda name: (name != runs.DEFAULT_RUN, name)):
         card = runs.run(name).card()
         nets = json.dumps(runs.checksums(card))
         evaluated = (runs.run(name).folder / predictions.FILE).is_file()
@@ -101,45 +101,51 @@ def groups() -> Iterator[Group]:
         yield Group(_title(cards), list(cards.values()), kept)
 
 
-def opponent_of(group: Group, every: Sequence[Group]) -> Opponent | None:
+def equal_compute_baseline(group: Group, every: Sequence[Group]) -> EqualComputeBaseline | None:
     """The fair opponent of a group: its own, or that of the first other one of the same nets and faces."""
     for other in (group, *every):
-        flats = other.able([FLAT])
-        if len(flats) >= FAIR and _alike(group, other):
-            way = next(way for way in ways(len(flats), 0) if way.runs == FAIR)
-            return Opponent(other.title, dict(_right(way, other)))
+        flats = other.runs_with([FLAT])
+        if len(flats) >= ENSEMBLE_SIZE and _alike(group, other):
+            system = next(system for system in systems(len(flats), 0) if system.runs == ENSEMBLE_SIZE)
+            return EqualComputeBaseline(other.title, dict(_right(system, other)))
     return None
 
 
-def lines(group: Group, opponent: Opponent | None = None) -> Iterator[dict[str, Any]]:
+def lines(group: Group, opponent: EqualComputeBaseline | None = None) -> Iterator[dict[str, Any]]:
     """Every line of a group's table: what it is, what it costs, what it scores in each view and part."""
     against = opponent.right if opponent else {}
     truth = group.kept["single"][0].target
-    for way in ways(len(group.able([FLAT])), len(group.able(NODES))):
-        able = group.able(way.nodes)
-        if len(able) < way.runs:
+    for system in systems(len(group.runs_with([FLAT])), len(group.runs_with(NODES))):
+        runs_with = group.runs_with(system.nodes)
+        if len(runs_with) < system.runs:
             continue
         whose = None if opponent is None or opponent.title == group.title else opponent.title
-        cost = _cost(way, group.cards[able[0]])
-        line: dict[str, Any] = {"answer": way.name, "uses": way.nodes, "opponent": whose, **cost, "views": {}}
-        for (view, part), right in _right(way, group):
+        cost = _cost(system, group.cards[runs_with[0]])
+        line: dict[str, Any] = {
+            "answer": system.name,
+            "uses": system.nodes,
+            "opponent": whose,
+            **cost,
+            "views": {},
+        }
+        for (view, part), right in _right(system, group):
             line["views"].setdefault(view, {})[part] = _scored(right, against.get((view, part)))
-        yield line | _nodes(_systems(way, group, "single"), truth)
+        yield line | _nodes(_systems(system, group, "single"), truth)
 
 
 def on_public_test(group: Group) -> float | None:
     """Mean accuracy of the runs' trees (soft) on PublicTest; None where one was not evaluated there."""
     found = []
-    for card in (group.cards[i] for i in group.able(NODES)):
+    for card in (group.cards[i] for i in group.runs_with(NODES)):
         if not predictions.path_of(card["run"], *CHOICE).is_file():
             return None
         kept = predictions.of_run(card, *CHOICE)
-        tree, _ = judged(kept.logits, card.get("calibration", {}))
+        tree, _ = predict_from_logits(kept.logits, card.get("calibration", {}))
         found.append(metrics.by_node(tree, kept.target)[FLAT]["accuracy"])
     return float(np.mean(found)) if found else None
 
 
-def _of_view(cards: Mapping[str, dict[str, Any]], view: str) -> list[Kept]:
+def _of_view(cards: Mapping[str, dict[str, Any]], view: str) -> list[StoredPredictions]:
     """Predictions of every run in one view, of the same faces; none where one was not shown it."""
     paths = [predictions.path_of(name, Split.PrivateTest.name, view) for name in cards]
     if not all(path.is_file() for path in paths):
@@ -173,26 +179,26 @@ def _alike(group: Group, other: Group) -> bool:
     return known[0] == known[1] and faces
 
 
-def _right(way: Way, group: Group) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
+def _right(system: System, group: Group) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
     """For each view and part, which faces each system is right on: bool[systems, faces]."""
     truth, parts = group.kept["single"][0].target, _parts(group.kept["single"][0])
     for view in group.kept:
-        right = np.array([way.chosen(each) == truth for each in _systems(way, group, view)])
+        right = np.array([system.chosen(each) == truth for each in _systems(system, group, view)])
         yield from (((view, part), right[:, rows]) for part, rows in parts.items())
 
 
-def _systems(way: Way, group: Group, view: str) -> list[Predictions]:
+def _systems(system: System, group: Group, view: str) -> list[Predictions]:
     """What each choice of runs says together in one view."""
-    able = [group.members[view][i] for i in group.able(way.nodes)]
-    return [way.joined(chosen) for chosen in combinations(able, way.runs)]
+    runs_with = [group.members[view][i] for i in group.runs_with(system.nodes)]
+    return [system.joined(chosen) for chosen in combinations(runs_with, system.runs)]
 
 
-def _member(card: Mapping[str, Any], kept: Kept) -> Member:
+def _member(card: Mapping[str, Any], kept: StoredPredictions) -> RunPredictions:
     calibration = card.get("calibration", {})
-    tree, flat = judged(kept.logits, calibration)
-    plain, _ = judged(kept.logits, calibration, tempered=False)
-    even, _ = judged(kept.logits, calibration, adjusted=False)
-    return Member(plain, even, tree, tree.joint if flat is None else flat)
+    tree, flat = predict_from_logits(kept.logits, calibration)
+    plain, _ = predict_from_logits(kept.logits, calibration, tempered=False)
+    even, _ = predict_from_logits(kept.logits, calibration, adjusted=False)
+    return RunPredictions(plain, even, tree, tree.joint if flat is None else flat)
 
 
 def _scored(right: np.ndarray, opponent: np.ndarray | None) -> dict[str, Any]:
@@ -200,19 +206,19 @@ def _scored(right: np.ndarray, opponent: np.ndarray | None) -> dict[str, Any]:
     return statistics.mean_accuracy(right) | against
 
 
-def _cost(way: Way, card: dict[str, Any]) -> dict[str, Any]:
+def _cost(system: System, card: dict[str, Any]) -> dict[str, Any]:
     """Nets run a face, weights to be kept, and multiplications a face in billions."""
-    nets = [card["nets"][node] for node in way.nodes]
+    nets = [card["nets"][node] for node in system.nodes]
     macs = [net.get("macs") for net in nets]
-    share = (len(nets) - way.idle) / len(nets)  # the nets of a recipe are all but equally large
+    share = (len(nets) - system.idle) / len(nets)  # the nets of a recipe are all but equally large
     return {
-        "nets": way.runs * (len(nets) - way.idle),
-        "parameters": way.runs * sum(net["parameters"] for net in nets),
-        "gmac": None if None in macs else way.runs * share * sum(macs) / 1e9,
+        "nets": system.runs * (len(nets) - system.idle),
+        "parameters": system.runs * sum(net["parameters"] for net in nets),
+        "gmac": None if None in macs else system.runs * share * sum(macs) / 1e9,
     }
 
 
-def _parts(kept: Kept) -> dict[str, np.ndarray]:
+def _parts(kept: StoredPredictions) -> dict[str, np.ndarray]:
     """Faces that count in each part, bool[N]: six classes, and without copies."""
     six = kept.target >= 0
     free = {} if kept.leaks is None else kept.leaks.free

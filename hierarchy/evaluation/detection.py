@@ -11,10 +11,10 @@ import numpy as np
 from hierarchy import fileio, runs
 from hierarchy.data import loading
 from hierarchy.data.dataset import Split
-from hierarchy.data.splits import part
+from hierarchy.data.splits import select_split
 from hierarchy.evaluation.statistics import share
 from hierarchy.models import export
-from hierarchy.models.keras_backend import KERAS
+from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.reports.run_markdown import interval, percent, table
 from hierarchy.vision import cnn_detector, detectors, synthetic_scenes
 from hierarchy.vision.boxes import matched, overlap
@@ -40,12 +40,12 @@ def train(data: str | None, folder: Path | None, rounds: int, seed: int) -> Path
     Raises:
         InputError: the data, the pictures or the converter to ONNX are not there.
     """
-    KERAS.start()
+    KERAS_BACKEND.start()
     export.check_tools("onnx")
     from hierarchy.models import face_detector
 
     faces = loading.training_faces(data)
-    training, choosing = (part(faces, split).pixels for split in (Split.Training, Split.PublicTest))
+    training, choosing = (select_split(faces, split).pixels for split in (Split.Training, Split.PublicTest))
     net = face_detector.train(training, synthetic_scenes.backgrounds(folder, False), seed, rounds)
     written = face_detector.as_onnx(net)
     with tempfile.TemporaryDirectory() as place:  # what is kept stays whole until all is known of the new one
@@ -63,11 +63,13 @@ def train(data: str | None, folder: Path | None, rounds: int, seed: int) -> Path
     }
     path = cnn_detector.folder() / cnn_detector.NET
     fileio.write_atomic(path, written)
-    fileio.write_json(cnn_detector.folder() / cnn_detector.CARD, card)
+    fileio.write_json(cnn_detector.folder() / cnn_detector.INFO, card)
     return path
 
 
-def threshold(net: cnn_detector.Net, pixels: np.ndarray, folder: Path | None, seed: int) -> dict[str, Any]:
+def threshold(
+    net: cnn_detector.WindowNet, pixels: np.ndarray, folder: Path | None, seed: int
+) -> dict[str, Any]:
     """From which share on a window counts: the best F1 in scenes of faces uint8[N,48,48], as its card has it.
 
     The scenes' backgrounds are the halves that training saw: those for scoring choose nothing.
@@ -83,7 +85,7 @@ def report(data: str | None, folder: Path | None, number: int) -> str:
     Raises:
         InputError: the data, the pictures or the detector are not there.
     """
-    faces = part(loading.labelled_faces(data), Split.PrivateTest)
+    faces = select_split(loading.labelled_faces(data), Split.PrivateTest)
     shown = list(synthetic_scenes.scenes(faces.pixels, synthetic_scenes.backgrounds(folder, True), number, 1))
     found = {name: score(_boxes(name), shown) for name in COMPARED}
     about = {
@@ -122,12 +124,12 @@ def markdown(about: Any, found: Any) -> str:
     )
 
 
-def _net(net: cnn_detector.Net, sure: float) -> Boxes:
+def _net(net: cnn_detector.WindowNet, sure: float) -> Boxes:
     return lambda grey: cnn_detector.boxes(net, grey, sure)[0]
 
 
 def _boxes(name: str) -> Boxes:
-    find = detectors.finder(name)
+    find = detectors.create_detector(name)
     return lambda grey: np.array([face.box for face in find(grey)], float).reshape(-1, 4)
 
 

@@ -12,11 +12,11 @@ import numpy as np
 from hierarchy import routing, runs
 from hierarchy.data.dataset import Split
 from hierarchy.data.formats.ferplus import LABELS
-from hierarchy.data.splits import part
+from hierarchy.data.splits import select_split
 from hierarchy.errors import InputError
 from hierarchy.evaluation import metrics, predictions, run_report
 from hierarchy.evaluation.evaluate import check_split, faces_for, outside_runs
-from hierarchy.evaluation.predictions import Kept
+from hierarchy.evaluation.predictions import StoredPredictions
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import FLAT, TREE, tree_hash
 
@@ -54,7 +54,7 @@ def evaluate(
     cards = [runs.run(name).card() for name in names]
     kept = [predictions.of_run(card, split, view) for card in cards]
     _check_labels(cards)
-    faces = part(faces_for(cards[0], data), Split[split])
+    faces = select_split(faces_for(cards[0], data), Split[split])
     for name, one in zip(names, kept, strict=True):
         if not (np.array_equal(one.row, faces.row) and np.array_equal(one.label, faces.label)):
             raise InputError(f"run {name!r}: evaluated on other faces or labels than {faces.source}'s")
@@ -80,8 +80,8 @@ def voted(said: Sequence[Predictions]) -> Predictions:
     return routing.from_flat((votes + routing.mean(said).joint) / (len(said) + 1))
 
 
-def _said(kept: Kept, card: Mapping[str, Any]) -> Predictions:
-    return routing.judged(kept.logits, card.get("calibration", {}))[0]
+def _said(kept: StoredPredictions, card: Mapping[str, Any]) -> Predictions:
+    return routing.predict_from_logits(kept.logits, card.get("calibration", {}))[0]
 
 
 def _check_labels(cards: Sequence[Mapping[str, Any]]) -> None:
@@ -90,12 +90,14 @@ def _check_labels(cards: Sequence[Mapping[str, Any]]) -> None:
         raise InputError(f"--ensemble: its runs learned different labels ({', '.join(sorted(labels))})")
 
 
-def _kept(first: Kept, together: Predictions, cards: Sequence[Mapping[str, Any]]) -> Kept:
+def _kept(
+    first: StoredPredictions, together: Predictions, cards: Sequence[Mapping[str, Any]]
+) -> StoredPredictions:
     """Its predictions: log probabilities stand for logits, the checksums of all nets for a net's."""
     floored = np.maximum(together.joint, np.finfo(np.float32).tiny)  # what has no votes still has a logarithm
     nets = {FLAT: "+".join(net for card in cards for net in runs.checksums(card).values())}
     logits = {FLAT: np.log(floored).astype(np.float32)}
-    return Kept(first.row, first.split, first.label, logits, first.leaks, nets)
+    return StoredPredictions(first.row, first.split, first.label, logits, first.leaks, nets)
 
 
 def _card(name: str, cards: Sequence[Mapping[str, Any]], how: str) -> dict[str, Any]:

@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from hierarchy import fileio, runs, runtimes
-from hierarchy.backends import Framework
+from hierarchy.backends import Backend
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import audit, loading
-from hierarchy.data.dataset import SKETCH, Faces, Split
+from hierarchy.data.dataset import SKETCH, FaceDataset, Split
 from hierarchy.data.formats.ferplus import LABELS, relabelled
-from hierarchy.data.splits import part
+from hierarchy.data.splits import select_split
 from hierarchy.errors import InputError
 from hierarchy.evaluation import metrics, robustness, run_report
-from hierarchy.evaluation.predictions import MAIN, Kept, folder_of
-from hierarchy.models.keras_backend import KERAS
+from hierarchy.evaluation.predictions import MAIN, StoredPredictions, folder_of
+from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.reports import model_card
-from hierarchy.routing import judged
+from hierarchy.routing import predict_from_logits
 
 ROLES = (Split.PublicTest, Split.PrivateTest)
 
@@ -30,7 +30,7 @@ def evaluate(
     floor: float,
     out: Path | None = None,
     corrupted: bool = False,
-    framework: Framework = KERAS,
+    framework: Backend = KERAS_BACKEND,
     engine: str | None = None,
 ) -> str:
     """Score a run on one split of labelled faces and write its report; in its own folder, its model card too.
@@ -65,12 +65,12 @@ def evaluate(
     )
     other = classifier.engine_ if classifier.engine_ in runtimes.ENGINES else None
     folder = _given(out, scored, own, split, view) if out else _folder(scored, faces, own, split, view, other)
-    here = part(faces, Split[split])
+    here = select_split(faces, Split[split])
     leaks = _leaks(faces, Split[split]) if own else None
     checksums = runs.checksums(card)
     nets = {node: checksums[node] for node in classifier.nets_}
-    kept = Kept(here.row, here.split, here.label, classifier.outputs(here), leaks, nets)
-    predictions, flat = judged(kept.logits, card.get("calibration", {}))
+    kept = StoredPredictions(here.row, here.split, here.label, classifier.outputs(here), leaks, nets)
+    predictions, flat = predict_from_logits(kept.logits, card.get("calibration", {}))
     scores = metrics.score(predictions, here, flat=flat, leaks=leaks, min_confidence=floor)
     about = {"split": split, "view": view, "data": fingerprint}
     if corrupted:
@@ -85,7 +85,7 @@ def evaluate(
     return f"{run_report.headline(whole)}\n{folder / run_report.REPORT}"
 
 
-def faces_for(card: Mapping[str, Any], data: str | None) -> Faces:
+def faces_for(card: Mapping[str, Any], data: str | None) -> FaceDataset:
     """The faces that a run is scored on, by the labels that it learned.
 
     Args:
@@ -107,13 +107,13 @@ def check_split(split: str) -> None:
         raise InputError(f"split {split!r}: allowed are {', '.join(role.name for role in ROLES)}")
 
 
-def _leaks(faces: Faces, split: Split) -> metrics.Leaks:
+def _leaks(faces: FaceDataset, split: Split) -> metrics.Leakage:
     """Which faces of a split have a copy in Training; only the faces that the run learned from can tell."""
     rows = faces.split == split
-    return metrics.Leaks(audit.twins(faces)[rows], audit.near_twins(faces)[rows])
+    return metrics.Leakage(audit.twins(faces)[rows], audit.near_twins(faces)[rows])
 
 
-def _folder(run: runs.Run, faces: Faces, own: bool, split: str, view: str, engine: str | None) -> Path:
+def _folder(run: runs.Run, faces: FaceDataset, own: bool, split: str, view: str, engine: str | None) -> Path:
     """Where a report goes by itself; other faces or another engine never land on the run's own scores."""
     if not own:
         source = run.card().get("data", {}).get("source")

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from hierarchy import routing
-from hierarchy.data.dataset import Faces
+from hierarchy.data.dataset import FaceDataset
 from hierarchy.data.formats import ferplus
 from hierarchy.errors import InputError
 from hierarchy.evaluation.statistics import mcnemar, share
@@ -29,14 +29,14 @@ from hierarchy.taxonomy import (
 )
 
 BINS: Final = 15  # of the calibration error, equally wide
-SUREST: Final = 0.8  # share of faces whose branches are judged alone
+CONFIDENT_SHARE: Final = 0.8  # share of faces whose branches are judged alone
 
 # Which names, of leaves and branches, each leaf stands for: itself and its branch. bool[leaves, names].
 FAMILY: Final = np.array([[x in (leaf, branch_of(leaf)) for x in (*LEAVES, *BRANCHES)] for leaf in LEAVES])
 
 
 @dataclass(frozen=True)
-class Leaks:
+class Leakage:
     """Which of the scored faces have a copy among the Training faces.
 
     Attributes:
@@ -44,13 +44,13 @@ class Leaks:
         near: bool[N], the same photo in another crop or tone.
     """
 
-    twin: np.ndarray
+    exact: np.ndarray
     near: np.ndarray
 
     @property
     def free(self) -> dict[str, np.ndarray]:
         """Faces without copies, bool[N], by the name of their part of scores.json."""
-        return {"leak_free": ~self.twin, "leak_free_near": ~self.twin & ~self.near}
+        return {"leak_free": ~self.exact, "leak_free_near": ~self.exact & ~self.near}
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ class Reliability:
 
 def score(
     predictions: Predictions,
-    faces: Faces,
+    faces: FaceDataset,
     *,
     flat: np.ndarray | None = None,
-    leaks: Leaks | None = None,
+    leaks: Leakage | None = None,
     min_confidence: float,
 ) -> dict[str, Any]:
     """Every score of one split, nested as in scores.json.
@@ -115,7 +115,7 @@ def score(
 
 
 def _scores(
-    predictions: Predictions, faces: Faces, flat: np.ndarray | None, min_confidence: float
+    predictions: Predictions, faces: FaceDataset, flat: np.ndarray | None, min_confidence: float
 ) -> dict[str, Any]:
     """All that is scored on the whole split and on its leak-free rows alike; only n where none are left."""
     leaf = faces.target(FLAT)
@@ -225,7 +225,7 @@ def _per_class(truth: np.ndarray, label: np.ndarray) -> dict[str, dict[str, Any]
     }
 
 
-def _seven(predictions: Predictions, faces: Faces) -> dict[str, Any]:
+def _seven(predictions: Predictions, faces: FaceDataset) -> dict[str, Any]:
     """All labelled rows: a face of an expression outside the tree cannot be right."""
     right = routing.soft(predictions) == faces.target(FLAT)
     return share(right[faces.label >= 0])
@@ -234,7 +234,7 @@ def _seven(predictions: Predictions, faces: Faces) -> dict[str, Any]:
 def _abstaining(truth: np.ndarray, predictions: Predictions, min_confidence: float) -> dict[str, Any]:
     """Coverage: the share of faces answered with a leaf; n and accuracy are of those."""
     label = routing.abstain(predictions, min_confidence)
-    answered = label != routing.STOPPED
+    answered = label != routing.ABSTAINED
     about = {"min_confidence": min_confidence, "coverage": float(answered.mean())}
     return about | share((label == truth)[answered])
 
@@ -242,12 +242,12 @@ def _abstaining(truth: np.ndarray, predictions: Predictions, min_confidence: flo
 def _surest(truth: np.ndarray, predictions: Predictions) -> dict[str, Any]:
     """How often the branch is right where it is surest; n and accuracy are of these faces."""
     branch = predictions.branch
-    kept = np.argsort(-branch.max(axis=1), kind="stable")[: round(SUREST * len(truth))]
+    kept = np.argsort(-branch.max(axis=1), kind="stable")[: round(CONFIDENT_SHARE * len(truth))]
     right = branch.argmax(axis=1) == routing.OWNER[truth]
-    return {"coverage": SUREST} | share(right[kept])
+    return {"coverage": CONFIDENT_SHARE} | share(right[kept])
 
 
-def _against_taggers(predictions: Predictions, faces: Faces, votes: np.ndarray) -> dict[str, Any]:
+def _against_taggers(predictions: Predictions, faces: FaceDataset, votes: np.ndarray) -> dict[str, Any]:
     """Soft labels against the taggers' majority where that is a leaf, whatever FER-2013 calls the face."""
     majority = replace(faces, label=ferplus.plurality(votes)).target(FLAT)
     return share((routing.soft(predictions) == majority)[majority >= 0])

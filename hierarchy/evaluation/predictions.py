@@ -16,7 +16,7 @@ import numpy as np
 from hierarchy import runs
 from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
-from hierarchy.evaluation.metrics import Leaks
+from hierarchy.evaluation.metrics import Leakage
 from hierarchy.runs import Run
 from hierarchy.taxonomy import FER7, FLAT, LEAVES, NODES
 
@@ -27,7 +27,7 @@ CODES: Final = np.array([LEAVES.index(name) if name in LEAVES else -1 for name i
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredPredictions:
     """The nets' answers to N faces, and what is needed to judge them.
 
     Attributes:
@@ -43,7 +43,7 @@ class Kept:
     split: np.ndarray
     label: np.ndarray
     logits: Mapping[str, np.ndarray]
-    leaks: Leaks | None = None
+    leaks: Leakage | None = None
     nets: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -71,7 +71,7 @@ def path_of(name: str, split: str, view: str) -> Path:
     return folder_of(runs.run(name), split, view) / FILE
 
 
-def of_run(card: Mapping[str, Any], split: str, view: str) -> Kept:
+def of_run(card: Mapping[str, Any], split: str, view: str) -> StoredPredictions:
     """What a run's nets said of a split.
 
     Raises:
@@ -89,7 +89,7 @@ def of_run(card: Mapping[str, Any], split: str, view: str) -> Kept:
     return kept
 
 
-def read(path: Path) -> Kept:
+def read(path: Path) -> StoredPredictions:
     """What `to_bytes` wrote.
 
     Raises:
@@ -102,6 +102,6 @@ def read(path: Path) -> Kept:
         nets = json.loads(str(columns["nets"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         raise InputError(f"{path}: cannot be read as predictions; evaluate writes them") from None
-    leaks = Leaks(columns["twin"], columns["near"]) if "twin" in columns else None
+    leaks = Leakage(columns["twin"], columns["near"]) if "twin" in columns else None
     logits = {node: columns[node] for node in (FLAT, *NODES) if node in columns}
-    return Kept(row, split, label, logits, leaks, nets)
+    return StoredPredictions(row, split, label, logits, leaks, nets)

@@ -9,11 +9,11 @@ import numpy as np
 from hierarchy import routing
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import corruptions
-from hierarchy.data.dataset import Faces
+from hierarchy.data.dataset import FaceDataset
 from hierarchy.evaluation import statistics
 from hierarchy.fileio import read_json
 from hierarchy.reports.run_markdown import percent, table
-from hierarchy.routing import judged
+from hierarchy.routing import predict_from_logits
 from hierarchy.runs import checksums
 from hierarchy.taxonomy import FLAT, NODES
 
@@ -23,7 +23,7 @@ SEED: Final = 0
 
 
 def measure(
-    classifier: HierarchicalClassifier, faces: Faces, card: Mapping[str, Any], about: Mapping[str, Any]
+    classifier: HierarchicalClassifier, faces: FaceDataset, card: Mapping[str, Any], about: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Errors on at most FACES seeded faces, clean and under every corruption and strength.
 
@@ -47,7 +47,7 @@ def measure(
     truth, pixels = faces.target(FLAT)[rows], faces.pixels[rows]
 
     def errors(shown: np.ndarray) -> dict[str, float]:
-        tree, flat = judged(classifier.outputs(shown), card.get("calibration", {}))
+        tree, flat = predict_from_logits(classifier.outputs(shown), card.get("calibration", {}))
         labels = {"tree": routing.soft(tree)} if set(NODES) <= card["nets"].keys() else {}
         labels |= {} if flat is None else {FLAT: flat.argmax(axis=1)}
         return {name: 1 - statistics.share(label == truth)["accuracy"] for name, label in labels.items()}

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from hierarchy.data.dataset import Faces, Split
+from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.evaluation import predictions
-from hierarchy.evaluation.predictions import Kept
+from hierarchy.evaluation.predictions import StoredPredictions
 from hierarchy.fileio import write_atomic, write_json
 from hierarchy.reports import plots
 from hierarchy.reports.run_markdown import interval, markdown, percent, recipe_of
@@ -20,8 +20,8 @@ REPORT: Final = "REPORT.md"
 def write(
     folder: Path,
     scores: Mapping[str, Any],
-    kept: Kept,
-    faces: Faces,
+    kept: StoredPredictions,
+    faces: FaceDataset,
     *,
     card: Mapping[str, Any],
     view: str,

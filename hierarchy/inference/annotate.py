@@ -9,12 +9,14 @@ from hierarchy.data import images
 from hierarchy.errors import InputError
 from hierarchy.inference import occlusion
 from hierarchy.inference.occlusion import Nodes
-from hierarchy.inference.predictor import DATA_FILES, Answer
+from hierarchy.inference.predictor import DATA_FILES, FacePrediction
 from hierarchy.taxonomy import ROUTER, classes_of
 from hierarchy.vision import draw
 
 
-def saved(found: Iterable[Answer], folder: Path, model: Nodes | None = None) -> Iterator[Answer]:
+def saved(
+    found: Iterable[FacePrediction], folder: Path, model: Nodes | None = None
+) -> Iterator[FacePrediction]:
     """Draw every picture once all its faces are answered, and pass its answers on.
 
     Args:
@@ -45,7 +47,7 @@ def _free(stem: str, taken: set[str]) -> str:
     return name
 
 
-def note(answer: Answer, model: Nodes | None) -> draw.Note | None:
+def note(answer: FacePrediction, model: Nodes | None) -> draw.Note | None:
     """What is drawn of an answer, with heat where a model is given; None where there is no face."""
     if answer.face is None or answer.branch is None or answer.crop is None:
         return None

@@ -14,12 +14,12 @@ import numpy as np
 from hierarchy import routing
 from hierarchy.data import images
 from hierarchy.data.formats import registry
-from hierarchy.data.images import Refused
+from hierarchy.data.images import SkippedImage
 from hierarchy.errors import InputError
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import BRANCHES, LEAVES
-from hierarchy.vision.align import Face, whole
-from hierarchy.vision.detectors import WHOLE, Finder, finder
+from hierarchy.vision.align import DetectedFace, whole
+from hierarchy.vision.detectors import WHOLE, Detector, create_detector
 
 BATCH: Final = 64  # faces answered at once: few, so that the first answer comes soon and memory does not grow
 T = TypeVar("T")
@@ -27,7 +27,7 @@ DATA_FILES: Final = (".csv", ".csv.gz", ".parquet")
 
 
 @dataclass(frozen=True)
-class Answer:
+class FacePrediction:
     """What the nets say of one face.
 
     Attributes:
@@ -75,7 +75,7 @@ class Answer:
         return f"{named}  ({shares})" if shares else named
 
 
-class Model(Protocol):
+class Predictor(Protocol):
     """What answers: the classifier, or what behaves as it does for faces uint8[N,48,48]."""
 
     routing: str
@@ -95,23 +95,23 @@ class Picture(NamedTuple):
 
 
 class Crop(NamedTuple):
-    """A face as the nets take it, and what `Answer` calls its picture."""
+    """A face as the nets take it, and what `FacePrediction` calls its picture."""
 
     path: str
-    face: Face
+    face: DetectedFace
 
 
 BOX: Final = ("x", "y", "width", "height")
 COLUMNS: Final = ("path", *BOX, "score", "branch", "label", "confidence", *LEAVES)
 
 
-def answers(
-    classifier: Model,
+def predict_stream(
+    classifier: Predictor,
     files: Iterable[Path | Picture | InputError],
     min_confidence: float = 0.0,
     labels_only: bool = False,
-    find: Finder | None = None,
-) -> Iterator[Answer | InputError]:
+    find: Detector | None = None,
+) -> Iterator[FacePrediction | InputError]:
     """An Answer for every face, one without a face for a picture that has none, or why a file has no answer.
 
     Of a data file, which is held whole, every row is a face.
@@ -119,12 +119,12 @@ def answers(
     Args:
         classifier: with nets.
         files: pictures of any kind `images.read` takes, and files named as in DATA_FILES; what could not be
-            found is passed on, what cannot be read is `Refused`.
+            found is passed on, what cannot be read is `SkippedImage`.
         min_confidence: below this probability of the label, the answer stops at the branch.
         labels_only: soft's labels, by lazy routing, without probabilities.
         find: gives a picture's faces; None: a picture as a whole is one.
     """
-    look = find or finder(WHOLE)
+    look = find or create_detector(WHOLE)
     crops = chain.from_iterable(_crops(file, look) for file in files)
     for batch in _ahead(crops):
         faces = [crop for crop in batch if isinstance(crop, Crop)]
@@ -134,14 +134,16 @@ def answers(
         yield from (next(answered) if isinstance(crop, Crop) else crop for crop in batch)
 
 
-def look(classifier: Model, file: Path | Picture, find: Finder, min_confidence: float = 0.0) -> list[Answer]:
-    """The answers of one file, as in `answers`.
+def predict_image(
+    classifier: Predictor, file: Path | Picture, find: Detector, min_confidence: float = 0.0
+) -> list[FacePrediction]:
+    """The answers of one file, as in `predict_stream`.
 
     Raises:
         InputError: it cannot be read.
     """
     found = []
-    for answer in answers(classifier, [file], min_confidence, find=find):
+    for answer in predict_stream(classifier, [file], min_confidence, find=find):
         if isinstance(answer, InputError):
             raise answer
         found.append(answer)
@@ -165,7 +167,7 @@ def _ahead(crops: Iterator[T]) -> Iterator[list[T]]:
             ended.set()
 
 
-def _crops(file: Path | Picture | InputError, find: Finder) -> Iterator[Crop | Answer | InputError]:
+def _crops(file: Path | Picture | InputError, find: Detector) -> Iterator[Crop | FacePrediction | InputError]:
     if isinstance(file, InputError):
         yield file
         return
@@ -178,7 +180,7 @@ def _crops(file: Path | Picture | InputError, find: Finder) -> Iterator[Crop | A
         else:
             yield from _faces(images.read(file), path, find)
     except InputError as error:
-        yield Refused(path, str(error))
+        yield SkippedImage(path, str(error))
 
 
 def _rows(file: Path) -> Iterator[Crop]:
@@ -187,38 +189,40 @@ def _rows(file: Path) -> Iterator[Crop]:
         yield Crop(f"{file}#{row}", whole(pixels))
 
 
-def _faces(grey: np.ndarray, path: str, find: Finder) -> Iterator[Crop | Answer]:
+def _faces(grey: np.ndarray, path: str, find: Detector) -> Iterator[Crop | FacePrediction]:
     found = find(grey)
     yield from (Crop(path, face) for face in found)
     if not found:
-        yield Answer(path, None, None, None, None, 0.0, {})
+        yield FacePrediction(path, None, None, None, None, 0.0, {})
 
 
-def _answered(classifier: Model, crops: Sequence[Crop], min_confidence: float) -> Iterator[Answer]:
+def _answered(
+    classifier: Predictor, crops: Sequence[Crop], min_confidence: float
+) -> Iterator[FacePrediction]:
     predictions = classifier.predictions(_pixels(crops))
     for row, crop in enumerate(crops):
         yield _answer(crop, predictions.take(np.array([row])), min_confidence, classifier.routing)
 
 
-def _labelled(classifier: Model, crops: Sequence[Crop]) -> Iterator[Answer]:
+def _labelled(classifier: Predictor, crops: Sequence[Crop]) -> Iterator[FacePrediction]:
     for crop, leaf in zip(crops, classifier.lazy(_pixels(crops))[0], strict=True):
         branch = BRANCHES[routing.OWNER[leaf]]
         face = crop.face
-        yield Answer(crop.path, face.box, face.score, branch, LEAVES[leaf], None, {}, face.pixels)
+        yield FacePrediction(crop.path, face.box, face.score, branch, LEAVES[leaf], None, {}, face.pixels)
 
 
 def _pixels(crops: Sequence[Crop]) -> np.ndarray:
     return np.stack([crop.face.pixels for crop in crops])
 
 
-def _answer(crop: Crop, prediction: Predictions, min_confidence: float, rule: str) -> Answer:
+def _answer(crop: Crop, prediction: Predictions, min_confidence: float, rule: str) -> FacePrediction:
     probability = prediction.joint[0]
     leaf = int((routing.hard if rule == "hard" else routing.soft)(prediction)[0])
     branch = routing.OWNER[leaf]
     stopped = probability[leaf] < min_confidence
     if stopped:
         branch = int(prediction.branch[0].argmax())
-    return Answer(
+    return FacePrediction(
         path=crop.path,
         face=crop.face.box,
         score=crop.face.score,

@@ -11,7 +11,7 @@ from hierarchy.colours import COLOURS
 from hierarchy.inference.predictor import BOX
 from hierarchy.reports.plots import canvas
 from hierarchy.taxonomy import LEAVES
-from hierarchy.vision.tracker import Seen
+from hierarchy.vision.tracker import TrackedFace
 from hierarchy.vision.video import Frame
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Timeline:
         self.rows = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         self.rows.writeheader()
 
-    def add(self, frame: Frame, seen: Sequence[Seen]) -> None:
+    def add(self, frame: Frame, seen: Sequence[TrackedFace]) -> None:
         """What was seen in a frame."""
         for face in seen:
             box = dict(zip(BOX, face.face.box, strict=True))

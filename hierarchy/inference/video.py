@@ -9,7 +9,7 @@ from hierarchy import fileio
 from hierarchy.inference.timeline import Timeline, drawn
 from hierarchy.reports.plots import png
 from hierarchy.vision import draw
-from hierarchy.vision.tracker import Seen, Tracker, watch
+from hierarchy.vision.tracker import TrackedFace, Tracker, track
 from hierarchy.vision.video import Frame, Video, Writer
 
 PICTURE: Final = ".png"  # suffix of the timeline's plot, beside its CSV file
@@ -21,7 +21,7 @@ def follow(
     out: Path | None,
     csv: Path | None,
     every: int,
-    show: Callable[[Frame, Sequence[Seen]], None],
+    show: Callable[[Frame, Sequence[TrackedFace]], None],
     step: Callable[[], None],
 ) -> None:
     """Answer a video's frames, and write what was asked for.
@@ -47,7 +47,7 @@ def follow(
         writer = stack.enter_context(Writer(film, opened.rate, opened.size)) if film else None
         try:
             with opened:
-                for frame, seen, looked in watch(opened, tracker, every):
+                for frame, seen, looked in track(opened, tracker, every):
                     if looked:
                         show(frame, seen)
                     if looked and rows:
@@ -63,7 +63,7 @@ def follow(
         raise stopped
 
 
-def note(face: Seen) -> draw.Note:
+def note(face: TrackedFace) -> draw.Note:
     """What is drawn of a face."""
     title = f"{face.track}  {face.branch} > {face.label}"
     return draw.Note(face.face.box, title, face.label, face.shares)

@@ -1,7 +1,7 @@
 """What happens to training faces: one affine resampling, light, erasing, mixing.
 
-`Augment` is a Keras layer, so it runs on every backend and device and inside the compiled training step. It
-takes and gives uint8 faces: training goes through the same preprocessing as everything else. Flip,
+`Augmentation` is a Keras layer, so it runs on every backend and device and inside the compiled training
+step. It takes and gives uint8 faces: training goes through the same preprocessing as everything else. Flip,
 rotation, scale and shift are one transform and one interpolation, because each interpolation blurs a
 48-pixel face.
 """
@@ -11,12 +11,11 @@ import math
 import keras
 from keras import ops, random
 
-from hierarchy.config.schema import ERASED
-from hierarchy.config.schema import Augment as Strengths
+from hierarchy.config.schema import ERASED, AugmentConfig
 from hierarchy.data.dataset import SIDE
 
 
-class Augment(keras.layers.Layer):
+class Augmentation(keras.layers.Layer):
     """uint8[N,48,48] -> uint8[N,48,48]: changed at random while training, the same at any other time.
 
     Args:
@@ -24,7 +23,7 @@ class Augment(keras.layers.Layer):
         seed: of the layer's own random stream.
     """
 
-    def __init__(self, strengths: Strengths, seed: int = 0) -> None:
+    def __init__(self, strengths: AugmentConfig, seed: int = 0) -> None:
         super().__init__(name="augment", dtype="float32", trainable=False)
         self.strengths = strengths
         self.seed_generator = random.SeedGenerator(seed)

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 from keras import layers
 
-from hierarchy.config.schema import Backbone, Net, without_weights
+from hierarchy.config.schema import PretrainedConfig, VGGConfig, without_weights
 from hierarchy.models import pretrained, vgg
 from hierarchy.taxonomy import members
 
 
-def build(node: str, net: Net | Backbone, l2: float = 0.0, kit: Any = layers) -> keras.Model:
+def build(node: str, net: VGGConfig | PretrainedConfig, l2: float = 0.0, kit: Any = layers) -> keras.Model:
     """A net uint8[N,48,48] -> logits float32[N, classes of the node].
 
     Args:
@@ -23,12 +23,12 @@ def build(node: str, net: Net | Backbone, l2: float = 0.0, kit: Any = layers) ->
     Raises:
         InputError: such a net cannot be built, or its published weights cannot be had.
     """
-    if isinstance(net, Backbone):
+    if isinstance(net, PretrainedConfig):
         return pretrained.build(node, net)
     return vgg.build(node, net, l2, kit)
 
 
-def empty(node: str, net: Net | Backbone) -> keras.Model:
+def empty(node: str, net: VGGConfig | PretrainedConfig) -> keras.Model:
     """The same net in Keras' own layers and of random weights: others are about to be filled in."""
     return build(node, without_weights(net))
 

@@ -6,18 +6,18 @@ from typing import Any
 import keras
 import numpy as np
 
-from hierarchy.models.augmentation import Augment
-from hierarchy.models.dataloader import Batches
+from hierarchy.models.augmentation import Augmentation
+from hierarchy.models.dataloader import KerasDataset
 from hierarchy.models.serialization import weights_to_bytes
-from hierarchy.training.checkpoints import Logbook
+from hierarchy.training.checkpoints import CheckpointManager
 from hierarchy.training.progress import Progress
 from hierarchy.training.schedules import learning_rate
 
 
-class Restart(keras.callbacks.Callback):
+class ReseedCallback(keras.callbacks.Callback):
     """At every epoch's start, derive order, augmentation and dropout from (seed, epoch)."""
 
-    def __init__(self, batches: Batches, seed: int) -> None:
+    def __init__(self, batches: KerasDataset, seed: int) -> None:
         super().__init__()
         self.batches, self.seed = batches, seed
 
@@ -26,7 +26,7 @@ class Restart(keras.callbacks.Callback):
         self.batches.begin(epoch)
         inner = [layer for part in self.model.layers for layer in getattr(part, "layers", [part])]
         for index, layer in enumerate(inner):
-            random = isinstance(layer, Augment) or (
+            random = isinstance(layer, Augmentation) or (
                 isinstance(layer, keras.layers.Dropout) and layer.rate > 0
             )
             if random:
@@ -35,10 +35,10 @@ class Restart(keras.callbacks.Callback):
                 state.assign(np.array([high, 0], dtype=state.dtype))
 
 
-class Rate(keras.callbacks.Callback):
+class LRCallback(keras.callbacks.Callback):
     """Set the learning rate of every epoch."""
 
-    def __init__(self, logbook: Logbook) -> None:
+    def __init__(self, logbook: CheckpointManager) -> None:
         super().__init__()
         self.logbook = logbook
 
@@ -49,10 +49,10 @@ class Rate(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = rate
 
 
-class RawWeights(keras.callbacks.Callback):
+class RawWeightsCallback(keras.callbacks.Callback):
     """Keep weights and optimizer of the last whole epoch, as they are before any averaging."""
 
-    def __init__(self, logbook: Logbook) -> None:
+    def __init__(self, logbook: CheckpointManager) -> None:
         super().__init__()
         self.logbook = logbook
 
@@ -61,13 +61,13 @@ class RawWeights(keras.callbacks.Callback):
         self.logbook.keep(weights_to_bytes(self.model))
 
 
-class Journal(keras.callbacks.Callback):
+class CheckpointCallback(keras.callbacks.Callback):
     """Judge each epoch by its PublicTest accuracy and commit it to the logbook.
 
     `before` are seconds that went by before the first epoch, and count with it.
     """
 
-    def __init__(self, logbook: Logbook, net: keras.Model, before: float = 0.0) -> None:
+    def __init__(self, logbook: CheckpointManager, net: keras.Model, before: float = 0.0) -> None:
         super().__init__()
         self.logbook, self.net, self.before = logbook, net, before
 
@@ -94,7 +94,7 @@ class Journal(keras.callbacks.Callback):
         self.model.stop_training = self.logbook.done
 
 
-class Bar(keras.callbacks.Callback):
+class ProgressCallback(keras.callbacks.Callback):
     """Show how the training goes on a bar that is up."""
 
     def __init__(self, progress: Progress) -> None:

@@ -3,18 +3,20 @@
 import keras
 import numpy as np
 
-from hierarchy.config.schema import Augment, Fit
+from hierarchy.config.schema import AugmentConfig, TrainConfig
 from hierarchy.models import distributed
-from hierarchy.training.sampler import Epochs
-from hierarchy.training.targets import Lessons
+from hierarchy.training.sampler import EpochSampler
+from hierarchy.training.targets import NodeDataset
 
 
-class Batches(Epochs, keras.utils.PyDataset):
+class KerasDataset(EpochSampler, keras.utils.PyDataset):
     """Epochs, with the manners of a Keras data set."""
 
-    def __init__(self, lessons: Lessons, fit: Fit, augment: Augment, seed: int) -> None:
+    def __init__(
+        self, node_dataset: NodeDataset, fit: TrainConfig, augment: AugmentConfig, seed: int
+    ) -> None:
         keras.utils.PyDataset.__init__(self)
-        Epochs.__init__(self, lessons, fit, augment, seed)
+        EpochSampler.__init__(self, node_dataset, fit, augment, seed)
 
     def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         pixels, targets = super().__getitem__(step)

@@ -15,11 +15,11 @@ from typing import Any, Final
 import numpy as np
 
 from hierarchy import fileio, runs, runtimes
-from hierarchy.data.dataset import Faces, Split
+from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.models import keras_setup
-from hierarchy.models.keras_backend import KERAS
+from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.runtimes import EXPORT_REQUIREMENTS, FORMATS
 
 CALIBRATION: Final = 512  # Training faces, drawn once
@@ -27,7 +27,7 @@ CLOSE: Final = {"float32": 1e-3, "float16": 0.05, "int8": 1.0}  # of logits, bet
 TOOLS: Final = {"onnx": ("tf2onnx", "onnx"), "litert": (), "openvino": ("openvino",)}
 
 
-def export(run: runs.Run, kind: str, precision: str, faces: Callable[[], Faces]) -> Iterator[str]:
+def export(run: runs.Run, kind: str, precision: str, faces: Callable[[], FaceDataset]) -> Iterator[str]:
     """Write a run's artefacts beside its nets and name them on its card.
 
     Args:
@@ -47,7 +47,7 @@ def export(run: runs.Run, kind: str, precision: str, faces: Callable[[], Faces])
     nodes = runtimes.exported_nodes(run.card())
     paths = {node: run.net(node) for node in nodes}
     for path in paths.values():
-        KERAS.open(path)  # refuses another framework's files
+        KERAS_BACKEND.open(path)  # refuses another framework's files
     check_tools(kind)
     from hierarchy.models import serialization
 
@@ -62,7 +62,7 @@ def export(run: runs.Run, kind: str, precision: str, faces: Callable[[], Faces])
             net = serialization.load(path)
             logits = np.asarray(net(asked))  # Keras exports what has been called
             _convert(net, target, kind, precision, shown)
-            gap = float(np.abs(runtimes.Artefact(engine, target, KERAS)(asked) - logits).max())
+            gap = float(np.abs(runtimes.ExportedModel(engine, target, KERAS_BACKEND)(asked) - logits).max())
             if not gap <= CLOSE[precision]:  # nor is what is not a number close
                 raise InputError(
                     f"{path}: as {engine} it gives other logits (by {gap:.2g}); nothing was kept"
@@ -104,7 +104,7 @@ def check_tools(kind: str) -> None:
             raise InputError(f"{name} is not installed: pip install -r {EXPORT_REQUIREMENTS}")
 
 
-def _calibration(faces: Faces) -> np.ndarray:
+def _calibration(faces: FaceDataset) -> np.ndarray:
     train = faces.of(Split.Training).pixels
     if not len(train):
         raise InputError(

@@ -5,10 +5,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from hierarchy.backends import Framework
+from hierarchy.backends import Backend
 from hierarchy.errors import InputError
 from hierarchy.routing import Logits
-from hierarchy.training.backend import DOORS, Task
+from hierarchy.training.backend import DOORS, TrainTask
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Keras:
 
             distributed.begin(self.devices, self.hosts, self.rank)
 
-    def fit(self, task: Task) -> None:
+    def fit(self, task: TrainTask) -> None:
         """Fit one net with `fit`."""
         from hierarchy.models import trainer
 
@@ -70,10 +70,10 @@ class Keras:
         return serialization.Lazy(path)
 
 
-KERAS: Framework = Keras()
+KERAS_BACKEND: Backend = Keras()
 
 
-def together(framework: Framework, devices: int, hosts: str | None, rank: int) -> Framework:
+def with_devices(framework: Backend, devices: int, hosts: str | None, rank: int) -> Backend:
     """The framework, fitting on several devices or hosts where there are to be any.
 
     Raises:

@@ -7,7 +7,7 @@ import keras
 from keras import layers
 
 from hierarchy.config.backbones import BACKBONES
-from hierarchy.config.schema import Backbone
+from hierarchy.config.schema import PretrainedConfig
 from hierarchy.data.dataset import SIDE
 from hierarchy.errors import InputError, first_line
 from hierarchy.models.inception_resnet import inception_resnet_v1
@@ -21,7 +21,7 @@ BUILDERS: Final[dict[str, Callable[..., keras.Model]]] = {
 }
 
 
-def build(node: str, net: Backbone) -> keras.Model:
+def build(node: str, net: PretrainedConfig) -> keras.Model:
     """A net uint8[N,48,48] -> logits float32[N, classes of the node].
 
     Args:
@@ -44,7 +44,7 @@ def build(node: str, net: Backbone) -> keras.Model:
     return keras.Model(pixels, logits, name=node)
 
 
-def _features(x: keras.KerasTensor, net: Backbone) -> keras.KerasTensor:
+def _features(x: keras.KerasTensor, net: PretrainedConfig) -> keras.KerasTensor:
     """The published net's pooled features, float32[N, its channels]."""
     named = {"random": None, "hub": BACKBONES[net.backbone].hub or "hub"}
     weights = named.get(net.weights, net.weights)

@@ -15,19 +15,25 @@ from typing import Any
 import keras
 import numpy as np
 
-from hierarchy.config.schema import Fit
+from hierarchy.config.schema import TrainConfig
 from hierarchy.models import build, distributed, keras_setup, serialization
-from hierarchy.models.augmentation import Augment
-from hierarchy.models.callbacks import Bar, Journal, Rate, RawWeights, Restart
-from hierarchy.models.dataloader import Batches
-from hierarchy.training.backend import VALIDATION_BATCH, Task, carry_out, check_roles
-from hierarchy.training.checkpoints import Logbook
+from hierarchy.models.augmentation import Augmentation
+from hierarchy.models.callbacks import (
+    CheckpointCallback,
+    LRCallback,
+    ProgressCallback,
+    RawWeightsCallback,
+    ReseedCallback,
+)
+from hierarchy.models.dataloader import KerasDataset
+from hierarchy.training.backend import VALIDATION_BATCH, TrainTask, check_roles, run_training
+from hierarchy.training.checkpoints import CheckpointManager
 from hierarchy.training.precision import arithmetic
 from hierarchy.training.progress import Progress
-from hierarchy.training.targets import class_weights, lessons, one_hot
+from hierarchy.training.targets import class_weights, node_dataset, one_hot
 
 
-def fit_node(task: Task) -> None:
+def fit_node(task: TrainTask) -> None:
     """Fit one net on its Training faces, choose its best epoch on PublicTest, and store it in the run.
 
     Raises:
@@ -40,19 +46,19 @@ def fit_node(task: Task) -> None:
         _fit(task)
 
 
-def _fit(task: Task) -> None:
-    keras_setup.seed(task.draw)
-    told = lessons(task.train, task.node, task.fit, task.taught)
+def _fit(task: TrainTask) -> None:
+    keras_setup.seed(task.rng_seed)
+    told = node_dataset(task.train, task.node, task.fit, task.taught)
     net = trainable(task)
     if task.start:
         build.warm_start(net, serialization.load(task.start))
-    logbook = Logbook(task.run, task.node, task.fit, ".weights.h5", task.watch)
+    logbook = CheckpointManager(task.run, task.node, task.fit, ".weights.h5", task.on_epoch_end)
     fitted, shown, started = net, task.valid.pixels, time.perf_counter()
-    if task.fit.frozen and task.recipe.augment.still and not logbook.done:
+    if task.fit.freeze_backbone and task.recipe.augment.still and not logbook.done:
         # what the body says of a face is always the same: it is asked once
         body, fitted = build.split(net)
         told, shown = replace(told, pixels=_features(body, told.pixels)), _features(body, shown)
-    batches = Batches(told, task.fit, task.recipe.augment, task.seed)
+    batches = KerasDataset(told, task.fit, task.recipe.augment, task.seed)
     trainee = _compiled(fitted, task, len(batches))
     before = time.perf_counter() - started
     if logbook.weights and not logbook.done:
@@ -71,27 +77,29 @@ def _fit(task: Task) -> None:
             validation_batch_size=distributed.batch_size(VALIDATION_BATCH),
             class_weight=dict(enumerate(class_weights(told.label))) if task.fit.class_weights else None,
             callbacks=[
-                Restart(batches, task.seed),
-                *([] if task.fit.schedule == "cosine" else [Rate(logbook)]),
-                RawWeights(logbook),  # before the averaged ones are swapped in, which the journal judges
+                ReseedCallback(batches, task.seed),
+                *([] if task.fit.schedule == "cosine" else [LRCallback(logbook)]),
+                RawWeightsCallback(
+                    logbook
+                ),  # before the averaged ones are swapped in, which the journal judges
                 *_swap_and_events(task),
-                Bar(progress),
-                Journal(logbook, net, before),
+                ProgressCallback(progress),
+                CheckpointCallback(logbook, net, before),
             ],
             verbose=0,
         )
 
-    carry_out(task, logbook, epochs, lambda best: _packed(task, best), ".keras")
+    run_training(task, logbook, epochs, lambda best: _packed(task, best), ".keras")
 
 
-def trainable(task: Task) -> keras.Model:
+def trainable(task: TrainTask) -> keras.Model:
     """A task's net of random weights, in the precision and with the layers that it is fitted in."""
     kit: Any = keras.layers
     if keras.backend.backend() == "torch":
         from hierarchy.models import torch_layers as kit
     with _precision(arithmetic(task.fit, keras_setup.accelerated())):
         net = build.build(task.node, task.recipe.net, task.fit.l2, kit)
-    if task.fit.frozen:
+    if task.fit.freeze_backbone:
         build.freeze(net)
     return net
 
@@ -113,10 +121,10 @@ def _precision(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _compiled(net: keras.Model, task: Task, steps: int) -> keras.Model:
+def _compiled(net: keras.Model, task: TrainTask, steps: int) -> keras.Model:
     """The net behind its augmentation, with loss and optimizer; features are not augmented."""
     shown = keras.Input(net.input_shape[1:], dtype=net.input.dtype)
-    changed = Augment(task.recipe.augment)(shown) if net.input.dtype == "uint8" else shown
+    changed = Augmentation(task.recipe.augment)(shown) if net.input.dtype == "uint8" else shown
     trainee = keras.Model(shown, net(changed))
     trainee.compile(
         _optimizer(task.fit, steps),
@@ -127,7 +135,7 @@ def _compiled(net: keras.Model, task: Task, steps: int) -> keras.Model:
     return trainee
 
 
-def loss_of(fit: Fit) -> keras.losses.Loss:
+def loss_of(fit: TrainConfig) -> keras.losses.Loss:
     """The recipe's loss, of targets and logits float32[N, K]."""
     common: dict[str, Any] = {"from_logits": True, "label_smoothing": fit.label_smoothing}
     if fit.loss == "focal":
@@ -135,7 +143,7 @@ def loss_of(fit: Fit) -> keras.losses.Loss:
     return keras.losses.CategoricalCrossentropy(**common)
 
 
-def _optimizer(fit: Fit, steps: int) -> keras.optimizers.Optimizer:
+def _optimizer(fit: TrainConfig, steps: int) -> keras.optimizers.Optimizer:
     """SGD or Adam.
 
     Keras decays weights apart from the gradient, by rate * decay a step. Recipes give the decay in the
@@ -159,8 +167,8 @@ def _optimizer(fit: Fit, steps: int) -> keras.optimizers.Optimizer:
     return optimizer
 
 
-def _schedule(fit: Fit, steps: int) -> Any:
-    """The cosine of fitting/schedule.py, inside Keras' own step; else a first rate for `Rate`."""
+def _schedule(fit: TrainConfig, steps: int) -> Any:
+    """The cosine of fitting/schedule.py, inside Keras' own step; else a first rate for `LRCallback`."""
     if fit.schedule != "cosine":
         return fit.learning_rate
     total = steps * fit.epochs
@@ -170,7 +178,7 @@ def _schedule(fit: Fit, steps: int) -> Any:
     )
 
 
-def _swap_and_events(task: Task) -> list[keras.callbacks.Callback]:
+def _swap_and_events(task: TrainTask) -> list[keras.callbacks.Callback]:
     """Averaged weights where the recipe averages, TensorBoard where it works."""
     swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if task.fit.ema else []
     folder = str(task.run.log / task.node / "events")
@@ -183,7 +191,7 @@ def tensorboard_works() -> bool:
     return keras.backend.backend() == "tensorflow"
 
 
-def _packed(task: Task, best: Path) -> tuple[bytes, dict[str, Any]]:
+def _packed(task: TrainTask, best: Path) -> tuple[bytes, dict[str, Any]]:
     """The best epoch's net, in Keras' own layers."""
     net = build.empty(task.node, task.recipe.net)
     net.load_weights(best)

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from hierarchy.config.schema import Net, check
+from hierarchy.config.schema import VGGConfig, check
 from hierarchy.data.dataset import SIDE
 from hierarchy.models.preprocessing import preprocess
 from hierarchy.taxonomy import classes_of
@@ -17,7 +17,7 @@ from hierarchy.taxonomy import classes_of
 HEAD = "logits"  # the last layer
 
 
-def build(node: str, net: Net, l2: float = 0.0, kit: Any = layers) -> keras.Model:
+def build(node: str, net: VGGConfig, l2: float = 0.0, kit: Any = layers) -> keras.Model:
     """A net of random weights, uint8[N,48,48] -> logits float32[N, classes of the node].
 
     Args:
@@ -45,7 +45,7 @@ def build(node: str, net: Net, l2: float = 0.0, kit: Any = layers) -> keras.Mode
 
 
 def _convolution(
-    x: keras.KerasTensor, width: int, name: str, net: Net, penalty: object, kit: Any
+    x: keras.KerasTensor, width: int, name: str, net: VGGConfig, penalty: object, kit: Any
 ) -> keras.KerasTensor:
     x = kit.Conv2D(
         width,
@@ -61,7 +61,7 @@ def _convolution(
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _head(x: keras.KerasTensor, net: Net, penalty: object, kit: Any) -> keras.KerasTensor:
+def _head(x: keras.KerasTensor, net: VGGConfig, penalty: object, kit: Any) -> keras.KerasTensor:
     pool = net.head == "pool"
     x = layers.GlobalAveragePooling2D(name="average")(x) if pool else layers.Flatten(name="flatten")(x)
     for number, width in enumerate(net.dense, 1):

@@ -187,8 +187,10 @@ def _part_branches(axes: "Axes") -> None:
 def _curve(axes: "Axes", rows: Sequence[Mapping[str, Any]], key: str, factor: float, colour: str) -> None:
     """One measure of one net: of Training, of PublicTest, and where its PublicTest accuracy is best."""
     names = ("epoch", key, f"val_{key}", "val_accuracy")
-    epoch, fitted, held, judged = (np.array([float(row[name]) for row in rows]) for name in names)
-    best = int(judged.argmax())
+    epoch, fitted, held, predict_from_logits = (
+        np.array([float(row[name]) for row in rows]) for name in names
+    )
+    best = int(predict_from_logits.argmax())
     axes.plot(epoch, factor * fitted, "--", color=colour, linewidth=1.2, label="Training, augmented")
     axes.plot(epoch, factor * held, color=colour, label=Split.PublicTest.name)
     axes.plot(epoch[best], factor * held[best], "o", color=colour, label="best epoch, which is kept")

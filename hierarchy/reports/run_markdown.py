@@ -6,7 +6,7 @@ from typing import Any, Final
 from hierarchy.data.dataset import Split
 from hierarchy.data.formats.ferplus import LABELS
 from hierarchy.reports import plots
-from hierarchy.runs import CARD
+from hierarchy.runs import MANIFEST
 from hierarchy.taxonomy import FLAT, NODES, branch_of, classes_of, describe
 
 CAPTIONS: Final = {
@@ -184,7 +184,7 @@ def _making(card: Mapping[str, Any]) -> Iterator[str]:
     yield "## How it was made"
     data, of = card.get("data", {}).get("source", "not recorded"), " of each" if "answer" in card else ""
     yield (
-        f"Recipe: {recipe_of(card)} (every value is in {CARD}{of}). Training data: {data}. "
+        f"Recipe: {recipe_of(card)} (every value is in {MANIFEST}{of}). Training data: {data}. "
         f"Training took {minutes(card):.0f} minutes on the {backends} backend.{descent(card)} "
         f"Tree {card['tree_hash']}: {describe(card['tree'])}."
     )

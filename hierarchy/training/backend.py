@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierarchy.backends import Framework
+from hierarchy.backends import Backend
 from hierarchy.config.backbones import BACKBONES
-from hierarchy.config.schema import Backbone, Fit, Recipe
-from hierarchy.data.dataset import Faces, Split
+from hierarchy.config.schema import PretrainedConfig, Recipe, TrainConfig
+from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.errors import InputError
 from hierarchy.runs import Run
 from hierarchy.taxonomy import FLAT, NODES, classes_of
-from hierarchy.training.checkpoints import Logbook, Watch, write_history
+from hierarchy.training.checkpoints import CheckpointManager, EpochCallback, write_history
 
 if TYPE_CHECKING:
     from hierarchy.training.progress import Progress
@@ -25,7 +25,7 @@ DOORS = {"Keras": "python tf_model.py", "PyTorch": "python -m pt_files"}  # fram
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainTask:
     """One net to be fitted.
 
     Attributes:
@@ -39,27 +39,27 @@ class Task:
         identity: what the run's card says besides its nets.
         taught: float[N, leaves], what other nets say of `train`, where the recipe asks for it.
         start: file of the flat net whose weights the net starts from; None: random ones.
-        watch: is told of every epoch, see `Logbook`.
+        watch: is told of every epoch, see `CheckpointManager`.
     """
 
     node: str
     recipe: Recipe
-    fit: Fit
+    fit: TrainConfig
     seed: int
     run: Run
-    train: Faces
-    valid: Faces
+    train: FaceDataset
+    valid: FaceDataset
     identity: dict[str, Any]
     taught: np.ndarray | None = None
     start: Path | None = None
-    watch: Watch | None = None
+    on_epoch_end: EpochCallback | None = None
 
     @property
-    def draw(self) -> int:
+    def rng_seed(self) -> int:
         """A seed of this net's own."""
         return int(np.random.default_rng([self.seed, ORDER.index(self.node)]).integers(2**31))
 
-    def told_by(self, logbook: Logbook) -> dict[str, Any]:
+    def training_summary(self, logbook: CheckpointManager) -> dict[str, Any]:
         """What the run's card says of the net, by its whole epochs."""
         rows = logbook.rows
         return {
@@ -75,9 +75,9 @@ class Task:
         }
 
 
-def carry_out(
-    task: Task,
-    logbook: Logbook,
+def run_training(
+    task: TrainTask,
+    logbook: CheckpointManager,
     epochs: Callable[["Progress"], None],
     packed: Callable[[Path], tuple[bytes, dict[str, Any]]],
     suffix: str,
@@ -105,14 +105,14 @@ def carry_out(
         interrupted = True
     if logbook.best_weights:
         data, size = packed(logbook.best_weights)
-        about = task.told_by(logbook) | size | {"finished": not interrupted}
+        about = task.training_summary(logbook) | size | {"finished": not interrupted}
         task.run.add_net(task.node, data, about, task.identity, suffix)
         write_history(task.run, task.run.folder)
     if interrupted:
         raise KeyboardInterrupt
 
 
-def check_roles(task: Task) -> None:
+def check_roles(task: TrainTask) -> None:
     """Refuse faces that a task must not have.
 
     Raises:
@@ -125,7 +125,7 @@ def check_roles(task: Task) -> None:
         check_there(faces, role, task.node)
 
 
-def check_there(faces: Faces, role: Split, node: str) -> None:
+def check_there(faces: FaceDataset, role: Split, node: str) -> None:
     """Refuse faces without any of a node's own in a split.
 
     Raises:
@@ -136,14 +136,14 @@ def check_there(faces: Faces, role: Split, node: str) -> None:
         raise InputError(f"{faces.source}: no {role.name} faces for the {node} net ({classes})")
 
 
-def check_home(recipe: Recipe, framework: Framework) -> None:
+def check_home(recipe: Recipe, framework: Backend) -> None:
     """Refuse a published net that another framework's library builds.
 
     Raises:
         InputError: names the door that leads there.
     """
     if (
-        isinstance(recipe.net, Backbone)
+        isinstance(recipe.net, PretrainedConfig)
         and (home := BACKBONES[recipe.net.backbone].framework) != framework.name
     ):
         raise InputError(

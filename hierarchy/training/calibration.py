@@ -13,16 +13,16 @@ from collections.abc import Callable
 import numpy as np
 
 from hierarchy import routing
-from hierarchy.backends import Framework
+from hierarchy.backends import Backend
 from hierarchy.config.overrides import from_dict
-from hierarchy.data.dataset import Faces, Split
+from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.runs import Run
 from hierarchy.taxonomy import FLAT, classes_of
 
 RANGE = (0.2, 5.0)  # of temperatures searched
 
 
-def calibrate(run: Run, faces: Faces, framework: Framework) -> None:
+def calibrate(run: Run, faces: FaceDataset, framework: Backend) -> None:
     """Find offset and temperature of every net of a run and write them on its card.
 
     Args:
@@ -41,7 +41,7 @@ def calibrate(run: Run, faces: Faces, framework: Framework) -> None:
         valid = choosing.for_node(node)
         logits, target = framework.open(run.net(node))(valid.pixels), valid.target(node)
         routing.check_finite(logits, f"run {run.name!r}: its {node} net")
-        voted = (recipe.fit if node == FLAT else recipe.warm or recipe.fit).votes > 0
+        voted = (recipe.fit if node == FLAT else recipe.warm_start or recipe.fit).votes > 0
         offset = offset * share(logits, offset, target) if voted else offset
         found[node] = {"offset": offset.tolist(), "temperature": temperature(logits + offset, target)}
     run.amend({"calibration": found})
@@ -78,7 +78,7 @@ def _likeliest(
     return float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
 
 
-def _offset(faces: Faces, node: str) -> np.ndarray:
+def _offset(faces: FaceDataset, node: str) -> np.ndarray:
     """Log frequencies of a node's classes among the Training faces."""
     target = faces.target(node)
     counts = np.bincount(

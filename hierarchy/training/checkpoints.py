@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from hierarchy import runs
-from hierarchy.config.schema import Fit
+from hierarchy.config.schema import TrainConfig
 from hierarchy.errors import InputError, first_line
 from hierarchy.fileio import read_json, write_atomic, write_json
 from hierarchy.runs import Run
 from hierarchy.taxonomy import FLAT, NODES
 
 STATE: Final = "state.json"
-Watch = Callable[[Mapping[str, Any]], None]
+EpochCallback = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass
-class Logbook:
+class CheckpointManager:
     """The whole epochs of one node.
 
     Attributes:
@@ -36,9 +36,9 @@ class Logbook:
 
     run: Run
     node: str
-    fit: Fit
+    fit: TrainConfig
     suffix: str
-    watch: Watch | None = None
+    on_epoch_end: EpochCallback | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -74,7 +74,7 @@ class Logbook:
         if not self.rows:
             return False
         waited = self.fit.patience and self.epoch - self.best["epoch"] >= self.fit.patience
-        late = self.fit.minutes and self.minutes >= self.fit.minutes
+        late = self.fit.max_minutes and self.minutes >= self.fit.max_minutes
         return bool(self.epoch >= self.fit.epochs or waited or late)
 
     @property
@@ -118,8 +118,8 @@ class Logbook:
         self._raw(self.epoch - 2).unlink(missing_ok=True)
         if before != self._best:
             before.unlink(missing_ok=True)
-        if self.watch:
-            self.watch(self.rows[-1])
+        if self.on_epoch_end:
+            self.on_epoch_end(self.rows[-1])
 
     @property
     def _folder(self) -> Path:

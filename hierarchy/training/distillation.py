@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from hierarchy import fileio, runs
-from hierarchy.backends import Framework
+from hierarchy.backends import Backend
 from hierarchy.errors import InputError
-from hierarchy.routing import judged
+from hierarchy.routing import predict_from_logits
 from hierarchy.taxonomy import FLAT, NODES
 
 
-def taught_by(names: Iterable[str]) -> dict[str, dict[str, str]]:
+def teacher_checksums(names: Iterable[str]) -> dict[str, dict[str, str]]:
     """What a card says of the runs that teach: name -> node -> checksum of the net.
 
     Raises:
@@ -36,15 +36,15 @@ class Teacher:
     """Probabilities of the leaves, float64[N, leaves], for faces uint8[N,48,48].
 
     Args:
-        known: of `taught_by`.
+        known: of `teacher_checksums`.
         framework: what opens the runs' nets.
 
     Raises:
-        InputError: as `taught_by`; a run that has changed, or whose nets are damaged.
+        InputError: as `teacher_checksums`; a run that has changed, or whose nets are damaged.
     """
 
-    def __init__(self, known: Mapping[str, Mapping[str, str]], framework: Framework) -> None:
-        if taught_by(known) != known:
+    def __init__(self, known: Mapping[str, Mapping[str, str]], framework: Backend) -> None:
+        if teacher_checksums(known) != known:
             raise InputError(f"the nets of {', '.join(known)} have changed since they began to teach")
         self.cards = {name: runs.run(name).card() for name in known}
         self.nets = {
@@ -69,7 +69,7 @@ class Teacher:
 
     def _answers(self, name: str, pixels: np.ndarray) -> Iterator[np.ndarray]:
         logits = {node: net(pixels) for node, net in self.nets[name].items()}
-        tree, flat = judged(logits, self.cards[name].get("calibration", {}))
+        tree, flat = predict_from_logits(logits, self.cards[name].get("calibration", {}))
         if set(NODES) <= logits.keys():
             yield tree.joint
         if flat is not None:

@@ -7,13 +7,13 @@ float32 is used, and the net's entry on the run's card says so.
 from pathlib import Path
 from typing import Final
 
-from hierarchy.config.schema import Fit
+from hierarchy.config.schema import TrainConfig
 
 PROCESSOR: Final = Path("/proc/cpuinfo")
 INSTRUCTIONS: Final = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux names them on x86-64 and on Arm
 
 
-def arithmetic(fit: Fit, accelerated: bool) -> str:
+def arithmetic(fit: TrainConfig, accelerated: bool) -> str:
     """`float32` or `bfloat16`.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import rich.console
 import rich.progress
 
-from hierarchy.config.schema import Fit
+from hierarchy.config.schema import TrainConfig
 
 
 def bar(label: str, unit: str, **more: Any) -> rich.progress.Progress:
@@ -33,7 +33,7 @@ class Progress:
         fit: how many epochs and faces a step there are.
     """
 
-    def __init__(self, node: str, fit: Fit) -> None:
+    def __init__(self, node: str, fit: TrainConfig) -> None:
         self.node, self.fit = node, fit
         self.bar = bar("{task.description}", "faces/s")
 

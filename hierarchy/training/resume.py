@@ -11,7 +11,7 @@ OTHERS = ("teacher", "start")  # what a card says of other runs, by their names
 
 def plan_of(target: runs.Run) -> dict[str, Any]:
     """What a run was begun with, by its card and its log; empty where there is neither."""
-    plan = target.log / runs.CARD
+    plan = target.log / runs.MANIFEST
     return (target.card() if target.trained else {}) | (fileio.read_json(plan) if plan.is_file() else {})
 
 
@@ -42,7 +42,7 @@ def begin(target: runs.Run, identity: dict[str, Any], resume: bool, asked: dict[
                     "(--run NAME, make train RUN=NAME)"
                 )
     target.check_writable()
-    fileio.write_json(target.log / runs.CARD, identity | {"asked": asked})
+    fileio.write_json(target.log / runs.MANIFEST, identity | {"asked": asked})
 
 
 def begun(target: runs.Run) -> bool:

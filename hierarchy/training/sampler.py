@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from hierarchy.config.schema import Augment, Fit
+from hierarchy.config.schema import AugmentConfig, TrainConfig
 from hierarchy.data.resampling import oversampled
-from hierarchy.training.targets import Lessons
+from hierarchy.training.targets import NodeDataset
 
 
-class Epochs:
+class EpochSampler:
     """Batches (uint8[B,48,48], float32[B,K]) of one node's lessons, as many an epoch as they fill.
 
     Args:
@@ -17,8 +17,10 @@ class Epochs:
         seed: of order, repeats and mixing.
     """
 
-    def __init__(self, lessons: Lessons, fit: Fit, augment: Augment, seed: int) -> None:
-        self.lessons, self.fit, self.augment, self.seed = lessons, fit, augment, seed
+    def __init__(
+        self, node_dataset: NodeDataset, fit: TrainConfig, augment: AugmentConfig, seed: int
+    ) -> None:
+        self.node_dataset, self.fit, self.augment, self.seed = node_dataset, fit, augment, seed
         self.begin(0)
 
     def __len__(self) -> int:
@@ -28,19 +30,19 @@ class Epochs:
         """Lay out the order of an epoch, counted from 0."""
         self.epoch = epoch
         random = np.random.default_rng([self.seed, epoch])
-        own = len(self.lessons)
+        own = len(self.node_dataset)
         rows = np.arange(own)
         if self.fit.oversampled:
-            rows = oversampled(self.lessons.label, int(random.integers(2**31)))
+            rows = oversampled(self.node_dataset.label, int(random.integers(2**31)))
         self.order = random.permutation(rows)[:own]
-        if others := len(self.lessons.pixels) - own:
-            drawn = random.choice(others, min(others, round(self.fit.outsiders * own)), replace=False)
+        if others := len(self.node_dataset.pixels) - own:
+            drawn = random.choice(others, min(others, round(self.fit.outlier_ratio * own)), replace=False)
             self.order = random.permutation(np.concatenate([self.order, own + drawn]))
 
     def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         size = self.fit.batch_size
         rows = self.order[step * size : (step + 1) * size]
-        pixels, targets = self.lessons.pixels[rows], self.lessons.target[rows]
+        pixels, targets = self.node_dataset.pixels[rows], self.node_dataset.target[rows]
         if not self.augment.mixup or self.epoch >= self.augment.mixup_until * self.fit.epochs:
             return pixels, targets
         random = np.random.default_rng([self.seed, self.epoch, step])

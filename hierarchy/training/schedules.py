@@ -4,15 +4,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hierarchy.config.schema import Fit
+from hierarchy.config.schema import TrainConfig
 
 
-def learning_rate(fit: Fit, step: int, steps: int, rows: Sequence[Mapping[str, Any]] = ()) -> float:
+def learning_rate(fit: TrainConfig, step: int, steps: int, rows: Sequence[Mapping[str, Any]] = ()) -> float:
     """The learning rate of a step.
 
     cosine: a straight rise to the peak, then half a cosine to zero (one-cycle where the rise is long).
-    constant: the peak. step: times `fit.decay` every `fit.every` epochs. plateau: times `fit.decay` whenever
-    `fit.every` epochs have gone by without a better PublicTest accuracy.
+    constant: the peak. step: times `fit.lr_decay` every `fit.lr_step_epochs` epochs. plateau: times `fit.lr_decay` whenever
+    `fit.lr_step_epochs` epochs have gone by without a better PublicTest accuracy.
 
     Args:
         fit: the recipe's.
@@ -23,25 +23,25 @@ def learning_rate(fit: Fit, step: int, steps: int, rows: Sequence[Mapping[str, A
     if fit.schedule == "cosine":
         return fit.learning_rate * _cosine(fit, step, steps * fit.epochs)
     if fit.schedule == "step":
-        return float(fit.learning_rate * fit.decay ** (step // steps // fit.every))
+        return float(fit.learning_rate * fit.lr_decay ** (step // steps // fit.lr_step_epochs))
     if fit.schedule == "plateau":
-        return float(fit.learning_rate * fit.decay ** _plateaus(fit, rows))
+        return float(fit.learning_rate * fit.lr_decay ** _plateaus(fit, rows))
     return fit.learning_rate
 
 
-def _cosine(fit: Fit, step: int, total: int) -> float:
+def _cosine(fit: TrainConfig, step: int, total: int) -> float:
     rise = int(total * fit.warm_up)
     if step < rise:
         return 1 / 25 + (1 - 1 / 25) * step / rise
     return (1 + math.cos(math.pi * (step - rise) / (total - rise))) / 2
 
 
-def _plateaus(fit: Fit, rows: Sequence[Mapping[str, Any]]) -> int:
-    """How often the accuracy has stood still for `fit.every` epochs."""
+def _plateaus(fit: TrainConfig, rows: Sequence[Mapping[str, Any]]) -> int:
+    """How often the accuracy has stood still for `fit.lr_step_epochs` epochs."""
     found, waited, best = 0, 0, -math.inf
     for row in rows:
         waited = 0 if row["val_accuracy"] > best else waited + 1
         best = max(best, row["val_accuracy"])
-        if waited == fit.every:
+        if waited == fit.lr_step_epochs:
             found, waited = found + 1, 0
     return found

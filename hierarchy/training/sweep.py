@@ -15,7 +15,7 @@ from hierarchy.training.warm_start import origin
 Asked = tuple[str | None, int | None, str | None]  # recipe, seed and name of a run, where they are given
 
 
-def campaign(
+def sweep(
     *, recipe: str | None, seed: str | None, name: str | None, resume: bool, **same: Any
 ) -> Iterator[runs.Run]:
     """Train every recipe with every seed, back to back, and give each run as it finishes.

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hierarchy.config.schema import Backbone, Fit, Recipe
-from hierarchy.data.dataset import Faces
+from hierarchy.config.schema import PretrainedConfig, Recipe, TrainConfig
+from hierarchy.data.dataset import FaceDataset
 from hierarchy.data.formats import ferplus
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT, LEAVES, classes_of, members
 
 
 @dataclass(frozen=True)
-class Lessons:
+class NodeDataset:
     """Training faces of one node, its own first.
 
     Attributes:
@@ -46,52 +46,61 @@ def one_hot(target: np.ndarray, node: str) -> np.ndarray:
     return np.eye(len(classes_of(node)), dtype=np.float32)[target]
 
 
-def check(recipe: Recipe, faces: Faces, taught: bool) -> None:
+def check(recipe: Recipe, faces: FaceDataset, taught: bool) -> None:
     """Refuse a recipe whose lessons cannot be had, before any time is spent.
 
     Raises:
         InputError: votes or a teacher are asked for and not there, a teacher has nothing to teach, or two of
             the recipe's wishes contradict each other.
     """
-    fits = [fit for fit in (recipe.fit, recipe.warm) if fit]
-    if any(fit.votes for fit in fits) and faces.votes is None:
+    fits = [fit for fit in (recipe.fit, recipe.warm_start) if fit]
+    if any(fit.soft_label_weight for fit in fits) and faces.votes is None:
         raise InputError(
             f"{faces.source}: no FER+ votes for the recipe's share votes; lay {ferplus.FILE} beside it"
         )
-    if any(fit.teacher for fit in fits) != taught:
+    if any(fit.distillation_weight for fit in fits) != taught:
         raise InputError("the recipe's share teacher and --teacher RUN,RUN go together: one is missing")
-    if any(fit.rows and not (fit.oversample or fit.class_weights) for fit in fits):
-        raise InputError("fit.rows shows all classes alike: it goes with fit.oversample or fit.class_weights")
-    if any(fit.class_weights and (fit.outsiders or fit.votes or fit.teacher) for fit in fits):
+    if any(fit.samples_per_class and not (fit.oversample or fit.class_weights) for fit in fits):
         raise InputError(
-            "fit.class_weights go by labels alone: without fit.outsiders, fit.votes, fit.teacher"
+            "fit.samples_per_class shows all classes alike: it goes with fit.oversample or fit.class_weights"
         )
-    if isinstance(recipe.net, Backbone) and any(fit.l2 for fit in fits):
+    if any(
+        fit.class_weights and (fit.outlier_ratio or fit.soft_label_weight or fit.distillation_weight)
+        for fit in fits
+    ):
+        raise InputError(
+            "fit.class_weights go by labels alone: without fit.outlier_ratio, fit.soft_label_weight, fit.distillation_weight"
+        )
+    if isinstance(recipe.net, PretrainedConfig) and any(fit.l2 for fit in fits):
         raise InputError("fit.l2 is for nets of the VGG-style family; a published net takes fit.weight_decay")
 
 
-def lessons(training: Faces, node: str, fit: Fit, taught: np.ndarray | None = None) -> Lessons:
+def node_dataset(
+    training: FaceDataset, node: str, fit: TrainConfig, taught: np.ndarray | None = None
+) -> NodeDataset:
     """Lessons of one node.
 
     Args:
         training: Training faces; unlabelled ones are left aside.
         node: whose lessons.
         fit: how much votes, teacher and outsiders count.
-        taught: float[N, leaves], what other nets say of every face, for `fit.teacher`.
+        taught: float[N, leaves], what other nets say of every face, for `fit.distillation_weight`.
     """
     every = training.target(node)
-    mine = (every >= 0) & few_of_each(every, fit.rows) if fit.rows else every >= 0
+    mine = (every >= 0) & few_of_each(every, fit.samples_per_class) if fit.samples_per_class else every >= 0
     own, target = training.take(mine), every[mine]
     told = one_hot(target, node)
-    if fit.votes and own.votes is not None:
-        told = _mixed(told, _at(node, _of_taggers(own.votes)), fit.votes)
-    if fit.teacher and taught is not None:
-        told = _mixed(told, _as_balanced(_at(node, taught[mine]), every[every >= 0], fit), fit.teacher)
-    if not fit.outsiders:
-        return Lessons(own.pixels, target, told)
+    if fit.soft_label_weight and own.votes is not None:
+        told = _mixed(told, _at(node, _of_taggers(own.votes)), fit.soft_label_weight)
+    if fit.distillation_weight and taught is not None:
+        told = _mixed(
+            told, _as_balanced(_at(node, taught[mine]), every[every >= 0], fit), fit.distillation_weight
+        )
+    if not fit.outlier_ratio:
+        return NodeDataset(own.pixels, target, told)
     others = training.take((training.target(FLAT) >= 0) & (every < 0)).pixels
     undecided = np.full((len(others), told.shape[1]), 1 / told.shape[1], np.float32)
-    return Lessons(np.concatenate([own.pixels, others]), target, np.concatenate([told, undecided]))
+    return NodeDataset(np.concatenate([own.pixels, others]), target, np.concatenate([told, undecided]))
 
 
 def few_of_each(label: np.ndarray, rows: int) -> np.ndarray:
@@ -114,7 +123,7 @@ def _at(node: str, leaves: np.ndarray) -> np.ndarray:
     return _normed(np.stack([leaves[:, group].sum(axis=1) for group in members(node)], axis=1))
 
 
-def _as_balanced(told: np.ndarray, label: np.ndarray, fit: Fit) -> np.ndarray:
+def _as_balanced(told: np.ndarray, label: np.ndarray, fit: TrainConfig) -> np.ndarray:
     """A teacher's answers as they would be if classes were as frequent as training shows them (Bayes' rule).
 
     A teacher speaks of classes as often as they are; a net that is trained on balanced classes, and set

@@ -7,17 +7,17 @@ from itertools import product
 from typing import Any, Final
 
 from hierarchy import fileio, runs
-from hierarchy.backends import Framework
+from hierarchy.backends import Backend
 from hierarchy.config.overrides import from_dict, recipe_of, with_settings
 from hierarchy.config.schema import Recipe
 from hierarchy.data import loading
-from hierarchy.data.dataset import SKETCH, Faces, Split
+from hierarchy.data.dataset import SKETCH, FaceDataset, Split
 from hierarchy.data.formats.ferplus import LABELS, relabelled
 from hierarchy.taxonomy import FLAT, nodes_named
-from hierarchy.training.backend import ORDER, Task, check_home, check_there
+from hierarchy.training.backend import ORDER, TrainTask, check_home, check_there
 from hierarchy.training.calibration import calibrate
-from hierarchy.training.checkpoints import Watch
-from hierarchy.training.distillation import Teacher, taught_by
+from hierarchy.training.checkpoints import EpochCallback
+from hierarchy.training.distillation import Teacher, teacher_checksums
 from hierarchy.training.resume import OTHERS, begin, node_begun, plan_of
 from hierarchy.training.targets import check
 from hierarchy.training.warm_start import check_taught_alike, learned_elsewhere, origin
@@ -40,7 +40,7 @@ def run(
     teacher: str | None = None,
     start: str | None = None,
     labels: str | None = None,
-    framework: Framework,
+    framework: Backend,
     again: str | None = None,
 ) -> runs.Run:
     """Train what is asked for and calibrate it.
@@ -56,7 +56,7 @@ def run(
         seed: of everything random; None: 0.
         resume: go on where the run of that name stopped.
         deterministic: the same bits again for the same seed.
-        teacher: names of the runs that teach, parted by commas, for recipes with fit.teacher.
+        teacher: names of the runs that teach, parted by commas, for recipes with fit.distillation_weight.
         start: name of the run whose flat net stands in for this run's own, or is trained further where `node`
             names the flat net.
         labels: whose: fer2013 or ferplus; None: fer2013.
@@ -92,10 +92,10 @@ def run(
         "data": loading.describe(faces),
     }
     identity |= {"start": {first.name: runs.checksums(first.card())[FLAT]}} if first else {}
-    identity |= {"teacher": taught_by(teachers)} if teacher else {}
+    identity |= {"teacher": teacher_checksums(teachers)} if teacher else {}
     identity |= {key: before[key] for key in OTHERS if key in before and key not in identity}
     place = SKETCH if faces.source == SKETCH else data and os.path.abspath(data)
-    with fileio.alone(target.log / LOCK, f"run {target.name!r} is being trained by another process"):
+    with fileio.exclusive_lock(target.log / LOCK, f"run {target.name!r} is being trained by another process"):
         begin(target, identity, resume, {"data": place, "node": node})
         if all(_finished(target, each) for each in nodes) and "calibration" in target.card():
             log.info(f"run {target.name!r} is finished")
@@ -104,7 +104,7 @@ def run(
             first = first or origin(next(iter(identity["start"])), chosen, framework)
             if FLAT not in nodes:
                 check_taught_alike(first, identity)
-                runs.adopt(first, target, FLAT, identity)
+                runs.copy_net(first, target, FLAT, identity)
         for other in learned_elsewhere([*identity.get("start", ()), *identity.get("teacher", ())], identity):
             log.info(f"run {other!r} learned other data, which may hold faces that test this run")
         framework.start(deterministic=identity["deterministic"])
@@ -120,7 +120,7 @@ def run(
     return target
 
 
-def _place(name: str, framework: Framework) -> runs.Run:
+def _place(name: str, framework: Backend) -> runs.Run:
     """Where a run is kept; what other processes than the first fit beside it, in its log."""
     run = runs.run(name)
     if not framework.rank:
@@ -129,7 +129,7 @@ def _place(name: str, framework: Framework) -> runs.Run:
     return runs.Run(run.name, beside / "results", beside / "logs")
 
 
-def _recipe(name: str | None, settings: Sequence[str], before: dict[str, Any], faces: Faces) -> Recipe:
+def _recipe(name: str | None, settings: Sequence[str], before: dict[str, Any], faces: FaceDataset) -> Recipe:
     """The recipe asked for; else the one that the run was begun with; else one that suits the faces."""
     if name is None and before:
         begun = from_dict(before["recipe"], f"run {before.get('run', '')!r}")
@@ -139,14 +139,14 @@ def _recipe(name: str | None, settings: Sequence[str], before: dict[str, Any], f
 
 def train(
     run: runs.Run,
-    faces: Faces,
+    faces: FaceDataset,
     recipe: Recipe,
     *,
     nodes: Sequence[str],
     identity: dict[str, Any],
-    framework: Framework,
+    framework: Backend,
     teacher: Teacher | None = None,
-    watch: Watch | None = None,
+    on_epoch_end: EpochCallback | None = None,
 ) -> None:
     """Train the nets of a run that are not finished yet, storing each as it finishes, and calibrate them.
 
@@ -158,7 +158,7 @@ def train(
         identity: what the run's card says besides its nets, the seed of everything random among it.
         framework: what fits the nets, started.
         teacher: what other nets say, where the recipe asks for it.
-        watch: is told of every epoch's row of history, and may end the fitting by an exception.
+        on_epoch_end: called with the history row of every epoch; may stop the training by an exception.
 
     Raises:
         InputError: a split is empty for a node; votes or a teacher are asked for and not there.
@@ -173,15 +173,17 @@ def train(
         seed, valid, fit = identity.get("seed", 0), choosing.for_node(node), recipe.fit
         source = next(map(runs.run, identity.get("start", ())), None)
         if node != FLAT:
-            fit, source = recipe.warm or recipe.fit, run if recipe.warm else None
+            fit, source = recipe.warm_start or recipe.fit, run if recipe.warm_start else None
         first = source.net(FLAT) if source else None
-        framework.fit(Task(node, recipe, fit, seed, run, training, valid, identity, taught, first, watch))
+        framework.fit(
+            TrainTask(node, recipe, fit, seed, run, training, valid, identity, taught, first, on_epoch_end)
+        )
     calibrate(run, faces, framework)
 
 
 def order(nodes: Sequence[str], recipe: Recipe) -> list[str]:
     """The nodes in the order of training."""
-    wanted = set(nodes) | ({FLAT} if recipe.warm else set())
+    wanted = set(nodes) | ({FLAT} if recipe.warm_start else set())
     return [node for node in ORDER if node in wanted]
 
 

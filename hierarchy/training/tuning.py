@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 
 from hierarchy import runs
-from hierarchy.backends import Framework
+from hierarchy.backends import Backend
 from hierarchy.config.overrides import recipe_of, store, with_settings
-from hierarchy.config.schema import Backbone, Net, Recipe
+from hierarchy.config.schema import PretrainedConfig, Recipe, VGGConfig
 from hierarchy.data import loading
-from hierarchy.data.dataset import Faces
+from hierarchy.data.dataset import FaceDataset
 from hierarchy.errors import InputError, first_line
 from hierarchy.reports import tuning_plots
 from hierarchy.taxonomy import FLAT, NODES
@@ -45,7 +45,7 @@ def tune(
     name: str | None,
     storage: str | None,
     seed: int,
-    framework: Framework,
+    framework: Backend,
 ) -> Path:
     """Run a study until it has so many finished trials, and write down what it found.
 
@@ -69,8 +69,8 @@ def tune(
     if node not in (*NODES, FLAT):
         raise InputError(f"--node {node}: allowed are {', '.join((*NODES, FLAT))}")
     base = with_settings(recipe_of(recipe), settings)
-    shares = [fit.teacher or fit.votes for fit in (base.fit, base.warm) if fit]
-    if isinstance(base.net, Backbone) or any(shares):
+    shares = [fit.distillation_weight or fit.soft_label_weight for fit in (base.fit, base.warm_start) if fit]
+    if isinstance(base.net, PretrainedConfig) or any(shares):
         raise InputError(f"recipe {base.name!r}: allowed are VGG-style nets without teacher and votes")
     check_home(base, framework)
     _check_optuna()
@@ -84,7 +84,7 @@ def tune(
 
     def objective(trial: "optuna.Trial") -> float:
         trial.study.sampler = _sampler(seed, trial.number)
-        recipe = replace(proposed(trial, base), warm=None)
+        recipe = replace(proposed(trial, base), warm_start=None)
         return _trained(trial, faces, recipe, node, seed, framework)
 
     def told(study: "optuna.Study", trial: "optuna.trial.FrozenTrial") -> None:
@@ -107,7 +107,7 @@ def proposed(trial: Any, base: Recipe) -> Recipe:
         trial: of Optuna.
         base: of a VGG-style net.
     """
-    net = cast(Net, base.net)
+    net = cast(VGGConfig, base.net)
     width = trial.suggest_categorical("width", [0.5, 0.75, 1.0, 1.5])
     strength = trial.suggest_float("augmentation", 0.0, 1.6)
     wide = tuple(tuple(max(4, round(width * each)) for each in stage) for stage in net.stages)
@@ -127,16 +127,16 @@ def proposed(trial: Any, base: Recipe) -> Recipe:
 
 def _trained(
     trial: "optuna.Trial",
-    faces: Faces,
+    faces: FaceDataset,
     recipe: Recipe,
     node: str,
     seed: int,
-    framework: Framework,
+    framework: Backend,
 ) -> float:
     """PublicTest accuracy of a node's best epoch; its files are not kept."""
     import optuna
 
-    def watch(row: Mapping[str, Any]) -> None:
+    def on_epoch_end(row: Mapping[str, Any]) -> None:
         trial.report(row["val_accuracy"], row["epoch"])
         if trial.should_prune():
             raise optuna.TrialPruned
@@ -144,7 +144,15 @@ def _trained(
     with tempfile.TemporaryDirectory(prefix="hierarchy-trial-") as folder:
         run = runs.Run("trial", Path(folder) / "results", Path(folder) / "logs")
         identity = {"recipe": recipe.as_dict(), "seed": seed}
-        train.train(run, faces, recipe, nodes=[node], identity=identity, framework=framework, watch=watch)
+        train.train(
+            run,
+            faces,
+            recipe,
+            nodes=[node],
+            identity=identity,
+            framework=framework,
+            on_epoch_end=on_epoch_end,
+        )
         return float(run.card()["nets"][node]["public_test_accuracy"])
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hierarchy import runs
-from hierarchy.backends import Framework
+from hierarchy.backends import Backend
 from hierarchy.config.overrides import from_dict
 from hierarchy.config.schema import Recipe, without_weights
 from hierarchy.data.formats.ferplus import LABELS
@@ -12,7 +12,7 @@ from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT
 
 
-def origin(name: str, recipe: Recipe, framework: Framework) -> runs.Run:
+def origin(name: str, recipe: Recipe, framework: Backend) -> runs.Run:
     """The run of a name, from whose flat net nets of a recipe can start.
 
     Raises:

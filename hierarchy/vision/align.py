@@ -21,7 +21,7 @@ PICTURE: Final = np.array([0.0, 0.0, SIDE, SIDE])  # the whole crop, as a box
 
 
 @dataclass(frozen=True)
-class Face:
+class DetectedFace:
     """A face in a picture.
 
     Attributes:
@@ -35,10 +35,10 @@ class Face:
     pixels: np.ndarray
 
 
-def whole(grey: np.ndarray) -> Face:
+def whole(grey: np.ndarray) -> DetectedFace:
     """The whole picture as one face."""
     height, width = grey.shape
-    return Face([0, 0, width, height], None, images.crop(grey))
+    return DetectedFace([0, 0, width, height], None, images.crop(grey))
 
 
 def aligned(
@@ -47,7 +47,7 @@ def aligned(
     score: float,
     marks: np.ndarray | None = None,
     onto: np.ndarray = BOX,
-) -> Face:
+) -> DetectedFace:
     """The crop that puts landmarks float[10], or without them a box float[4], where FER-2013 has them.
 
     Args:
@@ -61,7 +61,7 @@ def aligned(
         move = similarity(_corners(box), _corners(onto))
     else:
         move = similarity(marks.reshape(-1, 2), LANDMARKS)
-    return Face([round(float(value)) for value in box], min(float(score), 1.0), _warped(grey, move))
+    return DetectedFace([round(float(value)) for value in box], min(float(score), 1.0), _warped(grey, move))
 
 
 def _corners(box: np.ndarray) -> np.ndarray:

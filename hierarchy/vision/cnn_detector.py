@@ -12,14 +12,14 @@ from hierarchy.vision.boxes import overlap
 from hierarchy.vision.synthetic_scenes import WINDOW
 
 CNN: Final = "cnn"  # its name for --faces
-NET, CARD = "detector.onnx", "detector.json"  # its files in results/detector/
+NET, INFO = "detector.onnx", "detector.json"  # its files in results/detector/
 STRIDE: Final = 4  # pixels between two windows
 STEP: Final = 1.2  # between two scales
 SMALLEST: Final = 28  # pixels a side of the smallest face
 SAME: Final = 0.3  # intersection over union from which two windows mean the same face
 VOTES: Final = 2  # windows that a face takes at least
 
-Net = Callable[[np.ndarray], np.ndarray]  # uint8[1,H,W,1] -> logits float32[1,h,w,1]
+WindowNet = Callable[[np.ndarray], np.ndarray]  # uint8[1,H,W,1] -> logits float32[1,h,w,1]
 
 
 def folder() -> Path:
@@ -27,7 +27,7 @@ def folder() -> Path:
     return runs.home() / "results" / "detector"
 
 
-def opened() -> tuple[Net, float]:
+def opened() -> tuple[WindowNet, float]:
     """The detector that was trained, or is shipped, and from which share on a window counts.
 
     Raises:
@@ -36,21 +36,21 @@ def opened() -> tuple[Net, float]:
     path, remedy = folder() / NET, "python tf_model.py detector train makes it"
     if not path.is_file():
         raise InputError(f"--detector {CNN}: {path} is not there; {remedy}")
-    card = fileio.read_json(folder() / CARD)
-    if not runs.tells(card, "sha256", "sure"):
-        raise InputError(f"{folder() / CARD}: needs sha256 and sure; {remedy}")
+    card = fileio.read_json(folder() / INFO)
+    if not runs.has_keys(card, "sha256", "sure"):
+        raise InputError(f"{folder() / INFO}: needs sha256 and sure; {remedy}")
     fileio.check_file(path, card["sha256"], remedy)
     return loaded(path), float(card["sure"])
 
 
-def loaded(path: Path) -> Net:
+def loaded(path: Path) -> WindowNet:
     """A detector's ONNX file."""
     import onnxruntime
 
     return runtimes.FORMATS["onnx"].open(onnxruntime, path)
 
 
-def boxes(net: Net, grey: np.ndarray, sure: float) -> tuple[np.ndarray, np.ndarray]:
+def boxes(net: WindowNet, grey: np.ndarray, sure: float) -> tuple[np.ndarray, np.ndarray]:
     """Where the net sees faces in uint8[H,W]: float[N,4] as [x, y, side, side], and its shares float[N]."""
     import cv2
 

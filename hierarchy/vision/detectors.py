@@ -14,7 +14,7 @@ import numpy as np
 
 from hierarchy.errors import InputError
 from hierarchy.vision import cnn_detector
-from hierarchy.vision.align import PICTURE, Face, aligned, whole
+from hierarchy.vision.align import PICTURE, DetectedFace, aligned, whole
 from hierarchy.vision.cnn_detector import CNN
 
 AUTO, WHOLE, YUNET, HAAR = "auto", "whole", "yunet", "haar"
@@ -27,10 +27,10 @@ SMALLEST: Final = 128  # pixels a side to which pictures are widened for YuNet
 SURE: Final = 0.7  # a detector's score from which a face counts
 
 
-Finder = Callable[[np.ndarray], list[Face]]  # uint8[H,W] -> its faces, the largest first
+Detector = Callable[[np.ndarray], list[DetectedFace]]  # uint8[H,W] -> its faces, the largest first
 
 
-def finder(name: str = AUTO, longest: int = LONGEST) -> Finder:
+def create_detector(name: str = AUTO, longest: int = LONGEST) -> Detector:
     """What finds faces, by name or by file.
 
     Args:
@@ -43,7 +43,7 @@ def finder(name: str = AUTO, longest: int = LONGEST) -> Finder:
     if name == WHOLE:
         return lambda grey: [whole(grey)]
     if name == AUTO:
-        search = _Later(lambda: _yunet(path, longest) if (path := _packed()) else _haar())
+        search = LazyDetector(lambda: _yunet(path, longest) if (path := _packed()) else _haar())
         return lambda grey: [whole(grey)] if _is_crop(grey) else search(grey)
     if name == HAAR:
         return _haar()
@@ -61,14 +61,15 @@ def _is_crop(grey: np.ndarray) -> bool:
     return height == width <= READY
 
 
-class _Later:
+class LazyDetector:
     """A finder that is made when it is first asked, so that ready crops cost no detector."""
 
-    def __init__(self, make: Callable[[], Finder]) -> None:
+    def __init__(self, make: Callable[[], Detector]) -> None:
         self.make = make
-        self.made: Finder | None = None
+        self.made: Detector | None = None
 
-    def __call__(self, grey: np.ndarray) -> list[Face]:
+    def __call__(self, grey: np.ndarray) -> list[DetectedFace]:
+        """The faces of a grey picture."""
         self.made = self.made or self.make()
         return self.made(grey)
 
@@ -81,7 +82,7 @@ def _packed() -> str:
     return files[0] if files else ""
 
 
-def _from_files(name: str, longest: int) -> Finder:
+def _from_files(name: str, longest: int) -> Detector:
     paths = name.split(",")
     for path in paths:
         if len(paths) <= 2 and not os.path.isfile(path):
@@ -111,7 +112,7 @@ def _opened(make: Callable[[], Any], path: str) -> Any:
         ) from None
 
 
-def _yunet(path: str, longest: int) -> Finder:
+def _yunet(path: str, longest: int) -> Detector:
     import cv2
 
     def made() -> Any:
@@ -121,7 +122,7 @@ def _yunet(path: str, longest: int) -> Finder:
 
     net = _opened(made, path)
 
-    def find(grey: np.ndarray) -> list[Face]:
+    def find(grey: np.ndarray) -> list[DetectedFace]:
         small, scale = _reduced(grey, longest)
         # of a thin strip it answers what lies in memory
         down, right = (max(0, SMALLEST - side) for side in small.shape)
@@ -146,10 +147,10 @@ def _reduced(grey: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
     return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), scale
 
 
-def _cnn(longest: int) -> Finder:
+def _cnn(longest: int) -> Detector:
     net, sure = cnn_detector.opened()
 
-    def find(grey: np.ndarray) -> list[Face]:
+    def find(grey: np.ndarray) -> list[DetectedFace]:
         small, scale = _reduced(grey, longest)
         boxes, shares = cnn_detector.boxes(net, small, sure)
         # as with the cascade's, FER-2013's crops are such boxes
@@ -163,13 +164,13 @@ def _cnn(longest: int) -> Finder:
     return find
 
 
-def _haar() -> Finder:
+def _haar() -> Detector:
     import cv2
 
     folder = cv2.data.haarcascades  # type: ignore[attr-defined]
     cascade = cv2.CascadeClassifier(f"{folder}haarcascade_frontalface_default.xml")
 
-    def find(grey: np.ndarray) -> list[Face]:
+    def find(grey: np.ndarray) -> list[DetectedFace]:
         boxes, _, weights = cascade.detectMultiScale3(grey, 1.1, 5, outputRejectLevels=True)
         shares = 1 / (1 + np.exp(-np.ravel(weights)))  # its weights have no bounds
         # FER-2013's crops are such boxes
@@ -183,12 +184,12 @@ def _haar() -> Finder:
     return find
 
 
-def _ssd(prototxt: str, weights: str) -> Finder:
+def _ssd(prototxt: str, weights: str) -> Detector:
     import cv2
 
     net = _opened(lambda: cv2.dnn.readNetFromCaffe(prototxt, weights), prototxt)
 
-    def find(grey: np.ndarray) -> list[Face]:
+    def find(grey: np.ndarray) -> list[DetectedFace]:
         colour = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
         net.setInput(cv2.dnn.blobFromImage(colour, 1.0, (300, 300), (104.0, 177.0, 123.0)))
         rows = net.forward()[0, 0].astype(np.float64)
@@ -203,5 +204,5 @@ def _ssd(prototxt: str, weights: str) -> Finder:
     return find
 
 
-def _sorted(faces: list[Face]) -> list[Face]:
+def _sorted(faces: list[DetectedFace]) -> list[DetectedFace]:
     return sorted(faces, key=lambda face: -face.box[2] * face.box[3])

@@ -14,9 +14,9 @@ import numpy as np
 from hierarchy.data import images
 from hierarchy.routing import OWNER, Predictions
 from hierarchy.taxonomy import BRANCHES, LEAVES
-from hierarchy.vision.align import Face
+from hierarchy.vision.align import DetectedFace
 from hierarchy.vision.boxes import matched, overlap
-from hierarchy.vision.detectors import Finder
+from hierarchy.vision.detectors import Detector
 from hierarchy.vision.video import Frame
 
 OVERLAP: Final = 0.3  # intersection over union from which a box goes on with a track
@@ -25,7 +25,7 @@ LOST: Final = 1.0  # seconds unseen after which a track has ended
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrackedFace:
     """A face in a frame, and what was said of it until then.
 
     Attributes:
@@ -35,7 +35,7 @@ class Seen:
     """
 
     track: int
-    face: Face
+    face: DetectedFace
     probabilities: np.ndarray
 
     @property
@@ -73,7 +73,7 @@ class Tracker:
 
     def __init__(
         self,
-        find: Finder,
+        find: Detector,
         predictions: Callable[[np.ndarray], Predictions],
         smoothing: float = SMOOTHING,
     ) -> None:
@@ -81,7 +81,7 @@ class Tracker:
         self.tracks: list[_Track] = []
         self.started = 0  # tracks until now
 
-    def __call__(self, picture: np.ndarray, now: float) -> list[Seen]:
+    def __call__(self, picture: np.ndarray, now: float) -> list[TrackedFace]:
         """The faces of a frame, in the order of their tracks.
 
         Args:
@@ -99,7 +99,7 @@ class Tracker:
         ]
         return sorted(seen, key=lambda face: face.track)
 
-    def _matched(self, faces: list[Face]) -> list[_Track | None]:
+    def _matched(self, faces: list[DetectedFace]) -> list[_Track | None]:
         """The track that each face goes on with; None: a new one."""
         if not self.tracks:
             return [None] * len(faces)
@@ -107,7 +107,7 @@ class Tracker:
         goes_on = matched(shared, OVERLAP)
         return [self.tracks[goes_on[row]] if row in goes_on else None for row in range(len(faces))]
 
-    def _seen(self, track: _Track | None, face: Face, row: np.ndarray, now: float) -> Seen:
+    def _seen(self, track: _Track | None, face: DetectedFace, row: np.ndarray, now: float) -> TrackedFace:
         box = np.array(face.box, float)
         if track is None:
             self.started += 1
@@ -117,12 +117,12 @@ class Tracker:
             old = float(np.exp(-(now - track.time) / self.smoothing)) if self.smoothing else 0.0
             track.box, track.time = box, now
             track.probabilities = old * track.probabilities + (1 - old) * row
-        return Seen(track.number, face, track.probabilities)
+        return TrackedFace(track.number, face, track.probabilities)
 
 
-def watch(
+def track(
     frames: Iterable[Frame], tracker: Tracker, every: int = 1
-) -> Iterator[tuple[Frame, list[Seen], bool]]:
+) -> Iterator[tuple[Frame, list[TrackedFace], bool]]:
     """Each frame with its faces, and whether it was looked at; between two looks, the faces stay.
 
     Args:
@@ -130,7 +130,7 @@ def watch(
         tracker: a new one.
         every: 2 looks at every second frame, and so on.
     """
-    seen: list[Seen] = []
+    seen: list[TrackedFace] = []
     for index, frame in enumerate(frames):
         looked = index % every == 0
         if looked:

@@ -254,7 +254,7 @@ def test_the_answers_are_read_as_one_table(few, job, here):
 def test_two_at_once_are_refused(few, job, here):
     batching.batch(str(few), job, size=4)
     with (
-        fileio.alone(Path(job.out) / jobs.JOB, "taken"),
+        fileio.exclusive_lock(Path(job.out) / jobs.JOB, "taken"),
         pytest.raises(InputError, match="another batch is answering into it"),
     ):
         batching.batch(str(few), job, size=4)

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from hierarchy import runs
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import images
-from hierarchy.data.dataset import Faces, Split
+from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.evaluation import benchmarks
 from hierarchy.evaluation.statistics import share
@@ -36,11 +36,11 @@ NAMES = {
     "keras": benchmarks.REFERENCE,
 }
 ASKED = [  # run and engine; Keras last, so that TensorFlow's threads slow nobody
-    *((runs.SHIPPED, engine) for engine in ENGINES),
+    *((runs.DEFAULT_RUN, engine) for engine in ENGINES),
     ("small", "onnx"),
     ("small", "onnx-int8"),
     ("full", "onnx-float16"),
-    (runs.SHIPPED, "keras"),
+    (runs.DEFAULT_RUN, "keras"),
 ]
 SIDE = 2048  # of the matrices whose product tells what the cores can do
 FILES = (100, 1_000, 10_000, 100_000)
@@ -62,7 +62,7 @@ def faces() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def private_test() -> Faces:
+def private_test() -> FaceDataset:
     from hierarchy.data import loading
 
     faces = loading.labelled_faces(None).of(Split.PrivateTest)
@@ -78,21 +78,21 @@ def test_arithmetic(benchmark, cores, here):
     a, b = np.random.default_rng(0).random((2, SIDE, SIDE), np.float32)
     with threadpool_limits(int(cores)):
         benchmark.pedantic(np.matmul, (a, b), rounds=10, warmup_rounds=2)
-    nets = runs.run(runs.SHIPPED).card()["nets"]
+    nets = runs.run(runs.DEFAULT_RUN).card()["nets"]
     here["gmac"] = sum(nets[node]["macs"] for node in NODES) / 1e9
     here["gmac_per_second"] = SIDE**3 / benchmark.stats.stats.min / 1e9
     here["limit_ms"] = 1000 * here["gmac"] / here["gmac_per_second"]
 
 
 def name_of(run: str, engine: str) -> str:
-    return NAMES[engine] if run == runs.SHIPPED else f"{run}, {NAMES[engine]}"
+    return NAMES[engine] if run == runs.DEFAULT_RUN else f"{run}, {NAMES[engine]}"
 
 
-@pytest.mark.parametrize("asked", [benchmarks.ALONE, benchmarks.MANY, benchmarks.LAZY])
+@pytest.mark.parametrize("asked", [benchmarks.FLAT_SYSTEM, benchmarks.MANY, benchmarks.LAZY])
 @pytest.mark.parametrize(("run", "engine"), ASKED)
 def test_a_face(benchmark, here, faces, run, engine, asked):
     model = HierarchicalClassifier.load(run, engine=engine)
-    batch = faces[: 1 if asked == benchmarks.ALONE else len(faces)]
+    batch = faces[: 1 if asked == benchmarks.FLAT_SYSTEM else len(faces)]
     ask = model.lazy if asked == benchmarks.LAZY else model.predictions
     benchmark.pedantic(ask, (batch,), rounds=15 if len(batch) > 1 else 100, warmup_rounds=3)
     nets = model.run_.card()["nets"]

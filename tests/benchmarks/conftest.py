@@ -64,7 +64,7 @@ def figures():
 def exported(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The shipped run in a home of its own, exported to every engine, and two others as they are."""
     home = tmp_path_factory.mktemp("home")
-    for run in (runs.SHIPPED, "small", "full"):
+    for run in (runs.DEFAULT_RUN, "small", "full"):
         shutil.copytree(REPOSITORY / "results" / run, home / "results" / run)
     environment = {**os.environ, "HIERARCHY_HOME": str(home)}
     subprocess.run([sys.executable, "-c", EXPORT], env=environment, check=True, capture_output=True)

@@ -29,13 +29,13 @@ def measure(run: str, side: str) -> dict[str, dict[str, float]]:
 
     from hierarchy.classifier import HierarchicalClassifier
     from hierarchy.data.synthetic.sketch import sketch_faces
-    from hierarchy.models.keras_backend import KERAS
+    from hierarchy.models.keras_backend import KERAS_BACKEND
     from hierarchy.reports import plots
     from hierarchy.runtimes import own_name
     from hierarchy.taxonomy import FLAT, NODES
-    from pt_files.torch_backend import PYTORCH
+    from pt_files.torch_backend import TORCH_BACKEND
 
-    framework = PYTORCH if side == "PyTorch" else KERAS
+    framework = TORCH_BACKEND if side == "PyTorch" else KERAS_BACKEND
     model = HierarchicalClassifier.load(run, framework, own_name(framework))  # not what was exported
     faces = sketch_faces(max(BATCHES)).pixels
 
@@ -91,14 +91,14 @@ def main() -> None:
 
     names = [name for name in runs.names() if whole(runs.run(name))]
     homes = {name: runs.run(name).card().get("framework", SIDES[0]) for name in names}
-    rows = [(name, homes[name]) for name in names] + [(runs.SHIPPED, SIDES[1])]
+    rows = [(name, homes[name]) for name in names] + [(runs.DEFAULT_RUN, SIDES[1])]
     rounds = [{row: measured(*row) for row in rows} for _ in range(ROUNDS)]
     speeds = {row: median([each[row] for each in rounds]) for row in rows}
     for (name, side), answers in speeds.items():
         print(f"{name:<12} {side:<8} {json.dumps(answers)}")
     path, known = runs.home() / "results" / leaderboard.BENCHMARKS, leaderboard.benchmarks()
     known["inference_speed"] = {name: speeds[name, homes[name]] for name in names}
-    known["same_nets"] = {side: speeds[runs.SHIPPED, side] for side in SIDES}
+    known["same_nets"] = {side: speeds[runs.DEFAULT_RUN, side] for side in SIDES}
     fileio.write_json(path, known)
 
 

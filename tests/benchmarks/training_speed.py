@@ -19,13 +19,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hierarchy import fileio
-from hierarchy.config.schema import Fit, Recipe
-from hierarchy.data.dataset import Faces
+from hierarchy.config.schema import Recipe, TrainConfig
+from hierarchy.data.dataset import FaceDataset
 from hierarchy.training.precision import arithmetic
 
 ROOT = Path(__file__).parents[2]  # where pt_files is
 BATCHES, BATCH, ROUNDS = 24, 64, 3
-WANTED = [Fit(precision=name) for name in ("float32", "bfloat16")]
+WANTED = [TrainConfig(precision=name) for name in ("float32", "bfloat16")]
 PRECISIONS = dict.fromkeys(arithmetic(fit, accelerated=False) for fit in WANTED)
 BACKENDS = {"Keras on TensorFlow": "tensorflow", "Keras on JAX": "jax", "Keras on PyTorch": "torch"}
 PEER = "PyTorch mirror"
@@ -45,13 +45,13 @@ def keras_rate(precision: str) -> float:
     keras_setup.start()
     from hierarchy import runs
     from hierarchy.models import trainer
-    from hierarchy.models.dataloader import Batches
-    from hierarchy.training.backend import Task
-    from hierarchy.training.targets import lessons
+    from hierarchy.models.dataloader import KerasDataset
+    from hierarchy.training.backend import TrainTask
+    from hierarchy.training.targets import node_dataset
 
     recipe, faces = work(precision)
-    batches = Batches(lessons(faces, "flat", recipe.fit), recipe.fit, recipe.augment, seed=0)
-    task = Task("flat", recipe, recipe.fit, 0, runs.run("none"), faces, faces, {})
+    batches = KerasDataset(node_dataset(faces, "flat", recipe.fit), recipe.fit, recipe.augment, seed=0)
+    task = TrainTask("flat", recipe, recipe.fit, 0, runs.run("none"), faces, faces, {})
     trainee = trainer._compiled(trainer.trainable(task), task, len(batches))
     return rate(lambda: trainee.fit(batches, verbose=0))
 
@@ -90,11 +90,11 @@ def files_rate(precision: str) -> float:
 def torch_rate(precision: str) -> float:
     """Faces a second of the mirror's loop on the same faces."""
     from hierarchy import runs
-    from hierarchy.training.backend import Task
+    from hierarchy.training.backend import TrainTask
     from pt_files.trainer import Fitting
 
     recipe, faces = work(precision)
-    fitting = Fitting(Task("flat", recipe, recipe.fit, 0, runs.run("none"), faces, faces, {}))
+    fitting = Fitting(TrainTask("flat", recipe, recipe.fit, 0, runs.run("none"), faces, faces, {}))
     fitting.net.train()
 
     def epoch() -> None:
@@ -112,7 +112,7 @@ def rate(epoch: Callable[[], object]) -> float:
     return BATCH * BATCHES / (time.perf_counter() - started)
 
 
-def work(precision: str) -> tuple[Recipe, Faces]:
+def work(precision: str) -> tuple[Recipe, FaceDataset]:
     """The recipe `short`, and drawn faces that fill an epoch's batches."""
     import numpy as np
 

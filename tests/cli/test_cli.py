@@ -24,7 +24,7 @@ from hierarchy.data.formats import registry
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.inference.predictor import COLUMNS
-from hierarchy.runs import SHIPPED
+from hierarchy.runs import DEFAULT_RUN
 from hierarchy.taxonomy import BRANCHES, LEAVES, NODES, TREE, branch_of, describe
 
 DOOR = Path(tf_model.__file__)
@@ -112,8 +112,8 @@ def test_a_wrong_word_is_one_line(door, words, part):
         ("--recipe sketch,shrt --data sketch", "unknown recipe 'shrt'"),
         ("--data sketch --label-source ferplus", "no FER+ votes"),
         ("--data sketch --label-source mine", "labels 'mine': allowed are fer2013, ferplus"),
-        ("--data sketch --set fit.teacher=0.5 --teacher nobody", "'nobody' has not been trained"),
-        ("--data sketch --recipe sketch --set fit.teacher=0.5", "--teacher RUN,RUN"),
+        ("--data sketch --set fit.distillation_weight=0.5 --teacher nobody", "'nobody' has not been trained"),
+        ("--data sketch --recipe sketch --set fit.distillation_weight=0.5", "--teacher RUN,RUN"),
     ],
 )
 def test_train_refuses(door, words, part):
@@ -186,7 +186,7 @@ def test_a_folder_without_pictures_is_refused(door, tiny_run, tmp_path):
         ("--run nope", ["'nope' has not been trained: there are tiny"]),
         ("--run ../tiny", ["run name '../tiny'"]),
         (f"--run {'x' * 300}", ["at most 100 letters"]),
-        ("", [f"{SHIPPED!r} has not been trained"]),
+        ("", [f"{DEFAULT_RUN!r} has not been trained"]),
         ("--run tiny --routing firm", ["routing 'firm': allowed are soft, hard"]),
         ("--run tiny --tta both", ["view 'both': allowed are single, flip, ten-crop"]),
         ("--run tiny --engine onyx", ["engine 'onyx': allowed are auto, keras, onnx"]),
@@ -215,7 +215,7 @@ def test_weights_with_a_flipped_byte_are_refused(door, tiny_run, pictures):
 
 def test_weights_of_another_tree_are_refused_with_both_trees(door, tiny_run, pictures):
     other = {branch: list(reversed(leaves)) for branch, leaves in TREE.items()}
-    fileio.write_json(tiny_run.folder / runs.CARD, tiny_run.card() | {"tree": other})
+    fileio.write_json(tiny_run.folder / runs.MANIFEST, tiny_run.card() | {"tree": other})
     for words in (("predict", pictures[0]), ("evaluate",)):
         refused(door(*words, "--run", "tiny"), str(tiny_run.folder), describe(other), describe())
 

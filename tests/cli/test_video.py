@@ -176,6 +176,6 @@ def test_a_long_timeline_is_drawn_with_those_seen_longest(tmp_path):
 
 def test_in_python_frames_and_faces_come_together(tiny_run):
     model = HierarchicalClassifier.load(tiny_run.name)
-    told = list(model.watch(CLIP))
+    told = list(model.predict_video(CLIP))
     assert len(told) == FRAMES and all(len(seen) == 2 for _, seen in told)
     assert [frame.number for frame, _ in told] == list(range(FRAMES))

@@ -37,7 +37,7 @@ def test_every_value_can_be_set_to_itself(name):
         ("net.dense=[]", "net", {"dense": ()}),
         ("net.stages=[[16], [32, 32]]", "net", {"stages": ((16,), (32, 32))}),
         ("net.stages=16,32", "net", {"stages": ((16,), (32,))}),
-        ("warm.epochs=1", "warm", {"epochs": 1}),
+        ("warm_start.epochs=1", "warm", {"epochs": 1}),
     ],
 )
 def test_a_setting_changes_one_value(setting, part, value):
@@ -92,9 +92,9 @@ def test_what_cannot_be_set_is_refused_on_one_line(setting, complaint):
 
 
 def test_what_a_recipe_has_not_cannot_be_set():
-    for setting in ("warm=3", "warm.epochs=3"):
+    for setting in ("warm=3", "warm_start.epochs=3"):
         with pytest.raises(InputError, match="is not a single value"):
-            with_settings(Recipe("cold", warm=None), [setting])
+            with_settings(Recipe("cold", warm_start=None), [setting])
 
 
 @given(some.text(), some.sampled_from(["fit.", "net.dense", "fit.epochs", "warm"]), some.text())

@@ -7,7 +7,7 @@ import pytest
 from hierarchy.config import recipes
 from hierarchy.config.overrides import from_dict
 from hierarchy.config.recipes import RECIPES, named
-from hierarchy.config.schema import Fit, Net
+from hierarchy.config.schema import TrainConfig, VGGConfig
 from hierarchy.errors import InputError
 
 
@@ -30,6 +30,6 @@ def test_an_unknown_recipe_is_refused():
 
 
 def test_recipes_cannot_be_changed_in_place():
-    for part in (named("short"), Net(), Fit()):
+    for part in (named("short"), VGGConfig(), TrainConfig()):
         with pytest.raises(AttributeError):
             part.name = "other"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hierarchy.data.audit import COLUMNS, PUBLISHED, Audit, as_table, audit, near_twins, rows, twins
-from hierarchy.data.dataset import Faces, Split
+from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.taxonomy import FER7, LEFT_OUT
 
 TRAINING, PUBLIC, PRIVATE = Split.Training, Split.PublicTest, Split.PrivateTest
@@ -17,7 +17,7 @@ def _noise(count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, 48, 48), dtype=np.uint8)
 
 
-def _small() -> Faces:
+def _small() -> FaceDataset:
     """Ten faces, rows 100-109: noise, with copies, near copies and blanks put in."""
     pixels = _noise(10)
     pixels[1] = pixels[0]  # identical inside Training, same label
@@ -30,7 +30,7 @@ def _small() -> Faces:
     split = [TRAINING] * 5 + [PUBLIC] + [PRIVATE] * 4
     label = [ANGRY, ANGRY, HAPPY, SAD, HAPPY, SAD, HAPPY, ANGRY, SAD, -1]
     row = np.arange(100, 110, dtype=np.int32)
-    return Faces(pixels, np.array(label, np.int8), np.array(split, np.int8), row, source="small")
+    return FaceDataset(pixels, np.array(label, np.int8), np.array(split, np.int8), row, source="small")
 
 
 def _rows(found: Audit, finding: str) -> list[int]:
@@ -78,7 +78,9 @@ def test_unlabelled_copies_do_not_conflict() -> None:
 def test_more_rows_than_one_block_are_compared() -> None:
     pixels = np.concatenate([_noise(700), _noise(700)])
     split = np.repeat([TRAINING, PRIVATE], 700).astype(np.int8)
-    faces = Faces(pixels // np.uint8(2), np.zeros(1400, np.int8), split, np.arange(1400, dtype=np.int32))
+    faces = FaceDataset(
+        pixels // np.uint8(2), np.zeros(1400, np.int8), split, np.arange(1400, dtype=np.int32)
+    )
     faces.pixels[700:, :24] += 1  # no row is identical any more
     assert not twins(faces).any()
     np.testing.assert_array_equal(audit(faces).match["near twin in Training"][700:], np.arange(700))
@@ -126,7 +128,7 @@ def test_published_counts_sum_to_the_published_splits() -> None:
 
 
 @pytest.fixture(scope="module")
-def real(fer2013: Faces) -> Audit:
+def real(fer2013: FaceDataset) -> Audit:
     return audit(fer2013)
 
 

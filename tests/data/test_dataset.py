@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from hierarchy.data.dataset import SIDE, UNLABELLED, Faces, Split
+from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, Split
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FER7, FLAT, LEFT_OUT, NODES, classes_of, node_target
 
 
-def faces_of(label: list[int]) -> Faces:
+def faces_of(label: list[int]) -> FaceDataset:
     """Faces whose pixels, splits, votes and paths all tell the row."""
     row = np.arange(len(label), dtype=np.int32)
-    return Faces(
+    return FaceDataset(
         pixels=np.broadcast_to(row[:, None, None], (len(label), SIDE, SIDE)).astype(np.uint8),
         label=np.array(label, np.int8),
         split=(row % len(Split)).astype(np.int8),
@@ -73,7 +73,7 @@ def test_counts_count_every_labelled_row_once(label):
 def test_joined_parts_are_the_whole(label, cut):
     faces = faces_of(label)
     rows = np.arange(len(label))
-    whole = Faces.joined([faces.take(rows[:cut]), faces.take(rows[cut:])], "whole")
+    whole = FaceDataset.joined([faces.take(rows[:cut]), faces.take(rows[cut:])], "whole")
     assert whole.source == "whole" and whole.paths == faces.paths
     for column in ("pixels", "label", "split", "row", "votes"):
         assert np.array_equal(getattr(whole, column), getattr(faces, column))
@@ -82,7 +82,7 @@ def test_joined_parts_are_the_whole(label, cut):
 
 def test_votes_and_paths_are_joined_only_where_all_have_them():
     faces = faces_of([0, 1])
-    joined = Faces.joined([faces, replace(faces, votes=None), replace(faces, paths=None)], "three")
+    joined = FaceDataset.joined([faces, replace(faces, votes=None), replace(faces, paths=None)], "three")
     assert len(joined) == 6 and joined.votes is None and joined.paths is None
 
 
@@ -113,7 +113,7 @@ def test_a_mask_takes_what_it_marks():
 def test_other_pixels_are_refused(pixels):
     column = np.zeros(len(pixels), np.int8)
     with pytest.raises(InputError, match=r"faces are uint8\[N,48,48\], not"):
-        Faces(pixels, column, column, column)
+        FaceDataset(pixels, column, column, column)
 
 
 @pytest.mark.parametrize("column", ["label", "split", "row", "votes", "paths"])
@@ -121,4 +121,4 @@ def test_a_column_of_another_length_is_refused(column):
     faces = faces_of([0, 1, 2])
     columns = {name: getattr(faces, name) for name in ("pixels", "label", "split", "row", "votes", "paths")}
     with pytest.raises(InputError, match="3 faces, but a column of another length"):
-        Faces(**columns | {column: columns[column][:2]})
+        FaceDataset(**columns | {column: columns[column][:2]})

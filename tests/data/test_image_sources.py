@@ -60,7 +60,7 @@ def test_lists_name_what_lies_beside_them(folder):
 
 
 def test_a_folder_that_cannot_be_read_is_an_entry_that_cannot(folder, monkeypatch):
-    refused = images.Refused("locked", "locked: cannot be read")
+    refused = images.SkippedImage("locked", "locked: cannot be read")
     monkeypatch.setattr(images, "find", lambda paths: iter([folder / "a.png", refused]))
     assert listed(folder) == [Entry(str(folder / "a.png")), Entry("locked")]
 

@@ -50,7 +50,7 @@ def _png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(body)
 
 
-EXACT = {
+LOSSLESS = {
     "png": _bytes(PICTURE, "PNG"),
     "gif": _bytes(PICTURE, "GIF"),
     "bmp": _bytes(PICTURE, "BMP"),
@@ -83,9 +83,9 @@ CLOSE = {
 }
 
 
-@pytest.mark.parametrize("kind", EXACT)
+@pytest.mark.parametrize("kind", LOSSLESS)
 def test_lossless_kinds_give_the_same_grey(kind: str) -> None:
-    grey = images.read(EXACT[kind])
+    grey = images.read(LOSSLESS[kind])
     assert grey.dtype == np.uint8
     np.testing.assert_array_equal(grey, GREY)
 
@@ -96,7 +96,7 @@ def test_lossy_kinds_give_nearly_the_same_grey(kind: str) -> None:
 
 
 def test_path_and_bytes_give_the_same_numbers_whatever_the_suffix(tmp_path: Path) -> None:
-    for kind, data in (EXACT | CLOSE).items():
+    for kind, data in (LOSSLESS | CLOSE).items():
         file = tmp_path / "picture.png"
         file.write_bytes(data)
         for source in (file, str(file)):
@@ -210,7 +210,7 @@ def test_every_refusal_names_path_and_reason(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root and Windows may read everything")
 def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "locked.png"
-    file.write_bytes(EXACT["png"])
+    file.write_bytes(LOSSLESS["png"])
     file.chmod(0)
     assert "Permission denied" in _refusal(file)
 
@@ -225,7 +225,7 @@ def test_too_large_is_refused_from_the_header(size: tuple[int, int]) -> None:
 
 def test_warning_filters_of_the_caller_are_left_alone() -> None:
     before = list(warnings.filters)
-    images.read(EXACT["palette"])
+    images.read(LOSSLESS["palette"])
     assert warnings.filters == before
 
 
@@ -300,7 +300,7 @@ def test_find_complains_and_goes_on(album: Path) -> None:
 def test_a_folder_that_cannot_be_read_is_named(album: Path, locked: None) -> None:
     found = list(images.find(["."]))
     assert [each.as_posix() for each in found if isinstance(each, Path)] == ["a.JPG", "album/2.png", "b.png"]
-    (refused,) = (each for each in found if isinstance(each, images.Refused))
+    (refused,) = (each for each in found if isinstance(each, images.SkippedImage))
     assert (
         refused.path == "./album/deep" and str(refused) == "./album/deep: cannot be read (Permission denied)"
     )

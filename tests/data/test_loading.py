@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from hierarchy.data import download, loading
-from hierarchy.data.dataset import SKETCH, Faces
+from hierarchy.data.dataset import SKETCH, FaceDataset
 from hierarchy.data.formats import registry
 from hierarchy.errors import InputError
 
@@ -87,11 +87,11 @@ def test_a_wrong_place_is_an_error_and_no_reason_to_draw(place, tmp_path, monkey
     assert not offline
 
 
-def random(seed: int, count: int = 4) -> Faces:
+def random(seed: int, count: int = 4) -> FaceDataset:
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, 256, (count, 48, 48), dtype=np.uint8)
     label, split = generator.integers(0, 3, (2, count)).astype(np.int8)
-    return Faces(pixels, label, split, np.arange(count, dtype=np.int32))
+    return FaceDataset(pixels, label, split, np.arange(count, dtype=np.int32))
 
 
 @given(some.integers(0, 99), some.data())

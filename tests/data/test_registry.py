@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hierarchy.data.dataset import SKETCH, UNLABELLED, Faces, Split
+from hierarchy.data.dataset import SKETCH, UNLABELLED, FaceDataset, Split
 from hierarchy.data.formats import image_folder, registry
 from hierarchy.errors import InputError
 
@@ -18,18 +18,18 @@ READABLE = ("csv", "icml", "parquet", "folders")  # whole: a round trip keeps al
 VOTES = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
 
 
-def same(left: Faces, right: Faces) -> bool:
+def same(left: FaceDataset, right: FaceDataset) -> bool:
     columns = ("pixels", "label", "split", "row")
     return all(np.array_equal(getattr(left, column), getattr(right, column)) for column in columns)
 
 
-def with_every_split(faces: Faces) -> Faces:
+def with_every_split(faces: FaceDataset) -> FaceDataset:
     """A folder without validation would have some carved out, so that each split needs a face."""
     faces.split[:3] = list(Split)
     return faces
 
 
-def votes_for(faces: Faces) -> str:
+def votes_for(faces: FaceDataset) -> str:
     names = ["" if row % 3 == 1 else f"fer{row:07d}.png" for row in range(len(faces))]
     rows = zip(faces.split, names, strict=True)
     return VOTES + "".join(f"{Split(split).name},{name},8,0,0,0,0,0,0,0,0,2\n" for split, name in rows)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hierarchy.data.audit import PUBLISHED
-from hierarchy.data.dataset import SIDE, Faces, Split
+from hierarchy.data.dataset import SIDE, FaceDataset, Split
 from hierarchy.data.synthetic.action_units import LEAST, SOMETIMES, STRENGTHS, TWITCH, Unit, actions
 from hierarchy.data.synthetic.portrait import lids, opening, seam
 from hierarchy.data.synthetic.sketch import RANGES, draw, sketch_faces
@@ -20,7 +20,7 @@ AVERAGE = {name: (low + high) / 2 for name, (low, high) in RANGES.items()}
 
 
 @pytest.fixture(scope="module")
-def faces() -> Faces:
+def faces() -> FaceDataset:
     return sketch_faces(1500, seed=3)
 
 
@@ -36,27 +36,27 @@ def test_same_seed_same_bits_and_another_seed_other_faces() -> None:
     assert not np.array_equal(first.pixels, other.pixels)
 
 
-def test_a_face_depends_on_its_seed_row_and_expression_alone(faces: Faces) -> None:
+def test_a_face_depends_on_its_seed_row_and_expression_alone(faces: FaceDataset) -> None:
     fewer = sketch_faces(60, seed=3)
     same = np.flatnonzero(fewer.label == faces.label[:60])
     assert len(same) > 0
     assert np.array_equal(fewer.pixels[same], faces.pixels[same])
 
 
-def test_no_two_faces_are_the_same_and_none_is_blank(faces: Faces) -> None:
+def test_no_two_faces_are_the_same_and_none_is_blank(faces: FaceDataset) -> None:
     flat = faces.pixels.reshape(len(faces), -1)
     assert len(np.unique(flat, axis=0)) == len(faces)
     assert flat.std(axis=1).min() > 8
 
 
-def test_columns(faces: Faces) -> None:
+def test_columns(faces: FaceDataset) -> None:
     assert faces.source == "sketch"
     assert faces.votes is None and faces.paths is None
     assert np.array_equal(faces.row, np.arange(len(faces)))
     assert (faces.label.dtype, faces.split.dtype, faces.row.dtype) == (np.int8, np.int8, np.int32)
 
 
-def test_expressions_come_in_fer2013s_proportions(faces: Faces) -> None:
+def test_expressions_come_in_fer2013s_proportions(faces: FaceDataset) -> None:
     published = PUBLISHED[Split.Training.name]
     for code, name in enumerate(FER7):
         share = published[name] / sum(published.values())
@@ -74,7 +74,7 @@ def test_every_split_holds_every_expression(n: int) -> None:
     assert min(counts[split.name][name] for split in Split for name in FER7) >= 1
 
 
-def test_splits_are_eighty_ten_ten_of_each_expression_and_at_random(faces: Faces) -> None:
+def test_splits_are_eighty_ten_ten_of_each_expression_and_at_random(faces: FaceDataset) -> None:
     for code in range(len(FER7)):
         mine = faces.split[faces.label == code]
         for split, share in zip(Split, (0.8, 0.1, 0.1), strict=True):
@@ -129,7 +129,7 @@ def test_units_move_the_lids_the_way_they_are_named() -> None:
     assert max(gap["sad"], gap["happy"], gap["disgust"]) < gap["neutral"] < min(gap["fear"], gap["surprise"])
 
 
-def test_expressions_can_be_told_apart_by_a_linear_rule(faces: Faces) -> None:
+def test_expressions_can_be_told_apart_by_a_linear_rule(faces: FaceDataset) -> None:
     known, unseen = faces.of(Split.Training).for_node(FLAT), faces.of(Split.PrivateTest).for_node(FLAT)
     x, y = _features(known), np.eye(len(LEAVES))[known.target(FLAT)]
     weights = np.linalg.solve(x.T @ x + 30 * np.eye(x.shape[1]), x.T @ y)
@@ -137,7 +137,7 @@ def test_expressions_can_be_told_apart_by_a_linear_rule(faces: Faces) -> None:
     assert hits.mean() > 0.6
 
 
-def _features(faces: Faces) -> np.ndarray:
+def _features(faces: FaceDataset) -> np.ndarray:
     """Each face at half size, without its brightness and contrast."""
     small = faces.pixels.reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4)).reshape(len(faces), -1)
     return (small - small.mean(axis=1, keepdims=True)) / small.std(axis=1, keepdims=True)

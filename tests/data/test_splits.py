@@ -26,7 +26,7 @@ def test_carving_takes_the_same_share_of_every_expression_and_of_training_alone(
     label = np.repeat(np.arange(7), [900, 90, 450, 90, 90, 90, 1800]).astype(np.int8)
     split = np.zeros(len(label), np.int8)
     split[::3] = Split.PrivateTest
-    carved = splits.carve(label, split)
+    carved = splits.add_validation_split(label, split)
     assert ((carved == Split.PrivateTest) == (split == Split.PrivateTest)).all()
     for code in range(7):
         before = ((label == code) & (split == Split.Training)).sum()
@@ -36,18 +36,20 @@ def test_carving_takes_the_same_share_of_every_expression_and_of_training_alone(
 def test_carving_is_seeded():
     label = np.zeros(500, np.int8)
     split = np.zeros(500, np.int8)
-    assert (splits.carve(label, split) == splits.carve(label, split)).all()
-    assert (splits.carve(label, split) != splits.carve(label, split, seed=1)).any()
+    assert (splits.add_validation_split(label, split) == splits.add_validation_split(label, split)).all()
+    assert (
+        splits.add_validation_split(label, split) != splits.add_validation_split(label, split, seed=1)
+    ).any()
     assert not split.any(), "the argument was changed"
 
 
 def test_a_set_with_validation_rows_is_left_alone():
     split = np.array([0] * 50 + [1], np.int8)
-    assert splits.carve(np.zeros(51, np.int8), split) is split
+    assert splits.add_validation_split(np.zeros(51, np.int8), split) is split
 
 
 def test_an_empty_split_is_refused(random_faces):
     faces = random_faces(20).of(Split.Training)
-    assert len(splits.part(faces, Split.Training)) == len(faces)
+    assert len(splits.select_split(faces, Split.Training)) == len(faces)
     with pytest.raises(InputError, match=rf"random: no face in split PrivateTest .*Training {len(faces)}"):
-        splits.part(faces, Split.PrivateTest)
+        splits.select_split(faces, Split.PrivateTest)

@@ -5,19 +5,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from hierarchy.data.dataset import SIDE, Faces, Split
+from hierarchy.data.dataset import SIDE, FaceDataset, Split
 from hierarchy.data.formats import ferplus
 from hierarchy.evaluation import metrics
-from hierarchy.evaluation.predictions import Kept
-from hierarchy.routing import Predictions, judged
+from hierarchy.evaluation.predictions import StoredPredictions
+from hierarchy.routing import Predictions, predict_from_logits
 from hierarchy.taxonomy import FER7, FLAT, NODES, TREE, classes_of, tree_hash
 
 ROWS = 400
 
 
 class Scored(NamedTuple):
-    faces: Faces
-    kept: Kept
+    faces: FaceDataset
+    kept: StoredPredictions
     predictions: Predictions
     flat: np.ndarray | None
     scores: dict[str, Any]
@@ -25,7 +25,7 @@ class Scored(NamedTuple):
     history: list[dict[str, str]]
 
 
-def _logits(faces: Faces, node: str, seed: int) -> np.ndarray:
+def _logits(faces: FaceDataset, node: str, seed: int) -> np.ndarray:
     own = faces.target(node)[:, None] == np.arange(len(classes_of(node)))
     return (np.random.default_rng(seed).normal(size=own.shape) + 2 * own).astype(np.float32)
 
@@ -73,7 +73,7 @@ def scored() -> Scored:
     draw = np.random.default_rng(0)
     label = draw.integers(0, len(FER7), ROWS).astype(np.int8)
     votes = draw.multinomial(10, np.full(len(ferplus.CHOICES), 1 / len(ferplus.CHOICES)), ROWS)
-    faces = Faces(
+    faces = FaceDataset(
         np.zeros((ROWS, SIDE, SIDE), np.uint8),
         label,
         np.full(ROWS, Split.PrivateTest, np.int8),
@@ -81,9 +81,9 @@ def scored() -> Scored:
         votes=votes.astype(np.float32),
         source="faces.csv",
     )
-    leaks = metrics.Leaks(np.arange(ROWS) % 10 == 0, np.arange(ROWS) % 9 == 0)
+    leaks = metrics.Leakage(np.arange(ROWS) % 10 == 0, np.arange(ROWS) % 9 == 0)
     logits = {node: _logits(faces, node, seed) for seed, node in enumerate((FLAT, *NODES))}
-    kept = Kept(faces.row, faces.split, faces.label, logits, leaks)
-    predictions, flat = judged(logits, _card()["calibration"])
+    kept = StoredPredictions(faces.row, faces.split, faces.label, logits, leaks)
+    predictions, flat = predict_from_logits(logits, _card()["calibration"])
     scores = metrics.score(predictions, faces, flat=flat, leaks=leaks, min_confidence=0.5)
     return Scored(faces, kept, predictions, flat, scores, _card(), _history())

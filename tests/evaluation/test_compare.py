@@ -15,11 +15,11 @@ from hierarchy.evaluation.comparison import CHOICE, groups, lines
 from hierarchy.evaluation.evaluate import evaluate
 from hierarchy.reports import forest_plot
 from hierarchy.reports.run_markdown import percent
-from hierarchy.routing import judged
+from hierarchy.routing import predict_from_logits
 from hierarchy.taxonomy import FLAT, NODES
 
-ALONE = ["flat net", "tree, hard", "tree, soft", "tree times flat net"]
-ALONE += [f"tree, soft, without {what}" for what in ("temperatures", "class frequencies")]
+FLAT_SYSTEM = ["flat net", "tree, hard", "tree, soft", "tree times flat net"]
+FLAT_SYSTEM += [f"tree, soft, without {what}" for what in ("temperatures", "class frequencies")]
 
 
 def rewrite(run, **changes):
@@ -37,7 +37,7 @@ def seeds(tiny_run):
     """Three runs of one recipe, whose logits differ; one face at least has a twin in Training."""
     evaluate(tiny_run.name, None, split="PrivateTest", view="single", floor=0.5)
     kept = predictions.read(tiny_run.folder / predictions.FILE)
-    leaks = metrics.Leaks(kept.target == kept.target.max(), kept.leaks.near)
+    leaks = metrics.Leakage(kept.target == kept.target.max(), kept.leaks.near)
     for seed, run in enumerate((tiny_run, runs.run("other-1"), runs.run("other-2"))):
         if seed:
             runs.copy(tiny_run, run)
@@ -65,7 +65,7 @@ def test_runs_that_differ_in_their_seed_are_one_group(seeds):
     assert "than three flat nets averaged, which cost the same a face" in told and told.endswith(FILE)
     together = ["three flat nets averaged", "three trees averaged"]
     assert {row["answer"] for row in rows(seeds)} == {
-        *ALONE,
+        *FLAT_SYSTEM,
         *together,
         "three trees averaged, times three flat nets",
     }
@@ -91,7 +91,7 @@ def test_a_line_is_what_the_predictions_say(seeds):
     answers = []
     for name in runs.names():
         kept = predictions.read(runs.run(name).folder / predictions.FILE)
-        answers.append((kept, *judged(kept.logits, runs.run(name).card()["calibration"])))
+        answers.append((kept, *predict_from_logits(kept.logits, runs.run(name).card()["calibration"])))
     six = answers[0][0].target >= 0
     truth = answers[0][0].target[six]
     soft = [np.mean(routing.soft(tree)[six] == truth) for _, tree, _ in answers]
@@ -123,7 +123,7 @@ def test_recipes_stand_side_by_side_with_what_public_test_said(seeds):
     (row,) = [
         line for line in (seeds / FILE).read_text().splitlines() if line.startswith("| SKETCH, changed")
     ]
-    tree, _ = judged(half.logits, other.card()["calibration"])
+    tree, _ = predict_from_logits(half.logits, other.card()["calibration"])
     right = routing.soft(tree)[half.target >= 0] == half.target[half.target >= 0]
     assert row.split(" | ")[1] == percent(right.mean())
     (row,) = [line for line in (seeds / FILE).read_text().splitlines() if line.startswith("| SKETCH, tiny")]

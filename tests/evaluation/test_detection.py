@@ -12,7 +12,7 @@ from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.evaluation import detection
 from hierarchy.vision import cnn_detector, synthetic_scenes
-from hierarchy.vision.detectors import finder
+from hierarchy.vision.detectors import create_detector
 from hierarchy.vision.synthetic_scenes import Scene
 
 PICTURE = np.zeros((20, 30), np.uint8)
@@ -69,7 +69,7 @@ def test_it_finds_the_drawn_faces_of_scenes_it_has_not_seen(trained):
 
 
 def test_its_threshold_is_the_one_that_public_test_prefers(trained):
-    card = json.loads((trained / cnn_detector.CARD).read_text())
+    card = json.loads((trained / cnn_detector.INFO).read_text())
     by = card["f1_by_threshold"]
     assert by[str(card["sure"])] == max(by.values()) and card["backgrounds"] == synthetic_scenes.names(None)
 
@@ -108,7 +108,7 @@ def test_a_damaged_detector_is_refused(trained):
     path.write_bytes(whole[:-1] + b"x")
     try:
         with pytest.raises(InputError, match="detector.onnx: .*detector train"):
-            finder(cnn_detector.CNN)
+            create_detector(cnn_detector.CNN)
     finally:
         path.write_bytes(whole)
 
@@ -117,16 +117,16 @@ def test_a_damaged_detector_is_refused(trained):
 def test_a_card_that_tells_too_little_is_refused(trained, monkeypatch, card):
     monkeypatch.setattr(fileio, "read_json", lambda _: card)
     with pytest.raises(InputError, match=r"detector\.json: needs sha256 and sure; .*detector train"):
-        finder("cnn")
+        create_detector("cnn")
 
 
 def test_where_none_was_trained_the_command_is_named():
     with pytest.raises(
         InputError, match="--detector cnn: .* is not there; python tf_model.py detector train"
     ):
-        finder(cnn_detector.CNN)
+        create_detector(cnn_detector.CNN)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 500), (23, 23), (28, 28), (700, 900)])
 def test_pictures_of_any_size_are_searched(trained, shape):
-    assert finder(cnn_detector.CNN)(np.full(shape, 128, np.uint8)) == []
+    assert create_detector(cnn_detector.CNN)(np.full(shape, 128, np.uint8)) == []

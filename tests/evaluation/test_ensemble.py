@@ -73,7 +73,11 @@ def test_what_it_says_is_what_its_runs_say_together(two_runs, few_sketches):
     each = []
     for name in ("tiny", "other"):
         card = runs.run(name).card()
-        each.append(routing.judged(kept.of_run(card, "PrivateTest", "single").logits, card["calibration"])[0])
+        each.append(
+            routing.predict_from_logits(
+                kept.of_run(card, "PrivateTest", "single").logits, card["calibration"]
+            )[0]
+        )
     together = kept.read(runs.home() / "x" / kept.FILE)
     assert len(together.row) == (few_sketches.split == Split.PrivateTest).sum()
     expected = (each[0].joint + each[1].joint) / 2

@@ -99,6 +99,6 @@ def test_a_run_without_its_tree_is_scored_as_its_flat_net(tiny_run):
 
 
 def test_the_report_draws_the_history_of_its_run(tiny_run):
-    shutil.copy(Path(__file__).parents[2] / "results" / runs.SHIPPED / runs.HISTORY, tiny_run.folder)
+    shutil.copy(Path(__file__).parents[2] / "results" / runs.DEFAULT_RUN / runs.HISTORY, tiny_run.folder)
     scored(split="PublicTest")
     assert (tiny_run.folder / "PublicTest-single" / "curves.png").is_file()

@@ -8,26 +8,26 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_score, recall_score
 
 from hierarchy import routing
-from hierarchy.data.dataset import SIDE, UNLABELLED, Faces, Split
+from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, Split
 from hierarchy.data.formats import ferplus
 from hierarchy.errors import InputError
 from hierarchy.evaluation import metrics
-from hierarchy.evaluation.metrics import Leaks
+from hierarchy.evaluation.metrics import Leakage
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, LEFT_OUT, NODES, ROUTER, branch_of, leaf_slice
 
 ROWS = 700
 
 
-def faces_of(label: np.ndarray) -> Faces:
+def faces_of(label: np.ndarray) -> FaceDataset:
     n = len(label)
     split = np.full(n, Split.PrivateTest, np.int8)
-    return Faces(
+    return FaceDataset(
         np.zeros((n, SIDE, SIDE), np.uint8), label.astype(np.int8), split, np.arange(n, dtype=np.int32)
     )
 
 
-def predicted(faces: Faces, seed: int) -> Predictions:
+def predicted(faces: FaceDataset, seed: int) -> Predictions:
     """Predictions somewhat better than chance."""
     draw = np.random.default_rng(seed)
     target = faces.target(FLAT)
@@ -37,23 +37,23 @@ def predicted(faces: Faces, seed: int) -> Predictions:
 
 
 @pytest.fixture(scope="module")
-def faces() -> Faces:
+def faces() -> FaceDataset:
     return faces_of(np.random.default_rng(0).integers(UNLABELLED, len(FER7), ROWS))
 
 
 @pytest.fixture(scope="module")
-def predictions(faces: Faces) -> Predictions:
+def predictions(faces: FaceDataset) -> Predictions:
     return predicted(faces, 1)
 
 
 @pytest.fixture(scope="module")
-def flat(faces: Faces) -> np.ndarray:
+def flat(faces: FaceDataset) -> np.ndarray:
     return predicted(faces, 2).joint
 
 
 @pytest.fixture(scope="module")
-def scores(faces: Faces, predictions: Predictions, flat: np.ndarray) -> dict:
-    leaks = Leaks(np.arange(ROWS) % 5 == 0, np.arange(ROWS) % 7 == 0)
+def scores(faces: FaceDataset, predictions: Predictions, flat: np.ndarray) -> dict:
+    leaks = Leakage(np.arange(ROWS) % 5 == 0, np.arange(ROWS) % 7 == 0)
     return metrics.score(predictions, faces, flat=flat, leaks=leaks, min_confidence=0.5)
 
 
@@ -163,7 +163,7 @@ def test_leak_free_scores_are_the_scores_of_the_faces_that_stay(faces, predictio
 
 def test_nothing_is_left_when_every_face_leaks(faces, predictions):
     everything = np.ones(ROWS, dtype=bool)
-    found = metrics.score(predictions, faces, leaks=Leaks(everything, everything), min_confidence=0.5)
+    found = metrics.score(predictions, faces, leaks=Leakage(everything, everything), min_confidence=0.5)
     assert found["leak_free"] == {"n": 0}
 
 

@@ -80,7 +80,7 @@ def test_scores_come_out_of_predictions_npz_again(folder, scored):
     assert kept.row.tolist() == scored.faces.row.tolist()
     assert set(kept.split) == {Split.PrivateTest}
     assert kept.target.tolist() == scored.faces.target(FLAT).tolist()
-    tree, flat = routing.judged(kept.logits, scored.card["calibration"])
+    tree, flat = routing.predict_from_logits(kept.logits, scored.card["calibration"])
     again = metrics.score(tree, scored.faces, flat=flat, leaks=kept.leaks, min_confidence=0.5)
     assert again == {key: scored.scores[key] for key in again}
 
@@ -153,7 +153,7 @@ def test_a_run_without_flat_net_votes_copies_and_history_has_a_shorter_report(tm
 def test_a_flat_net_alone_is_not_called_a_tree(tmp_path, scored, nets):
     card = scored.card | {"nets": {node: scored.card["nets"][node] for node in nets}}
     tree = routing.from_flat(scored.flat)
-    leaks = metrics.Leaks(np.arange(len(scored.faces)) % 3 == 0, np.arange(len(scored.faces)) % 4 == 0)
+    leaks = metrics.Leakage(np.arange(len(scored.faces)) % 3 == 0, np.arange(len(scored.faces)) % 4 == 0)
     scores = metrics.score(tree, scored.faces, flat=scored.flat, leaks=leaks, min_confidence=0.5)
     whole = run_report.write(tmp_path, scores, scored.kept, scored.faces, card=card, view="single")
     text = (tmp_path / run_report.REPORT).read_text()

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from hierarchy.classifier import HierarchicalClassifier
-from hierarchy.data.dataset import Faces
+from hierarchy.data.dataset import FaceDataset
 from hierarchy.data.formats import registry
-from hierarchy.data.images import Refused
+from hierarchy.data.images import SkippedImage
 from hierarchy.errors import InputError
 from hierarchy.inference import predictor
-from hierarchy.inference.predictor import COLUMNS, Answer
+from hierarchy.inference.predictor import COLUMNS, FacePrediction
 from hierarchy.taxonomy import LEAVES
 
-NO_FACE = Answer("wall.png", None, None, None, None, 0.0, {})
+NO_FACE = FacePrediction("wall.png", None, None, None, None, 0.0, {})
 
 
 @pytest.fixture
@@ -26,16 +26,16 @@ def classifier(tiny_run) -> HierarchicalClassifier:
 
 
 @pytest.fixture
-def few(few_sketches: Faces) -> Faces:
+def few(few_sketches: FaceDataset) -> FaceDataset:
     return few_sketches.take(np.arange(9))
 
 
-def data_file(faces: Faces, folder: Path, layout: str) -> Path:
+def data_file(faces: FaceDataset, folder: Path, layout: str) -> Path:
     """The first file of the faces in a layout."""
     return sorted(registry.export(faces, folder, layout).iterdir())[0]
 
 
-def close(answer: Answer, other: Answer) -> bool:
+def close(answer: FacePrediction, other: FacePrediction) -> bool:
     return np.allclose(list(answer.probabilities.values()), list(other.probabilities.values()), atol=1e-5)
 
 
@@ -63,8 +63,13 @@ def test_pictures_and_data_files_keep_their_order_across_batches(classifier, few
     damaged.write_text("pixels\n1 2 3")
     files = [bad, picture, data, damaged, picture]
     whole = list(predictor.answers(classifier, files))
-    assert [type(answer) for answer in whole] == [Refused, *[Answer] * 10, Refused, Answer]
-    assert [answer.path for answer in whole if isinstance(answer, Refused)] == [str(bad), str(damaged)]
+    assert [type(answer) for answer in whole] == [
+        SkippedImage,
+        *[FacePrediction] * 10,
+        SkippedImage,
+        FacePrediction,
+    ]
+    assert [answer.path for answer in whole if isinstance(answer, SkippedImage)] == [str(bad), str(damaged)]
     assert str(whole[0]).startswith(str(bad)) and str(whole[11]).startswith(f"{damaged}: line 2")
     assert close(whole[1], whole[6]) and close(whole[1], whole[12])
     monkeypatch.setattr(predictor, "BATCH", 4)

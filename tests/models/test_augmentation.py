@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hierarchy.config import recipes
-from hierarchy.config.schema import Augment as Strengths
-from hierarchy.models.augmentation import Augment
+from hierarchy.config.schema import AugmentConfig as Strengths
+from hierarchy.models.augmentation import AugmentConfig
 from hierarchy.training.sampler import mixup
 
 NOTHING = Strengths(flip=False, rotation=0.0, scale=0.0, shift=0.0)
@@ -17,7 +17,7 @@ def pixels(rng):
 
 
 def run(strengths, pixels, seed=0, training=True):
-    return np.asarray(Augment(strengths, seed)(pixels, training=training))
+    return np.asarray(AugmentConfig(strengths, seed)(pixels, training=training))
 
 
 def test_faces_are_left_alone_outside_training(pixels):

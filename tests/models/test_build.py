@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from hierarchy.config.schema import Net
+from hierarchy.config.schema import VGGConfig
 from hierarchy.models import build
 from hierarchy.taxonomy import BRANCHES, FLAT, LEAVES, TREE
 
-TINY = Net(stages=((4,), (6, 6)), dropout=0.0)
+TINY = VGGConfig(stages=((4,), (6, 6)), dropout=0.0)
 
 
 def test_a_specialist_starts_as_the_flat_net_restricted_to_its_leaves(rng):
@@ -30,7 +30,7 @@ def test_the_router_starts_as_the_mean_of_each_branchs_leaves(rng):
     np.testing.assert_allclose(np.asarray(router(faces)), np.stack(means, axis=1), atol=1e-5)
 
 
-@pytest.mark.parametrize("net, fitted", [(Net(stages=((4,),), dense=(5,)), 5), (TINY, 2)])
+@pytest.mark.parametrize("net, fitted", [(VGGConfig(stages=((4,),), dense=(5,)), 5), (TINY, 2)])
 def test_a_frozen_net_has_its_head_left_to_fit(net, fitted):
     built = build.build(FLAT, net)
     build.freeze(built)
@@ -38,7 +38,7 @@ def test_a_frozen_net_has_its_head_left_to_fit(net, fitted):
     assert all(layer.trainable for layer in built.layers if layer.name.startswith(("dense", "logits")))
 
 
-@pytest.mark.parametrize("net", [Net(stages=((4,),), dense=(5,)), TINY])
+@pytest.mark.parametrize("net", [VGGConfig(stages=((4,),), dense=(5,)), TINY])
 def test_the_two_parts_of_a_net_give_together_what_it_gives(net, rng):
     faces = rng.integers(0, 256, (4, 48, 48), dtype=np.uint8)
     whole = build.build(FLAT, net)

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hierarchy.config.schema import Augment, Fit
+from hierarchy.config.schema import AugmentConfig, TrainConfig
 from hierarchy.data.synthetic.sketch import sketch_faces
-from hierarchy.models.dataloader import Batches
-from hierarchy.training.targets import lessons
+from hierarchy.models.dataloader import KerasDataset
+from hierarchy.training.targets import node_dataset
 
-FIT = Fit(batch_size=16, epochs=10)
+FIT = TrainConfig(batch_size=16, epochs=10)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,9 @@ def rows(batches, epoch):
 
 
 def test_order_follows_from_seed_and_epoch(faces):
-    one, other = (Batches(lessons(faces, "flat", FIT), FIT, Augment(), seed) for seed in (1, 2))
+    one, other = (
+        KerasDataset(node_dataset(faces, "flat", FIT), FIT, AugmentConfig(), seed) for seed in (1, 2)
+    )
     third = rows(one, 3)
     rows(one, 7)
     np.testing.assert_array_equal(rows(one, 3), third)
@@ -30,20 +32,22 @@ def test_order_follows_from_seed_and_epoch(faces):
 
 
 def test_oversampling_shows_classes_equally_often_in_an_epoch_of_the_same_length(faces):
-    batches = Batches(lessons(faces, "flat", FIT), FIT, Augment(), seed=0)
-    shown = np.concatenate([batches.lessons.label[rows(batches, epoch)] for epoch in range(20)])
+    batches = KerasDataset(node_dataset(faces, "flat", FIT), FIT, AugmentConfig(), seed=0)
+    shown = np.concatenate([batches.node_dataset.label[rows(batches, epoch)] for epoch in range(20)])
     assert len(shown) == 20 * len(faces)
     share = np.bincount(shown) / len(shown)
-    assert np.ptp(share) < 0.03 < np.ptp(np.bincount(batches.lessons.label) / len(faces))
+    assert np.ptp(share) < 0.03 < np.ptp(np.bincount(batches.node_dataset.label) / len(faces))
 
 
 def test_without_oversampling_every_face_is_shown_once(faces):
-    batches = Batches(lessons(faces, "flat", FIT), replace(FIT, oversample=False), Augment(), seed=0)
+    batches = KerasDataset(
+        node_dataset(faces, "flat", FIT), replace(FIT, oversample=False), AugmentConfig(), seed=0
+    )
     assert sorted(batches.order) == list(range(len(faces)))
 
 
 def test_batches_hold_faces_and_their_targets(faces):
-    batches = Batches(lessons(faces, "flat", FIT), FIT, Augment(), seed=0)
+    batches = KerasDataset(node_dataset(faces, "flat", FIT), FIT, AugmentConfig(), seed=0)
     pixels, targets = batches[1]
     order = batches.order[16:32]
     np.testing.assert_array_equal(pixels, faces.pixels[order])
@@ -51,7 +55,9 @@ def test_batches_hold_faces_and_their_targets(faces):
 
 
 def test_faces_are_mixed_until_the_last_epochs(faces):
-    batches = Batches(lessons(faces, "flat", FIT), FIT, Augment(mixup=0.4, mixup_until=0.5), seed=0)
+    batches = KerasDataset(
+        node_dataset(faces, "flat", FIT), FIT, AugmentConfig(mixup=0.4, mixup_until=0.5), seed=0
+    )
     mixed = []
     for epoch in (0, 4, 5, 9):
         batches.begin(epoch)
@@ -61,9 +67,9 @@ def test_faces_are_mixed_until_the_last_epochs(faces):
 
 
 def test_outsiders_are_drawn_anew_each_epoch_beside_all_own_faces(faces):
-    fit = replace(FIT, oversample=False, outsiders=0.5)
-    batches = Batches(lessons(faces, "positive", fit), fit, Augment(), seed=0)
-    own = len(batches.lessons)
+    fit = replace(FIT, oversample=False, outlier_ratio=0.5)
+    batches = KerasDataset(node_dataset(faces, "positive", fit), fit, AugmentConfig(), seed=0)
+    own = len(batches.node_dataset)
     first, second = (rows(batches, epoch) for epoch in (0, 1))
     for shown in (first, second):
         assert sorted(shown[shown < own]) == list(range(own))

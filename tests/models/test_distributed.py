@@ -16,12 +16,12 @@ import pytest
 import tf_model
 from hierarchy.errors import InputError
 from hierarchy.models import distributed
-from hierarchy.models.keras_backend import KERAS, Keras, together
+from hierarchy.models.keras_backend import KERAS_BACKEND, Keras, with_devices
 from hierarchy.taxonomy import FLAT
-from pt_files.torch_backend import PYTORCH
+from pt_files.torch_backend import TORCH_BACKEND
 
 PATIENCE = 300
-TRAIN = "train --data sketch --recipe sketch --node flat --set fit.rows=100 --set fit.batch_size=32"
+TRAIN = "train --data sketch --recipe sketch --node flat --set fit.samples_per_class=100 --set fit.batch_size=32"
 
 needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="jax is not installed")
 
@@ -70,11 +70,11 @@ def test_two_hosts_and_two_devices_fit_as_one_process_does(tmp_path):
     nets = [keras.models.load_model(place / f"{FLAT}.keras") for place in (results / "hosts", other)]
     for ours, theirs in zip(*(net.get_weights() for net in nets), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    together = losses(results / "hosts")
-    np.testing.assert_array_equal(together, losses(other))
-    np.testing.assert_allclose(together[:, 0], losses(results / "devices")[:, 0], atol=1e-3)
-    np.testing.assert_allclose(together[:, 0], losses(results / "alone")[:, 0], atol=2e-2)
-    np.testing.assert_allclose(together[0, 1], losses(results / "alone")[0, 1], atol=2e-2)
+    with_devices = losses(results / "hosts")
+    np.testing.assert_array_equal(with_devices, losses(other))
+    np.testing.assert_allclose(with_devices[:, 0], losses(results / "devices")[:, 0], atol=1e-3)
+    np.testing.assert_allclose(with_devices[:, 0], losses(results / "alone")[:, 0], atol=2e-2)
+    np.testing.assert_allclose(with_devices[0, 1], losses(results / "alone")[0, 1], atol=2e-2)
 
 
 @needs_jax
@@ -108,15 +108,15 @@ def test_a_host_that_dies_is_named_and_not_waited_for(tmp_path):
 def test_hosts_that_are_none_are_refused(monkeypatch, devices, where, rank, said):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(InputError, match=said):
-        together(KERAS, devices, where, rank)
+        with_devices(KERAS_BACKEND, devices, where, rank)
 
 
 def test_alone_nothing_changes_and_the_mirror_has_one_device(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert together(KERAS, 1, None, 0) is KERAS
-    assert together(KERAS, 2, "a:1,b:2", 1) == Keras(2, ("a:1", "b:2"), 1)
+    assert with_devices(KERAS_BACKEND, 1, None, 0) is KERAS_BACKEND
+    assert with_devices(KERAS_BACKEND, 2, "a:1,b:2", 1) == Keras(2, ("a:1", "b:2"), 1)
     with pytest.raises(InputError, match="not for the PyTorch mirror"):
-        together(PYTORCH, 2, None, 0)
+        with_devices(TORCH_BACKEND, 2, None, 0)
     batch = np.arange(10)
     assert distributed.share(batch) is batch and distributed.batch_size(7) == 7
     distributed.check(7)
@@ -125,7 +125,7 @@ def test_alone_nothing_changes_and_the_mirror_has_one_device(monkeypatch):
 def test_another_backend_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     with pytest.raises(InputError, match="KERAS_BACKEND=jax"):
-        together(KERAS, 2, None, 0)
+        with_devices(KERAS_BACKEND, 2, None, 0)
 
 
 @pytest.mark.parametrize("rank", [0, 1])

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from hierarchy.config.schema import Net
+from hierarchy.config.schema import VGGConfig
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.models import serialization, vgg
 
@@ -42,7 +42,9 @@ np.save(folder / (keras.backend.backend() + ".npy"), logits)
 @pytest.fixture(scope="module")
 def net(tmp_path_factory):
     folder = tmp_path_factory.mktemp("backends")
-    (folder / "net.keras").write_bytes(serialization.to_bytes(vgg.build("flat", Net(stages=((8, 8), (16,))))))
+    (folder / "net.keras").write_bytes(
+        serialization.to_bytes(vgg.build("flat", VGGConfig(stages=((8, 8), (16,)))))
+    )
     return folder
 
 

@@ -6,13 +6,13 @@ import h5py
 import numpy as np
 import pytest
 
-from hierarchy.config.schema import Backbone
+from hierarchy.config.schema import PretrainedConfig
 from hierarchy.data import loading
 from hierarchy.data.dataset import Split
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.models import build, pretrained, serialization
-from hierarchy.models.keras_backend import KERAS
+from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.taxonomy import FLAT
 from hierarchy.training import train as training
 
@@ -27,7 +27,7 @@ def few(few_sketches, monkeypatch):
 
 def small(name):
     """A published net for pictures as small as it can take."""
-    return Backbone(name, side=80 if name == "facenet" else 32)
+    return PretrainedConfig(name, side=80 if name == "facenet" else 32)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_pictures_come_to_it_in_the_colours_that_it_knows(built):
 
 def test_a_picture_too_small_for_the_net_is_named():
     with pytest.raises(InputError, match="net.side=32: facenet cannot be built"):
-        build.build(FLAT, Backbone("facenet", side=32))
+        build.build(FLAT, PretrainedConfig("facenet", side=32))
 
 
 def test_facenets_weights_come_by_the_names_of_its_layers(built, tmp_path):
@@ -88,7 +88,7 @@ def test_weights_that_are_not_there_are_named(weights, monkeypatch):
 
     monkeypatch.setitem(pretrained.BUILDERS, "vgg16", offline)
     with pytest.raises(InputError, match=rf"net.weights={weights}: no weights of vgg16 there \(no network\)"):
-        build.build(FLAT, Backbone("vgg16", weights=weights))
+        build.build(FLAT, PretrainedConfig("vgg16", weights=weights))
 
 
 def test_weights_come_from_a_file_of_ones_own(built, tmp_path):
@@ -96,7 +96,9 @@ def test_weights_come_from_a_file_of_ones_own(built, tmp_path):
     body = pretrained.keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
     body.set_weights(first.get_weights()[:-2])
     body.save_weights(tmp_path / "vgg.weights.h5")
-    second = build.build("positive", Backbone("vgg16", side=32, weights=str(tmp_path / "vgg.weights.h5")))
+    second = build.build(
+        "positive", PretrainedConfig("vgg16", side=32, weights=str(tmp_path / "vgg.weights.h5"))
+    )
     for ours, theirs in zip(second.get_weights()[:-2], first.get_weights(), strict=False):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -112,7 +114,7 @@ def train(recipe, *settings, node=None):
         seed=0,
         resume=False,
         deterministic=False,
-        framework=KERAS,
+        framework=KERAS_BACKEND,
     )
 
 

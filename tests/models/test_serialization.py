@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from hierarchy.config.schema import Net
+from hierarchy.config.schema import VGGConfig
 from hierarchy.errors import InputError
 from hierarchy.models import serialization, vgg
 from hierarchy.taxonomy import FLAT
@@ -10,7 +10,7 @@ from hierarchy.taxonomy import FLAT
 
 @pytest.fixture(scope="module")
 def net():
-    return vgg.build(FLAT, Net(stages=((4,), (8, 8))))
+    return vgg.build(FLAT, VGGConfig(stages=((4,), (8, 8))))
 
 
 @pytest.fixture(scope="module")

@@ -16,17 +16,17 @@ import pytest
 from hierarchy import runs
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.config import recipes
-from hierarchy.config.schema import Augment, Fit, Net, Recipe
+from hierarchy.config.schema import AugmentConfig, Recipe, TrainConfig, VGGConfig
 from hierarchy.data.dataset import Split
 from hierarchy.data.formats import registry
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.models import keras_setup, trainer, vgg
-from hierarchy.models.dataloader import Batches
+from hierarchy.models.dataloader import KerasDataset
 from hierarchy.taxonomy import FLAT, LEAVES, NODES
 from hierarchy.training import train
-from hierarchy.training.backend import Task
+from hierarchy.training.backend import TrainTask
 from hierarchy.training.resume import begin, plan_of
-from hierarchy.training.targets import class_weights, lessons
+from hierarchy.training.targets import class_weights, node_dataset
 
 DOOR = Path(__file__).parents[2] / "tf_model.py"
 EPOCHS = 8
@@ -134,7 +134,7 @@ def test_resuming_with_another_recipe_is_refused(place, whole):
 
 
 def task(fit, recipe, train=None, valid=None):
-    return Task(FLAT, recipe, fit, 0, runs.run("none"), train, valid, {})
+    return TrainTask(FLAT, recipe, fit, 0, runs.run("none"), train, valid, {})
 
 
 def test_faces_of_another_role_cannot_be_handed_in():
@@ -161,14 +161,14 @@ def test_a_small_hierarchy_learns_the_sketches():
 def compiled(**changes):
     recipe = recipes.sketch()
     fit = replace(recipe.fit, **changes)
-    net = vgg.build(FLAT, Net(stages=((4,),)), fit.l2)
+    net = vgg.build(FLAT, VGGConfig(stages=((4,),)), fit.l2)
     return trainer._compiled(net, task(fit, recipe), steps=100)
 
 
 def test_half_precision_is_of_the_arithmetic_alone(monkeypatch):
     monkeypatch.setattr(keras_setup, "accelerated", lambda: True)
-    recipe = Recipe("half", net=Net(stages=((4,),)))
-    fit = Fit(precision="bfloat16")
+    recipe = Recipe("half", net=VGGConfig(stages=((4,),)))
+    fit = TrainConfig(precision="bfloat16")
     net = trainer.trainable(task(fit, recipe))
     assert net.get_layer("block1_conv1").compute_dtype == "bfloat16"
     assert {str(weight.dtype) for weight in net.weights} == {"float32"}
@@ -204,12 +204,14 @@ def test_weight_decay_shrinks_kernels_and_nothing_else():
 def test_every_option_gives_a_step_that_changes_the_weights(changes):
     trainee = compiled(oversample=False, **changes)
     faces = sketch_faces(80).for_node(FLAT)
-    fit = Fit(batch_size=32)
-    batches = Batches(lessons(faces, FLAT, fit), fit, Augment(), seed=0)
-    weights = dict(enumerate(class_weights(batches.lessons.label))) if changes.get("class_weights") else None
+    fit = TrainConfig(batch_size=32)
+    batches = KerasDataset(node_dataset(faces, FLAT, fit), fit, AugmentConfig(), seed=0)
+    weights = (
+        dict(enumerate(class_weights(batches.node_dataset.label))) if changes.get("class_weights") else None
+    )
     if weights is not None:
         assert np.average(
-            list(weights.values()), weights=np.bincount(batches.lessons.label)
+            list(weights.values()), weights=np.bincount(batches.node_dataset.label)
         ) == pytest.approx(1)
     before = trainee.get_weights()
     losses = trainee.fit(batches, verbose=0, class_weight=weights).history["loss"]

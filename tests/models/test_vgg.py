@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from hierarchy.config import recipes
-from hierarchy.config.schema import Net
+from hierarchy.config.schema import VGGConfig
 from hierarchy.errors import InputError
 from hierarchy.models import vgg
 from hierarchy.taxonomy import FLAT, NODES, classes_of
 
-TINY = Net(stages=((4,), (6, 6)), dropout=0.0)
+TINY = VGGConfig(stages=((4,), (6, 6)), dropout=0.0)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_a_node_has_a_logit_for_each_of_its_classes(node, rng):
     assert logits.shape == (3, len(classes_of(node))) and np.isfinite(logits).all()
 
 
-@pytest.mark.parametrize("net", [Net(crop=50), Net(crop=8), Net(crop=20, padding="valid")])
+@pytest.mark.parametrize("net", [VGGConfig(crop=50), VGGConfig(crop=8), VGGConfig(crop=20, padding="valid")])
 def test_impossible_nets_are_refused(net):
     with pytest.raises(InputError, match="net\\."):
         vgg.build(FLAT, net)

@@ -10,12 +10,12 @@ from hierarchy import routing
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data.dataset import Split
 from hierarchy.evaluation import predictions
-from hierarchy.runs import SHIPPED
+from hierarchy.runs import DEFAULT_RUN
 from hierarchy.taxonomy import FLAT
 
 pytest.importorskip("torch", reason="pip install -r requirements-torch.txt")
 
-from pt_files.torch_backend import PYTORCH  # noqa: E402
+from pt_files.torch_backend import TORCH_BACKEND  # noqa: E402
 
 ROOT = Path(hierarchy.__file__).parents[1]
 
@@ -23,7 +23,7 @@ ROOT = Path(hierarchy.__file__).parents[1]
 @pytest.fixture
 def mirrored(own_home, monkeypatch):
     monkeypatch.setenv("HIERARCHY_HOME", str(ROOT))
-    return HierarchicalClassifier.load(framework=PYTORCH)
+    return HierarchicalClassifier.load(framework=TORCH_BACKEND)
 
 
 def test_logits_agree_on_every_golden_face(mirrored):
@@ -37,7 +37,7 @@ def test_logits_agree_on_every_golden_face(mirrored):
 @pytest.mark.real_data
 def test_labels_agree_on_every_real_face(mirrored, fer2013):
     test = fer2013.of(Split.PrivateTest).for_node(FLAT)
-    kept = predictions.read(ROOT / "results" / SHIPPED / predictions.FILE)
+    kept = predictions.read(ROOT / "results" / DEFAULT_RUN / predictions.FILE)
     theirs, _ = routing.judged(kept.logits, mirrored.run_.card()["calibration"])
     theirs = theirs.take(np.isin(kept.row, test.row))
     ours = mirrored.predictions(test)

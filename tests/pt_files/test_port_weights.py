@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hierarchy import runs
-from hierarchy.config.schema import Net
+from hierarchy.config.schema import VGGConfig
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.models import keras_setup
@@ -20,9 +20,9 @@ from pt_files.vgg import VGG  # noqa: E402
 keras_setup.start()
 
 NETS = {
-    "pooled": Net(stages=((4, 4), (8,)), spatial_dropout=0.1),
-    "dense": Net(stages=((4,), (8,)), dense=(8, 5), head="flatten"),
-    "plain": Net(stages=((4,), (8,)), padding="valid", crop=48, batch_norm=False, dense=(8,)),
+    "pooled": VGGConfig(stages=((4, 4), (8,)), spatial_dropout=0.1),
+    "dense": VGGConfig(stages=((4,), (8,)), dense=(8, 5), head="flatten"),
+    "plain": VGGConfig(stages=((4,), (8,)), padding="valid", crop=48, batch_norm=False, dense=(8,)),
 }
 PIXELS = sketch_faces(20).pixels
 
@@ -90,9 +90,9 @@ def test_a_file_of_another_recipe_or_a_damaged_one_is_refused(tmp_path):
 
 def test_a_run_of_keras_nets_answers_the_same_in_the_mirror(tiny_run):
     from hierarchy.classifier import HierarchicalClassifier
-    from pt_files.torch_backend import PYTORCH
+    from pt_files.torch_backend import TORCH_BACKEND
 
-    ours = HierarchicalClassifier.load("tiny", PYTORCH).predict_proba(PIXELS)
+    ours = HierarchicalClassifier.load("tiny", TORCH_BACKEND).predict_proba(PIXELS)
     np.testing.assert_allclose(ours, HierarchicalClassifier.load("tiny").predict_proba(PIXELS), atol=1e-4)
 
 
@@ -115,7 +115,7 @@ def test_the_mirrors_own_files_hold_the_net_and_are_checked(tmp_path, monkeypatc
 
 
 def test_keras_says_whose_file_it_is(tmp_path):
-    from hierarchy.models.keras_backend import KERAS
+    from hierarchy.models.keras_backend import KERAS_BACKEND
 
     with pytest.raises(InputError, match="python -m pt_files"):
-        KERAS.open(runs.run("x").folder / "router.safetensors")
+        KERAS_BACKEND.open(runs.run("x").folder / "router.safetensors")

@@ -18,7 +18,7 @@ from pt_files import torch_backend  # noqa: E402
 def door(monkeypatch, capsys):
     def command(*words):
         monkeypatch.setattr(sys, "argv", ["pt_files", *map(str, words)])
-        code = tf_model.main(torch_backend.PYTORCH)
+        code = tf_model.main(torch_backend.TORCH_BACKEND)
         return code, *capsys.readouterr()
 
     return command
@@ -26,7 +26,7 @@ def door(monkeypatch, capsys):
 
 def test_from_training_to_an_answer(door, few_sketches, monkeypatch):
     monkeypatch.setattr(loading, "SKETCHES", len(few_sketches))
-    settings = ("--set", "net.stages=[[4],[8]]", "--set", "fit.epochs=1", "--set", "warm.epochs=1")
+    settings = ("--set", "net.stages=[[4],[8]]", "--set", "fit.epochs=1", "--set", "warm_start.epochs=1")
     code, out, err = door("train", "--data", "sketch", "--recipe", "sketch", *settings)
     assert code == 0, err
     assert "next: python -m pt_files evaluate --run sketch" in out

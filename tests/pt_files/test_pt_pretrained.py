@@ -7,12 +7,12 @@ import pytest
 
 from hierarchy import fileio, runs
 from hierarchy.config import recipes
-from hierarchy.config.schema import Backbone
+from hierarchy.config.schema import PretrainedConfig
 from hierarchy.data.dataset import Split
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT
-from hierarchy.training.backend import Task
+from hierarchy.training.backend import TrainTask
 
 pytest.importorskip("transformers", reason="pip install -r requirements-torch.txt")
 
@@ -23,13 +23,13 @@ from pt_files.build import build, macs, parameters  # noqa: E402
 from pt_files.pretrained import BUILDERS  # noqa: E402
 
 FACES = sketch_faces(200)
-SMALL = Backbone("resnet18", side=48)
+SMALL = PretrainedConfig("resnet18", side=48)
 SIZES = {"resnet18": (11_189_190, 0.0979), "vit_b16": (86_000_000, 1.45), "clip_vit_b32": (87_000_000, 0.43)}
 
 
 @pytest.mark.parametrize("name", BUILDERS)
 def test_a_published_net_answers_and_has_the_size_it_is_known_for(name):
-    net = build("positive", Backbone(name, side=64 if "vit" in name else 48)).eval()
+    net = build("positive", PretrainedConfig(name, side=64 if "vit" in name else 48)).eval()
     with torch.inference_mode():
         said = net(torch.from_numpy(FACES.pixels[:2]))
     assert said.shape == (2, 3) and said.isfinite().all()
@@ -43,8 +43,8 @@ def test_it_is_fitted_with_a_frozen_body_stored_and_opened():
     recipe = replace(recipes.named("resnet18-features"), net=SMALL)
     recipe = replace(recipe, fit=replace(recipe.fit, epochs=1, learning_rate=0.1))
     roles = [FACES.of(Split.Training), FACES.of(Split.PublicTest).for_node(FLAT)]
-    task = Task(FLAT, recipe, recipe.fit, 0, runs.run("x"), *roles, {"recipe": recipe.as_dict()})
-    torch.manual_seed(task.draw)
+    task = TrainTask(FLAT, recipe, recipe.fit, 0, runs.run("x"), *roles, {"recipe": recipe.as_dict()})
+    torch.manual_seed(task.rng_seed)
     before = build(FLAT, SMALL).state_dict()
     trainer.fit_node(task)
     after = serialization.load(runs.run("x").net(FLAT)).state_dict()
@@ -87,6 +87,6 @@ def test_weights_come_from_a_folder_of_ones_own(tmp_path):
 
 def test_only_the_vgg_family_is_ported(tmp_path):
     card = {"nets": {FLAT: {"file": "flat.keras"}}, "recipe": {"net": {"backbone": "vgg16"}}}
-    fileio.write_json(tmp_path / runs.CARD, card)
+    fileio.write_json(tmp_path / runs.MANIFEST, card)
     with pytest.raises(InputError, match="only nets of the VGG-style family are ported, not vgg16"):
         serialization.load(tmp_path / "flat.keras")

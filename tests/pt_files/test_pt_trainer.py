@@ -8,12 +8,12 @@ import pytest
 from hierarchy import runs
 from hierarchy.config import recipes
 from hierarchy.config.overrides import from_dict
-from hierarchy.config.schema import Augment, Fit, Net
+from hierarchy.config.schema import AugmentConfig, TrainConfig, VGGConfig
 from hierarchy.data.dataset import Split
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.taxonomy import FLAT
-from hierarchy.training.backend import Task
-from hierarchy.training.checkpoints import Logbook
+from hierarchy.training.backend import TrainTask
+from hierarchy.training.checkpoints import CheckpointManager
 from hierarchy.training.progress import Progress
 
 pytest.importorskip("torch", reason="pip install -r requirements-torch.txt")
@@ -23,7 +23,7 @@ import torch  # noqa: E402
 from pt_files import trainer  # noqa: E402
 from pt_files.augmentation import augmented  # noqa: E402
 
-NET = Net(stages=((8,), (16,)), dropout=0.1)
+NET = VGGConfig(stages=((8,), (16,)), dropout=0.1)
 FACES = sketch_faces(600)
 
 
@@ -31,7 +31,9 @@ def task(run="mirror", node=FLAT, **changes):
     recipe = replace(recipes.sketch(), net=NET)
     recipe = replace(recipe, fit=replace(recipe.fit, **({"epochs": 3} | changes)))
     training, choosing = FACES.of(Split.Training), FACES.of(Split.PublicTest).for_node(node)
-    return Task(node, recipe, recipe.fit, 0, runs.run(run), training, choosing, {"recipe": recipe.as_dict()})
+    return TrainTask(
+        node, recipe, recipe.fit, 0, runs.run(run), training, choosing, {"recipe": recipe.as_dict()}
+    )
 
 
 def test_a_net_learns_is_stored_and_tells_how(own_home):
@@ -47,7 +49,7 @@ def test_a_net_learns_is_stored_and_tells_how(own_home):
 def test_a_stopped_run_goes_on_to_the_same_weights(own_home, changes):
     trainer.fit_node(task("whole", **changes))
     begun = task("stopped", **changes)
-    book = Logbook(begun.run, FLAT, begun.fit, trainer.SUFFIX)
+    book = CheckpointManager(begun.run, FLAT, begun.fit, trainer.SUFFIX)
     torch.manual_seed(begun.draw)
     fitting = trainer.Fitting(begun)
     with Progress(FLAT, begun.fit) as progress:
@@ -89,7 +91,7 @@ def test_the_loss_is_that_of_the_keras_side(loss):
     draw = np.random.default_rng(0)
     logits = draw.normal(size=(20, 6)).astype(np.float32)
     wanted = np.float32(draw.dirichlet(np.ones(6), 20))
-    fit = Fit(loss=loss, label_smoothing=0.1)
+    fit = TrainConfig(loss=loss, label_smoothing=0.1)
     ours = trainer.loss_of(fit, torch.from_numpy(logits), torch.from_numpy(wanted)).mean().item()
     assert ours == pytest.approx(float(trainer.loss_of(fit)(wanted, logits)), rel=1e-5)
 
@@ -130,7 +132,7 @@ def test_a_run_starts_from_a_keras_flat_net(tiny_run):
 
 def test_augmentation_off_changes_nothing_and_on_stays_in_range():
     pixels = torch.from_numpy(FACES.pixels[:8])
-    off = Augment(flip=False, rotation=0.0, scale=0.0, shift=0.0)
+    off = AugmentConfig(flip=False, rotation=0.0, scale=0.0, shift=0.0)
     torch.testing.assert_close(augmented(pixels, off), pixels)
     strong = recipes.full().augment
     changed = augmented(pixels, strong)
@@ -143,10 +145,10 @@ def test_each_move_is_as_strong_as_on_the_keras_side(name, monkeypatch):
     from hierarchy.models import augmentation, keras_setup
 
     keras_setup.start()
-    strengths = Augment(**{"flip": False, "rotation": 0.0, "scale": 0.0, "shift": 0.0, name: 0.2})
+    strengths = AugmentConfig(**{"flip": False, "rotation": 0.0, "scale": 0.0, "shift": 0.0, name: 0.2})
     if name == "rotation":
         strengths = replace(strengths, rotation=20.0)
-    layer = augmentation.Augment(strengths)
+    layer = augmentation.AugmentConfig(strengths)
     monkeypatch.setattr(
         layer, "_uniform", lambda image, low, high: np.full((len(image), 1, 1), high, "float32")
     )

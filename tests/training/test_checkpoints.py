@@ -3,9 +3,9 @@
 import pytest
 
 from hierarchy import runs
-from hierarchy.config.schema import Fit
+from hierarchy.config.schema import TrainConfig
 from hierarchy.training import checkpoints
-from hierarchy.training.checkpoints import Logbook, write_history
+from hierarchy.training.checkpoints import CheckpointManager, write_history
 
 
 def row(accuracy):
@@ -13,7 +13,7 @@ def row(accuracy):
 
 
 def book(fit=None):
-    return Logbook(runs.run("x"), "flat", fit or Fit(epochs=4), ".pt")
+    return CheckpointManager(runs.run("x"), "flat", fit or TrainConfig(epochs=4), ".pt")
 
 
 def filled(*accuracies, fit=None):
@@ -59,7 +59,7 @@ def test_an_epoch_whose_net_was_not_written_does_not_count(monkeypatch):
     [((0.5, 0.4), 0, False), ((0.5, 0.4), 2, False), ((0.5, 0.4, 0.5), 2, True), ((0.1,) * 4, 0, True)],
 )
 def test_it_is_done_when_epochs_or_patience_run_out(accuracies, patience, done):
-    assert filled(*accuracies, fit=Fit(epochs=4, patience=patience)).done is done
+    assert filled(*accuracies, fit=TrainConfig(epochs=4, patience=patience)).done is done
 
 
 def test_history_keeps_the_rows_of_a_net_whose_log_is_gone():

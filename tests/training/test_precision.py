@@ -2,10 +2,10 @@
 
 import pytest
 
-from hierarchy.config.schema import Fit
+from hierarchy.config.schema import TrainConfig
 from hierarchy.training import precision
 
-HALF, WHOLE = Fit(precision="bfloat16"), Fit(precision="float32")
+HALF, WHOLE = TrainConfig(precision="bfloat16"), TrainConfig(precision="float32")
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from hierarchy.config.schema import Fit
+from hierarchy.config.schema import TrainConfig
 from hierarchy.models import keras_setup
 from hierarchy.training.schedules import learning_rate
 
-FIT = Fit(epochs=10, learning_rate=0.5, warm_up=0.2, decay=0.5, every=2)
+FIT = TrainConfig(epochs=10, learning_rate=0.5, warm_up=0.2, lr_decay=0.5, lr_step_epochs=2)
 STEPS = 100
 
 

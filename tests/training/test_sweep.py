@@ -7,14 +7,14 @@ import pytest
 from hierarchy import runs
 from hierarchy.config import overrides, recipes
 from hierarchy.errors import InputError
-from hierarchy.models.keras_backend import KERAS
+from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.training import sweep
 
-QUICK = ("net.stages=[[4],[8]]", "fit.epochs=1", "warm.epochs=1")
+QUICK = ("net.stages=[[4],[8]]", "fit.epochs=1", "warm_start.epochs=1")
 
 
 def asked(recipe="sketch", seed=None, name=None, resume=False, settings=QUICK):
-    return sweep.campaign(
+    return sweep.sweep(
         recipe=recipe,
         seed=seed,
         name=name,
@@ -23,7 +23,7 @@ def asked(recipe="sketch", seed=None, name=None, resume=False, settings=QUICK):
         settings=settings,
         node="flat",
         deterministic=False,
-        framework=KERAS,
+        framework=KERAS_BACKEND,
     )
 
 
@@ -72,7 +72,7 @@ def test_each_run_is_there_when_it_is_given_and_is_not_trained_again(few_sketche
         ({"seed": "-1"}, "--seed '-1'"),
         ({"seed": "0,0"}, "--seed '0,0': a part is empty or there twice"),
         ({"recipe": "sketch,"}, "--recipe 'sketch,': a part is empty"),
-        ({"recipe": "sketch,earlier", "settings": ("warm.epochs=2",)}, "warm"),
+        ({"recipe": "sketch,earlier", "settings": ("warm_start.epochs=2",)}, "warm"),
         ({"recipe": "sketch,shrt"}, "unknown recipe 'shrt'"),
         ({"recipe": None, "seed": "0,1"}, "several seeds: give --recipe or --run"),
     ],

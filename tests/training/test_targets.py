@@ -7,15 +7,15 @@ import pytest
 
 from hierarchy import routing, runs
 from hierarchy.config import recipes
-from hierarchy.config.schema import Fit
+from hierarchy.config.schema import TrainConfig
 from hierarchy.data.formats import ferplus
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError
-from hierarchy.models.keras_backend import KERAS
-from hierarchy.routing import judged
+from hierarchy.models.keras_backend import KERAS_BACKEND
+from hierarchy.routing import predict_from_logits
 from hierarchy.taxonomy import FLAT, LEAVES, NODES, classes_of, node_target
-from hierarchy.training.distillation import Teacher, taught_by
-from hierarchy.training.targets import check, few_of_each, lessons
+from hierarchy.training.distillation import Teacher, teacher_checksums
+from hierarchy.training.targets import check, few_of_each, node_dataset
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def plain(faces, node):
 
 @pytest.mark.parametrize("node", [FLAT, *NODES])
 def test_labels_alone_unless_more_is_asked_for(node, faces):
-    told = lessons(faces, node, Fit())
+    told = node_dataset(faces, node, TrainConfig())
     np.testing.assert_array_equal(told.target, plain(faces, node))
     np.testing.assert_array_equal(told.pixels, faces.for_node(node).pixels)
     assert len(told) == len(told.pixels)
@@ -42,7 +42,7 @@ def test_labels_alone_unless_more_is_asked_for(node, faces):
 
 @pytest.mark.parametrize("node", [FLAT, *NODES])
 def test_votes_count_for_their_share_where_there_are_some_for_the_node(node, faces):
-    told = lessons(faces, node, Fit(votes=0.4)).target
+    told = node_dataset(faces, node, TrainConfig(soft_label_weight=0.4)).target
     np.testing.assert_allclose(told.sum(axis=1), 1, rtol=1e-6)
     voted = {name: node_target(node, name) for name in ("happy", "sad")}
     say = np.zeros(len(classes_of(node)))
@@ -60,26 +60,28 @@ def test_a_teacher_counts_for_its_share_at_each_node(faces):
     for node in (FLAT, *NODES):
         codes = [node_target(node, leaf) for leaf in LEAVES]
         say = np.array([sum(taught[0, np.array(codes) == code]) for code in range(len(classes_of(node)))])
-        told = lessons(faces, node, Fit(teacher=0.7, oversample=False), taught).target
+        told = node_dataset(faces, node, TrainConfig(distillation_weight=0.7, oversample=False), taught).target
         np.testing.assert_allclose(told, 0.3 * plain(faces, node) + 0.7 * say / say.sum(), atol=1e-6)
         say /= plain(faces, node).sum(axis=0)  # classes of training, had each been shown as often
-        told = lessons(faces, node, Fit(teacher=0.7), taught).target
+        told = node_dataset(faces, node, TrainConfig(distillation_weight=0.7), taught).target
         np.testing.assert_allclose(told, 0.3 * plain(faces, node) + 0.7 * say / say.sum(), atol=1e-6)
 
 
 def test_specialists_learn_to_be_undecided_about_outsiders(faces):
-    told = lessons(faces, "negative", Fit(outsiders=1.0))
+    told = node_dataset(faces, "negative", TrainConfig(outlier_ratio=1.0))
     own, positive = faces.for_node("negative"), faces.for_node("positive")
     assert len(told) == len(own)
     np.testing.assert_array_equal(told.pixels[len(own) :], positive.pixels)
     np.testing.assert_allclose(told.target[len(own) :], 1 / 3)
-    assert len(lessons(faces, "router", Fit(outsiders=1.0)).pixels) == len(faces.for_node("router"))
+    assert len(node_dataset(faces, "router", TrainConfig(outlier_ratio=1.0)).pixels) == len(
+        faces.for_node("router")
+    )
 
 
 @pytest.mark.parametrize("part", ["fit", "warm"])
 def test_what_is_asked_for_and_not_there_is_told(part, faces):
     bare, plain = replace(faces, votes=None), recipes.sketch()
-    voted, taught = (replace(plain, **{part: Fit(**{name: 0.1})}) for name in ("votes", "teacher"))
+    voted, taught = (replace(plain, **{part: TrainConfig(**{name: 0.1})}) for name in ("votes", "teacher"))
     check(plain, bare, taught=False)
     check(voted, faces, taught=False)
     check(taught, bare, taught=True)
@@ -95,9 +97,12 @@ def test_what_is_asked_for_and_not_there_is_told(part, faces):
 @pytest.mark.parametrize(
     ("fit", "said"),
     [
-        (Fit(rows=10, oversample=False), "fit.rows shows all classes alike: it goes with fit.oversample"),
-        (Fit(class_weights=True, outsiders=0.5), "fit.class_weights go by labels alone"),
-        (Fit(class_weights=True, votes=0.5), "fit.class_weights go by labels alone"),
+        (
+            TrainConfig(samples_per_class=10, oversample=False),
+            "fit.samples_per_class shows all classes alike: it goes with fit.oversample",
+        ),
+        (TrainConfig(class_weights=True, outlier_ratio=0.5), "fit.class_weights go by labels alone"),
+        (TrainConfig(class_weights=True, soft_label_weight=0.5), "fit.class_weights go by labels alone"),
     ],
 )
 def test_wishes_that_contradict_each_other_are_told(fit, said, faces):
@@ -114,7 +119,7 @@ def teaching(tiny_run):
 
 
 def teacher(*names):
-    return Teacher(taught_by(names), KERAS)
+    return Teacher(teacher_checksums(names), KERAS_BACKEND)
 
 
 def test_a_teacher_is_the_mean_of_its_runs_trees_and_flat_nets(teaching, few_sketches):
@@ -122,7 +127,7 @@ def test_a_teacher_is_the_mean_of_its_runs_trees_and_flat_nets(teaching, few_ske
 
     pixels = few_sketches.pixels[:5]
     outputs = HierarchicalClassifier.load("tiny").outputs(pixels)
-    tree, flat = judged(outputs, teaching.card()["calibration"])
+    tree, flat = predict_from_logits(outputs, teaching.card()["calibration"])
     runs.copy(teaching, runs.run("flat-alone"))
     nets = teaching.card()["nets"]
     runs.run("flat-alone").amend({"nets": {FLAT: nets[FLAT]}})
@@ -143,7 +148,7 @@ def test_a_teacher_is_asked_once(teaching, few_sketches, tmp_path):
 
 
 def test_who_cannot_teach_is_told(teaching):
-    known = taught_by(["tiny"])
+    known = teacher_checksums(["tiny"])
     nets = teaching.card()["nets"]
     for change in (
         {"calibration": {}},
@@ -152,19 +157,19 @@ def test_who_cannot_teach_is_told(teaching):
         before = teaching.card()
         teaching.amend(change)
         with pytest.raises(InputError, match="run 'tiny' cannot teach: it is not trained to the end"):
-            taught_by(["tiny"])
+            teacher_checksums(["tiny"])
         teaching.amend({key: before[key] for key in change})
     teaching.amend({"nets": nets | {FLAT: nets[FLAT] | {"sha256": "another"}}})
     with pytest.raises(InputError, match="the nets of tiny have changed since they began to teach"):
-        Teacher(known, KERAS)
+        Teacher(known, KERAS_BACKEND)
     teaching.amend({"nets": {"router": nets["router"]}})
     with pytest.raises(InputError, match="it has neither a whole tree nor a flat net"):
-        taught_by(["tiny"])
+        teacher_checksums(["tiny"])
 
 
 def test_where_a_teacher_says_nothing_the_label_alone_counts(faces):
     silent = np.zeros((len(faces), len(LEAVES)))
-    told = lessons(faces, "negative", Fit(teacher=0.7), silent).target
+    told = node_dataset(faces, "negative", TrainConfig(distillation_weight=0.7), silent).target
     np.testing.assert_array_equal(told, plain(faces, "negative"))
 
 
@@ -176,7 +181,9 @@ def test_few_of_each_class_are_the_same_ones_every_time():
 
 
 def test_a_face_of_its_own_that_was_not_drawn_is_no_outsider(faces):
-    fit = Fit(rows=2, outsiders=1.0)
-    assert len(lessons(faces, FLAT, fit).pixels) == len(lessons(faces, FLAT, Fit(rows=2)).pixels)
-    told = lessons(faces, "negative", fit)
+    fit = TrainConfig(samples_per_class=2, outlier_ratio=1.0)
+    assert len(node_dataset(faces, FLAT, fit).pixels) == len(
+        node_dataset(faces, FLAT, TrainConfig(samples_per_class=2)).pixels
+    )
+    told = node_dataset(faces, "negative", fit)
     assert len(told) == 6 and len(told.pixels) - len(told) == len(faces.for_node("positive"))

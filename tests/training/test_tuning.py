@@ -9,10 +9,10 @@ import pytest
 import tf_model
 from hierarchy.config import overrides
 from hierarchy.config.recipes import RECIPES, named
-from hierarchy.config.schema import Net
+from hierarchy.config.schema import VGGConfig
 from hierarchy.data import loading
 from hierarchy.errors import InputError
-from hierarchy.models.keras_backend import KERAS
+from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.taxonomy import FLAT
 from hierarchy.training import tuning
 
@@ -29,7 +29,7 @@ def study(monkeypatch, own_home, logged):
     def run(trials, node=FLAT, **more):
         logged.clear()
         options = {"recipe": "sketch", "settings": QUICK, "name": None, "storage": None, "seed": 0} | more
-        folder = tuning.tune(node, trials, data="sketch", framework=KERAS, **options)
+        folder = tuning.tune(node, trials, data="sketch", framework=KERAS_BACKEND, **options)
         return folder, list(logged.messages)
 
     return run
@@ -112,7 +112,7 @@ class Asked:
         return choices[-1]
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if isinstance(named(name).net, Net)])
+@pytest.mark.parametrize("name", [name for name in RECIPES if isinstance(named(name).net, VGGConfig)])
 def test_every_proposal_is_a_recipe_that_can_be_stored(name, tmp_path):
     trial = Asked()
     recipe = tuning.proposed(trial, named(name))

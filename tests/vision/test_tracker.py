@@ -5,7 +5,7 @@ import pytest
 
 from hierarchy import routing
 from hierarchy.taxonomy import BRANCHES, LEAVES, branch_of
-from hierarchy.vision.align import Face
+from hierarchy.vision.align import DetectedFace
 from hierarchy.vision.tracker import LOST, SMOOTHING, Tracker, watch
 from hierarchy.vision.video import Frame
 
@@ -21,7 +21,7 @@ def says(pixels):
 
 def shown(*places):
     """A finder of faces at (x, y, leaf)."""
-    faces = [Face([x, y, 40, 40], 0.9, np.full((48, 48), leaf, np.uint8)) for x, y, leaf in places]
+    faces = [DetectedFace([x, y, 40, 40], 0.9, np.full((48, 48), leaf, np.uint8)) for x, y, leaf in places]
     return lambda grey: faces
 
 

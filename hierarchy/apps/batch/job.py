@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from hierarchy import fileio, runs
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data.image_sources import REMOTE, Entry
-from hierarchy.data.images import Refused
+from hierarchy.data.images import SkippedImage
 from hierarchy.errors import InputError, first_line
-from hierarchy.inference.predictor import Answer, Picture, answers
+from hierarchy.inference.predictor import FacePrediction, Picture, predict_stream
 from hierarchy.taxonomy import LEAVES, tree_hash
-from hierarchy.vision.detectors import finder
+from hierarchy.vision.detectors import create_detector
 
 if TYPE_CHECKING:
     import pyarrow
@@ -29,7 +29,7 @@ class Job:
 
     Attributes:
         run: name of the run whose nets answer.
-        faces: what finds faces, see `vision.detect.finder`.
+        faces: what finds faces, see `vision.detect.create_detector`.
         engine: what runs the nets, see `hierarchy.engines`.
         out: folder of the parts, seen by every worker.
     """
@@ -50,7 +50,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self.out = Path(job.out)
         self.model = HierarchicalClassifier.load(job.run, engine=job.engine)
-        self.find = finder(job.faces)
+        self.find = create_detector(job.faces)
 
     def part(self, number: int, pictures: list[Entry]) -> Done:
         """Answer a part and write it.
@@ -58,7 +58,7 @@ class Worker:
         Raises:
             InputError: it cannot be written.
         """
-        rows = [_row(answer) for answer in answers(self.model, map(_opened, pictures), find=self.find)]
+        rows = [_row(answer) for answer in predict_stream(self.model, map(_opened, pictures), find=self.find)]
         fileio.write_atomic(self.out / _name(number), _parquet(rows))
         faces, errors = (sum(row[key] is not None for row in rows) for key in ("label", "error"))
         return {"part": number, "pictures": len(pictures), "faces": faces, "errors": errors}
@@ -127,7 +127,7 @@ def finished(out: Path) -> dict[int, Done]:
 
 
 def _opened(entry: Entry) -> Path | Picture | InputError:
-    """An entry as `answers` takes it."""
+    """An entry as `predict_stream` takes it."""
     if entry.data is not None:
         return Picture(entry.path, entry.data)
     if REMOTE not in entry.path:
@@ -138,11 +138,11 @@ def _opened(entry: Entry) -> Path | Picture | InputError:
         with fsspec.open(entry.path, "rb") as file:
             return Picture(entry.path, file.read())
     except Exception as error:  # every protocol has its own
-        return Refused(entry.path, f"{entry.path}: cannot be read ({first_line(error)})")
+        return SkippedImage(entry.path, f"{entry.path}: cannot be read ({first_line(error)})")
 
 
-def _row(answer: Answer | InputError) -> dict[str, Any]:
-    if isinstance(answer, Answer):
+def _row(answer: FacePrediction | InputError) -> dict[str, Any]:
+    if isinstance(answer, FacePrediction):
         face = {"face": answer.face, "score": answer.score, "branch": answer.branch, "label": answer.label}
         return {"path": _text(answer.path), **face, **answer.probabilities, "error": None}
     return {"path": _text(getattr(answer, "path", "")), "label": None, "error": _text(str(answer))}

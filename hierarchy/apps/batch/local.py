@@ -24,7 +24,7 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import image_sources
 from hierarchy.data.image_sources import Entry
 from hierarchy.errors import InputError
-from hierarchy.vision.detectors import finder
+from hierarchy.vision.detectors import create_detector
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def batch(
         raise InputError(f"--executor {how}: allowed are {', '.join(ENGINES)}")
     if address and how != "ray":
         raise InputError("--address is that of a Ray cluster: give --executor ray")
-    finder(job.faces)
+    create_detector(job.faces)
     HierarchicalClassifier.load(job.run, engine=job.engine)
     if address:
         ray.check_answers(address)
@@ -76,7 +76,7 @@ def batch(
     else:
         run = _local(job, left, workers)
     total = {key: sum(done[key] for done in finished.values()) for key in ("pictures", "faces", "errors")}
-    with fileio.alone(Path(job.out) / JOB, f"{job.out}: another batch is answering into it"):
+    with fileio.exclusive_lock(Path(job.out) / JOB, f"{job.out}: another batch is answering into it"):
         for done in run:
             add(Path(job.out), done)
             total = {key: value + done[key] for key, value in total.items()}

@@ -23,11 +23,11 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import images
 from hierarchy.errors import InputError
 from hierarchy.inference import annotate, video
-from hierarchy.inference.predictor import COLUMNS, Picture, look
+from hierarchy.inference.predictor import COLUMNS, Picture, predict_image
 from hierarchy.routing import Predictions
 from hierarchy.vision import draw
-from hierarchy.vision.detectors import AUTO, CNN, HAAR, MOVING, WHOLE, YUNET, finder
-from hierarchy.vision.tracker import Seen, Tracker
+from hierarchy.vision.detectors import AUTO, CNN, HAAR, MOVING, WHOLE, YUNET, create_detector
+from hierarchy.vision.tracker import TrackedFace, Tracker
 from hierarchy.vision.video import Video
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ class Live:
     """
 
     def __init__(self, nets: Nets) -> None:
-        self.tracker = Tracker(finder(AUTO, MOVING), nets.predictions)
+        self.tracker = Tracker(create_detector(AUTO, MOVING), nets.predictions)
         self.frames = 0
-        self.seen: Sequence[Seen] = ()
+        self.seen: Sequence[TrackedFace] = ()
 
     def __call__(self, frame: "av.VideoFrame") -> "av.VideoFrame":
         """The frame with its answers drawn on it."""
@@ -97,7 +97,7 @@ def nets(run: str, engine: str) -> Nets:
     return Nets(run, engine)
 
 
-def page(run: str = runs.SHIPPED, engine: str = "auto") -> None:
+def page(run: str = runs.DEFAULT_RUN, engine: str = "auto") -> None:
     """The whole page."""
     st.set_page_config(page_title="Apparent expressions", layout="wide")
     st.title("Apparent expressions, in two steps")
@@ -136,7 +136,7 @@ def _picture(model: Nets, file: UploadedFile, name: str, faces: str, explained: 
     data = file.getvalue()
     try:
         shown = images.read(data, name, colour=True)
-        answers = look(model, Picture(name, data), finder(faces))
+        answers = predict_image(model, Picture(name, data), create_detector(faces))
     except InputError as error:
         st.error(str(error))
         return
@@ -202,7 +202,7 @@ def _followed(model: Nets, data: bytes, name: str) -> dict[str, bytes]:
 
         video.follow(
             opened,
-            Tracker(finder(AUTO, MOVING), model.predictions),
+            Tracker(create_detector(AUTO, MOVING), model.predictions),
             place / "out.mp4",
             place / "out.csv",
             1,

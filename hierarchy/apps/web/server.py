@@ -10,7 +10,7 @@ from typing import Final
 
 from hierarchy import runs, runtimes
 from hierarchy.errors import InputError
-from hierarchy.models.keras_backend import KERAS
+from hierarchy.models.keras_backend import KERAS_BACKEND
 
 PAGE: Final = Path(__file__).with_name("web.py")
 PORT: Final = 8501  # Streamlit's own
@@ -29,7 +29,7 @@ def serve(run: str, engine: str = runtimes.AUTO, address: str = "127.0.0.1", por
     Raises:
         InputError: no such run or engine, Streamlit is missing or fails, or the address is taken.
     """
-    runtimes.nets(runs.run(run), KERAS, engine)
+    runtimes.nets(runs.run(run), KERAS_BACKEND, engine)
     for package in ("streamlit", "streamlit_webrtc"):
         if not importlib.util.find_spec(package):
             raise InputError(f"the page needs {package}: pip install -r requirements.txt")

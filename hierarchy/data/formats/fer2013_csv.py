@@ -17,8 +17,8 @@ from typing import BinaryIO, Final, NamedTuple, cast
 import numpy as np
 
 from hierarchy.data import splits
-from hierarchy.data.dataset import SIDE, UNLABELLED, Faces, Split
-from hierarchy.errors import InputError, at
+from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, Split
+from hierarchy.errors import InputError, error_context
 from hierarchy.taxonomy import FER7
 
 HEADERS: Final = ({"emotion", "pixels", "usage"}, {"emotion", "pixels"}, {"pixels"})
@@ -36,7 +36,7 @@ class Line(NamedTuple):
     cells: list[bytes]
 
 
-def read(path: Path) -> Faces:
+def read(path: Path) -> FaceDataset:
     """Faces of one csv file.
 
     Raises:
@@ -51,7 +51,7 @@ def read(path: Path) -> Faces:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def write(faces: Faces, path: Path, header: str) -> None:
+def write(faces: FaceDataset, path: Path, header: str) -> None:
     """Write faces as one csv file.
 
     Args:
@@ -72,7 +72,7 @@ def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else open(path, "rb")
 
 
-def _faces(path: Path, stream: BinaryIO) -> Faces:
+def _faces(path: Path, stream: BinaryIO) -> FaceDataset:
     column = _header(path, stream.readline(LONGEST_HEADER))
     lines = _lines(path, stream, len(column))
     pixels, label, split = [], [], []
@@ -83,10 +83,10 @@ def _faces(path: Path, stream: BinaryIO) -> Faces:
     if not pixels:
         raise InputError(f"{path}: a header, but no face below it")
     labels, given = np.array(label, dtype=np.int8), np.array(split, dtype=np.int8)
-    return Faces(
+    return FaceDataset(
         pixels=np.concatenate(pixels),
         label=labels,
-        split=given if "usage" in column else splits.carve(labels, given),
+        split=given if "usage" in column else splits.add_validation_split(labels, given),
         row=np.arange(len(labels), dtype=np.int32),
         source=path.name,
     )
@@ -155,7 +155,7 @@ def _split(path: Path, line: Line, column: dict[str, int]) -> Split:
     if "usage" not in column:
         held_out = "emotion" not in column or path.name.startswith("test")
         return Split.PrivateTest if held_out else Split.Training
-    with at(f"{path}: line {line.number}"):
+    with error_context(f"{path}: line {line.number}"):
         return splits.named(line.cells[column["usage"]].decode(errors="replace"))
 
 

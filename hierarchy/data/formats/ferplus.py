@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from hierarchy.data import splits
-from hierarchy.data.dataset import Faces
-from hierarchy.errors import InputError, at
+from hierarchy.data.dataset import FaceDataset
+from hierarchy.errors import InputError, error_context
 from hierarchy.taxonomy import ALIASES, FER7, FERPLUS8, LEAVES
 
 FILE: Final = "fer2013new.csv"
@@ -73,12 +73,12 @@ def _lines(path: Path, table: Iterator[list[str]]) -> Iterator[tuple[str, int, l
             raise InputError(f"{path}: line {number}: a vote that is no whole number from 0")
         if Path(name).name != name:  # names become files when folders are written
             raise InputError(f"{path}: line {number}: picture name {name!r} is not a plain file name")
-        with at(f"{path}: line {number}"):
+        with error_context(f"{path}: line {number}"):
             split = splits.named(usage)
         yield name, split, [int(vote) for vote in votes]
 
 
-def attach(faces: Faces, path: Path) -> Faces:
+def attach(faces: FaceDataset, path: Path) -> FaceDataset:
     """FER-2013's faces with the votes of the `fer2013new.csv` at `path`, joined by row.
 
     Raises:
@@ -92,7 +92,7 @@ def attach(faces: Faces, path: Path) -> Faces:
     return replace(faces, votes=ballot.votes)
 
 
-def relabelled(faces: Faces, labels: str) -> Faces:
+def relabelled(faces: FaceDataset, labels: str) -> FaceDataset:
     """The same faces by the labels of FER-2013, or by those of FER+: what most taggers chose (`plurality`).
 
     Raises:

@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 
 from hierarchy.data import splits
-from hierarchy.data.dataset import Faces, Split
+from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.formats import ferplus
-from hierarchy.errors import InputError, at
+from hierarchy.errors import InputError, error_context
 from hierarchy.taxonomy import FER7, expression
 
 FOLDERS: Final = {Split.Training: "train", Split.PublicTest: "validation", Split.PrivateTest: "test"}
@@ -44,7 +44,7 @@ def sources(folder: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def read(files: tuple[Path, ...]) -> Faces:
+def read(files: tuple[Path, ...]) -> FaceDataset:
     """Faces of picture files, each whole picture as the face, shrunk or grown to 48x48.
 
     Faces stand in the order of their files; but where every file's name is a number and no two are the same,
@@ -62,17 +62,17 @@ def read(files: tuple[Path, ...]) -> Faces:
     files = tuple(files[place] for place in order)
     label = np.array([_label(file.parent) for file in files], dtype=np.int8)
     split = np.array([splits.named(file.parents[1].name) for file in files], dtype=np.int8)
-    return Faces(
+    return FaceDataset(
         pixels=np.stack([images.crop(images.read(file)) for file in files]),
         label=label,
-        split=splits.carve(label, split),
+        split=splits.add_validation_split(label, split),
         row=row[order],
         source=f"{files[0].parents[2].resolve().name}/",
         paths=tuple("/".join(file.parts[-3:]) for file in files),
     )
 
 
-def write(faces: Faces, folder: Path) -> None:
+def write(faces: FaceDataset, folder: Path) -> None:
     """One PNG a face at `folder/<split>/<expression>/<row>.png`; every face labelled."""
     for pixels, label, split, row in zip(faces.pixels, faces.label, faces.split, faces.row, strict=True):
         inner = folder / FOLDERS[Split(split)] / FER7[label]
@@ -80,7 +80,7 @@ def write(faces: Faces, folder: Path) -> None:
         (inner / f"{row:05d}.png").write_bytes(png(pixels))
 
 
-def write_ferplus(faces: Faces, folder: Path, names: Path | None) -> None:
+def write_ferplus(faces: FaceDataset, folder: Path, names: Path | None) -> None:
     """What FER+'s own training reads: in a folder a split a PNG a face, and `label.csv` with names and votes.
 
     Args:
@@ -148,5 +148,5 @@ def _numbers(files: tuple[Path, ...]) -> np.ndarray | None:
 
 
 def _label(folder: Path) -> int:
-    with at(str(folder)):
+    with error_context(str(folder)):
         return FER7.index(expression(folder.name))

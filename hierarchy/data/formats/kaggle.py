@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from hierarchy.data.dataset import SKETCH, Faces, Split
+from hierarchy.data.dataset import SKETCH, FaceDataset, Split
 from hierarchy.data.formats import fer2013_csv, ferplus
 
 FER2013: Final = ("fer2013.csv", "fer2013.csv.gz")
@@ -33,7 +33,7 @@ def whole(folder: Path, names: tuple[str, ...]) -> tuple[Path, ...]:
     return found and found + _first(folder, (ferplus.FILE,))
 
 
-def read_whole(files: tuple[Path, ...]) -> Faces:
+def read_whole(files: tuple[Path, ...]) -> FaceDataset:
     """Faces of one csv file, with FER+'s votes where a second file holds them."""
     faces = fer2013_csv.read(files[0])
     return ferplus.attach(faces, files[1]) if len(files) > 1 else faces
@@ -44,14 +44,14 @@ def challenge(folder: Path) -> tuple[Path, ...]:
     return _first(folder, TRAIN) + _first(folder, TEST)
 
 
-def read_challenge(files: tuple[Path, ...]) -> Faces:
+def read_challenge(files: tuple[Path, ...]) -> FaceDataset:
     """Faces of one or both files of the challenge; the second one's rows count on from the first's."""
     parts = [fer2013_csv.read(file) for file in files]
-    whole = Faces.joined(parts, " and ".join(part.source for part in parts))
+    whole = FaceDataset.joined(parts, " and ".join(part.source for part in parts))
     return replace(whole, row=np.arange(len(whole), dtype=np.int32))
 
 
-def write_challenge(faces: Faces, folder: Path) -> None:
+def write_challenge(faces: FaceDataset, folder: Path) -> None:
     """`train.csv` of the Training and PublicTest rows, `test.csv` of the PrivateTest rows; neither if empty.
 
     A round trip keeps the pixels, the order inside each file, which rows are PrivateTest, and the labels of

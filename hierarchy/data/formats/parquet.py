@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hierarchy.data import splits
-from hierarchy.data.dataset import UNLABELLED, Faces, Split
+from hierarchy.data.dataset import UNLABELLED, FaceDataset, Split
 from hierarchy.data.formats.image_folder import png
-from hierarchy.errors import InputError, at
+from hierarchy.errors import InputError, error_context
 from hierarchy.taxonomy import FER7, expression
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def sources(path: Path) -> tuple[Path, ...]:
     return (path,) if path.suffix == ".parquet" else ()
 
 
-def read(files: Sequence[Path]) -> Faces:
+def read(files: Sequence[Path]) -> FaceDataset:
     """Faces of Parquet files, one after another; their rows count through.
 
     Raises:
@@ -47,16 +47,16 @@ def read(files: Sequence[Path]) -> Faces:
     """
     parts = [_one(file) for file in files]
     source = files[0].name if len(files) == 1 else f"{files[0].resolve().parent.name}/"
-    whole = Faces.joined([faces for faces, _ in parts], source)
+    whole = FaceDataset.joined([faces for faces, _ in parts], source)
     told = all(has_splits for _, has_splits in parts)
     return replace(
         whole,
-        split=whole.split if told else splits.carve(whole.label, whole.split),
+        split=whole.split if told else splits.add_validation_split(whole.label, whole.split),
         row=np.arange(len(whole), dtype=np.int32),
     )
 
 
-def write(faces: Faces, path: Path) -> None:
+def write(faces: FaceDataset, path: Path) -> None:
     """One file: image (PNG bytes, and the row as path), label and split by name; every face labelled."""
     import pyarrow
     from pyarrow import parquet
@@ -70,7 +70,7 @@ def write(faces: Faces, path: Path) -> None:
     parquet.write_table(pyarrow.table(columns), path)
 
 
-def _one(file: Path) -> tuple[Faces, bool]:
+def _one(file: Path) -> tuple[FaceDataset, bool]:
     """Faces of one file, and whether it has a column of splits."""
     import pyarrow
     from pyarrow import parquet
@@ -82,7 +82,7 @@ def _one(file: Path) -> tuple[Faces, bool]:
         raise InputError(f"{file}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
 
 
-def _columns(file: Path, table: "pyarrow.parquet.ParquetFile") -> tuple[Faces, bool]:
+def _columns(file: Path, table: "pyarrow.parquet.ParquetFile") -> tuple[FaceDataset, bool]:
     schema = table.schema_arrow
     there = {name.strip().lower(): name for name in schema.names}
     column = {key: there[name] for key, names in COLUMNS.items() for name in reversed(names) if name in there}
@@ -99,7 +99,7 @@ def _columns(file: Path, table: "pyarrow.parquet.ParquetFile") -> tuple[Faces, b
     if not pixels:
         raise InputError(f"{file}: no face in it")
     codes, roles = np.array(label, dtype=np.int8), np.array(split, dtype=np.int8)
-    faces = Faces(np.stack(pixels), codes, roles, np.arange(len(pixels), dtype=np.int32))
+    faces = FaceDataset(np.stack(pixels), codes, roles, np.arange(len(pixels), dtype=np.int32))
     return faces, "split" in column
 
 
@@ -142,10 +142,10 @@ def _label(where: str, value: Any, classes: Sequence[str]) -> int:
     if not isinstance(value, str):
         codes = ", ".join(f"{code} {name}" for code, name in enumerate(classes))
         raise InputError(f"{where}: unknown label {value!r}; allowed are {codes}, or the names")
-    with at(where):
+    with error_context(where):
         return FER7.index(expression(value))
 
 
 def _split(where: str, value: Any) -> Split:
-    with at(where):
+    with error_context(where):
         return splits.named(str(value))

@@ -15,17 +15,17 @@ import numpy as np
 
 from hierarchy import runs
 from hierarchy.data import cache
-from hierarchy.data.dataset import SKETCH, UNLABELLED, Faces, Split
+from hierarchy.data.dataset import SKETCH, UNLABELLED, FaceDataset, Split
 from hierarchy.data.formats import fer2013_csv, image_folder, kaggle, parquet
 from hierarchy.errors import InputError
 
 Sources = tuple[Path, ...]
-Reader = Callable[[Sources], Faces]
-Writer = Callable[[Faces, Path, Path | None], None]
+Reader = Callable[[Sources], FaceDataset]
+Writer = Callable[[FaceDataset, Path, Path | None], None]
 
 
 @dataclass(frozen=True)
-class Layout:
+class DataFormat:
     """One way faces lie on disk.
 
     Attributes:
@@ -41,8 +41,8 @@ class Layout:
     write: Writer | None
 
 
-LAYOUTS: Final[dict[str, Layout]] = {
-    "csv": Layout(
+DATA_FORMATS: Final[dict[str, DataFormat]] = {
+    "csv": DataFormat(
         "fer2013.csv, sketch.csv or .csv.gz",
         lambda path: () if path.suffix == ".parquet" else kaggle.sources(path),
         kaggle.read_whole,
@@ -50,7 +50,7 @@ LAYOUTS: Final[dict[str, Layout]] = {
             faces, folder / f"{_stem(faces, 'fer2013')}.csv", "emotion,pixels,Usage"
         ),
     ),
-    "icml": Layout(
+    "icml": DataFormat(
         "icml_face_data.csv",
         lambda path: kaggle.whole(path, kaggle.ICML),
         kaggle.read_whole,
@@ -58,29 +58,29 @@ LAYOUTS: Final[dict[str, Layout]] = {
             faces, folder / "icml_face_data.csv", "emotion, Usage, pixels"
         ),
     ),
-    "challenge": Layout(
+    "challenge": DataFormat(
         "train.csv and test.csv",
         kaggle.challenge,
         kaggle.read_challenge,
         lambda faces, folder, _: kaggle.write_challenge(faces, folder),
     ),
-    "parquet": Layout(
+    "parquet": DataFormat(
         "*.parquet",
         parquet.sources,
         parquet.read,
         lambda faces, folder, _: parquet.write(faces, folder / f"{_stem(faces, 'faces')}.parquet"),
     ),
-    "folders": Layout(
+    "folders": DataFormat(
         "train|validation|test/<expression>/*.png",
         image_folder.sources,
         image_folder.read,
         lambda faces, folder, _: image_folder.write(faces, folder),
     ),
-    "ferplus": Layout("FER2013Train/label.csv", lambda path: (), None, image_folder.write_ferplus),
+    "ferplus": DataFormat("FER2013Train/label.csv", lambda path: (), None, image_folder.write_ferplus),
 }
 
 
-def read(path: str | Path) -> Faces:
+def read(path: str | Path) -> FaceDataset:
     """The faces at a file or folder, from the cache where they were parsed before.
 
     A folder that holds several layouts is read by the first of LAYOUTS: fer2013.csv (with the votes of a
@@ -114,10 +114,10 @@ def find(data: str | Path | None) -> Path | None:
 
 def holds_faces(folder: Path) -> bool:
     """Whether there is a folder here in a layout that can be read; the cache below it does not count."""
-    return folder.is_dir() and any(layout.read and layout.sources(folder) for layout in LAYOUTS.values())
+    return folder.is_dir() and any(layout.read and layout.sources(folder) for layout in DATA_FORMATS.values())
 
 
-def export(faces: Faces, target: Path, layout: str, names: Path | None = None) -> Path:
+def export(faces: FaceDataset, target: Path, layout: str, names: Path | None = None) -> Path:
     """Write faces in a layout, so that the whole folder appears or nothing does.
 
     Drawn faces become `sketch.csv` or `sketch.parquet`, so that they are still known for drawn when they are
@@ -149,23 +149,23 @@ def _sniff(path: Path) -> tuple[Reader, Sources]:
     try:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
-        for layout in LAYOUTS.values():
+        for layout in DATA_FORMATS.values():
             if layout.read and (sources := layout.sources(path)):
                 return layout.read, sources
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    allowed = "; ".join(layout.looks_like for layout in LAYOUTS.values() if layout.read)
+    allowed = "; ".join(layout.looks_like for layout in DATA_FORMATS.values() if layout.read)
     raise InputError(f"{path}: no faces here; allowed are {allowed}")
 
 
 def _writer(layout: str) -> Writer:
-    writers = {name: entry.write for name, entry in LAYOUTS.items() if entry.write}
+    writers = {name: entry.write for name, entry in DATA_FORMATS.items() if entry.write}
     if layout not in writers:
         raise InputError(f"unknown layout {layout!r}: allowed are {', '.join(writers)}")
     return writers[layout]
 
 
-def _refuse_unlabelled(faces: Faces, layout: str) -> None:
+def _refuse_unlabelled(faces: FaceDataset, layout: str) -> None:
     if layout == "ferplus":  # it holds votes instead
         return
     refused = faces.label == UNLABELLED
@@ -176,7 +176,7 @@ def _refuse_unlabelled(faces: Faces, layout: str) -> None:
         raise InputError(f"{faces.source}: row {row} has no label; layout {layout} needs one")
 
 
-def _stem(faces: Faces, usual: str) -> str:
+def _stem(faces: FaceDataset, usual: str) -> str:
     """The name of a file of faces, which tells where they are drawn."""
     return SKETCH if faces.drawn else usual
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from hierarchy.data.audit import PUBLISHED
-from hierarchy.data.dataset import SIDE, SKETCH, Faces, Split
+from hierarchy.data.dataset import SIDE, SKETCH, FaceDataset, Split
 from hierarchy.data.synthetic.action_units import actions
 from hierarchy.data.synthetic.portrait import CRISP, SOFT, Person, Stroke
 from hierarchy.errors import InputError
@@ -73,7 +73,7 @@ ACROSS: Final = np.linspace(-1, 1, SIDE, dtype=np.float32)
 VIGNETTE: Final = 1.05 - 0.16 * (ACROSS[None, :] ** 2 + ACROSS[:, None] ** 2)
 
 
-def sketch_faces(n: int, seed: int = 0) -> Faces:
+def sketch_faces(n: int, seed: int = 0) -> FaceDataset:
     """Faces of the seven expressions in the proportions of FER-2013's Training split.
 
     Each expression is dealt out at random, 80 % to Training and 10 % to each test split. The same `n` and
@@ -89,7 +89,7 @@ def sketch_faces(n: int, seed: int = 0) -> Faces:
     label, split = _roles(n, np.random.default_rng(seed))
     # row + 1, since NumPy takes the seeds 5 and (5, 0) for the same
     pixels = [draw(FER7[code], np.random.default_rng((seed, row + 1))) for row, code in enumerate(label)]
-    return Faces(np.stack(pixels), label, split, np.arange(n, dtype=np.int32), source=SKETCH)
+    return FaceDataset(np.stack(pixels), label, split, np.arange(n, dtype=np.int32), source=SKETCH)
 
 
 def draw(name: str, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,6 @@
+"""Label codes of public file formats: facts of the files, not of any tree."""
+
+from typing import Final
+
+FER2013_NAMES: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # codes 0-6
+FERPLUS_NAMES: Final = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
