@@ -8,7 +8,7 @@ RUN ?= mine
 EXTRA ?=  # more requirements files, as in EXTRA=requirements-backends.txt
 BARE ?=  # packages to be installed without what they ask for, as in BARE=imagecorruptions-imaug==1.1.5
 
-.PHONY: train test bench
+.PHONY: train test docs bench
 
 train: $(VENV)/train
 	$(PY) tf_model.py train --run $(RUN) --resume
@@ -22,6 +22,9 @@ test: $(VENV)/test
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	OMP_WAIT_POLICY=passive $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile -p no:benchmark
+
+docs: $(VENV)/test
+	$(PY) -m mkdocs build --strict --quiet
 
 bench: $(VENV)/test
 	$(PY) -m pip install --quiet -r requirements-export.txt -r requirements-backends.txt -r requirements-scale.txt
@@ -44,6 +47,6 @@ $(VENV)/train: requirements.txt pyproject.toml | $(PY)
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
 	@touch $@
 
-$(VENV)/test: requirements-test.txt $(VENV)/train
+$(VENV)/test: requirements-test.txt requirements-docs.txt $(VENV)/train
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@

@@ -1,0 +1,128 @@
+"""The README fits on a page, its figures are those in results/, and its commands do what it prints."""
+
+import csv
+import doctest
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hierarchy
+
+ROOT = Path(hierarchy.__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = ROOT / "results"
+DOOR = ("python", "tf_model.py")
+COMMANDS = sorted(set(re.findall(r"python tf_model\.py [^`\n]+", TEXT)))
+OTHERS = re.findall(r"`((?:data|detector) [a-z]+[^`]*)`", TEXT)
+HARMLESS = ("predict samples", "compare", "runs list", "video samples/clip.mp4")  # the others get --help
+
+
+def scores(run: str) -> dict:
+    return json.loads((RESULTS / run / "scores.json").read_text())
+
+
+def line(score: dict) -> str:
+    low, high = score["ci95"]
+    return f"| {100 * score['accuracy']:.1f} | {100 * low:.1f} to {100 * high:.1f} |"
+
+
+def averaged(answer: str) -> dict:
+    """A line of compare.csv of the default run's group, all faces in the single view."""
+    with (RESULTS / "compare.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["answer"] == answer and "(fer2013" in row["runs"]]
+    (row,) = [row for row in rows if (row["view"], row["part"]) == ("single", "all")]
+    return row
+
+
+def test_it_fits_on_a_page():
+    assert len(TEXT.splitlines()) <= 150
+    assert all(name in TEXT for name in ("make train", "make test", "predict"))
+
+
+def test_its_accuracies_are_those_of_the_runs():
+    three = averaged("three flat nets averaged")
+    three = {"accuracy": float(three["accuracy"]), "ci95": [float(three["low"]), float(three["high"])]}
+    table = TEXT[TEXT.index("## Accuracy") : TEXT.index("## Tasks")]
+    for name, score in {
+        "default tree": scores("fer2013")["tree"]["soft"],
+        "full tree": scores("full")["tree"]["soft"],
+        "small tree": scores("small")["tree"]["soft"],
+        "flat net of": scores("fer2013")["flat"],
+        "three flat nets": three,
+    }.items():
+        (row,) = [row for row in table.splitlines() if row.startswith(f"| {name}")]
+        assert row.endswith(line(score)), name
+
+
+def test_its_sentences_hold_what_the_comparison_says():
+    tree = averaged("tree, soft")
+    report = (RESULTS / "compare.md").read_text()
+    gap = f"{abs(100 * float(tree['difference'])):.1f} percentage points less accurate"
+    assert gap in " ".join(TEXT.split()) and gap in report
+    free = scores("fer2013")["leak_free"]["tree"]["soft"]
+    low, high = free["ci95"]
+    assert f"{100 * free['accuracy']:.1f} ({100 * low:.1f} to {100 * high:.1f})" in " ".join(TEXT.split())
+
+
+def test_its_speeds_are_those_measured():
+    report = (RESULTS / "benchmarks.md").read_text()
+    table = TEXT[TEXT.index("## Speed") : TEXT.index("## Repository layout")]
+    values = re.findall(r"\| ([\d.]+)(?: [a-z/]+)+ \|", table)
+    assert len(values) == 4 and all(f"| {value} |" in report for value in values)
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *(f"python tf_model.py {each}" for each in OTHERS)])
+def test_its_commands_run(command, tmp_path):
+    words = shlex.split(command.rstrip(",.;"))
+    assert tuple(words[:2]) == DOOR
+    arguments = words[2:]
+    for folder in ("samples", "results"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    if not any(" ".join(arguments).startswith(start) for start in HARMLESS) or "compare" in arguments:
+        arguments = [*[word for word in arguments if not word.startswith("-")][:2], "--help"]
+        group = arguments[0] in ("data", "detector", "runs")
+        arguments = arguments if group else [arguments[0], "--help"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "tf_model.py", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "HIERARCHY_HOME": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    printed = re.search(rf"\$ {re.escape(command)}\n((?:.+\n)+?)```", TEXT)
+    if printed:
+        assert done.stdout == printed[1]
+
+
+def test_its_python_answers_as_printed(monkeypatch):
+    monkeypatch.setenv("HIERARCHY_HOME", str(ROOT))
+    monkeypatch.chdir(ROOT)
+    parser, runner = doctest.DocTestParser(), doctest.DocTestRunner()
+    snippet = "\n".join(re.findall(r"```python\n(.*?)```", TEXT, flags=re.S))
+    runner.run(parser.get_doctest(snippet, {}, "README", "README.md", 0))
+    assert runner.tries and not runner.failures
+
+
+def test_its_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
+        assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+def test_the_documentation_builds_without_a_broken_link(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path / "site"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "site" / "results" / "index.html").is_file()
