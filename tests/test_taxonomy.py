@@ -1,114 +1,195 @@
-"""The tree holds together, FER-2013's codes never move, and what belongs to another tree is refused."""
+"""Trees hold together, FER-2013's codes never move, and whatever is not a tree is refused on one line."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from hierarchy.data.formats.codes import FER2013_NAMES, FERPLUS_NAMES
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import (
-    ALIASES,
-    BRANCHES,
-    FER7,
-    FERPLUS8,
-    FLAT,
-    LEAVES,
-    LEFT_OUT,
-    NODES,
-    ROUTER,
-    TREE,
-    branch_of,
-    check_tree,
-    classes_of,
-    describe,
-    expression,
-    leaf_slice,
-    node_target,
-    nodes_named,
-    tree_hash,
-)
+from hierarchy.taxonomy import ALIASES, FLAT, RESERVED, ROUTER, TREES, VALENCE, Tree, colour, tree_named
 
-trees = some.dictionaries(
-    some.text(max_size=5),
-    some.lists(some.text(max_size=5), max_size=4, unique=True).map(tuple),
-    max_size=4,
-)
+SHAPES = {
+    "2x2": Tree({"up": ["a", "b"], "down": ["c", "d"]}),
+    "3+1": Tree({"one": ["a", "b", "c"], "lone": ["d"]}),
+    "2x4": Tree({"left": list("abcd"), "right": list("efgh")}),
+    "lone": Tree({"engaged": ["engaged"], "bored": ["bored"]}),
+    "three": Tree({"x": ["a", "b"], "y": ["c"], "z": ["d", "e"]}),
+    **TREES,
+}
+each_tree = pytest.mark.parametrize("tree", SHAPES.values(), ids=list(SHAPES))
+
+names = some.text(some.sampled_from("abcdefgh"), min_size=1, max_size=4)
+children = some.dictionaries(names, some.lists(names, min_size=1, max_size=3), min_size=2, max_size=3)
+
+
+def distinct(values: dict[str, list[str]]) -> bool:
+    every = [*values, *(leaf for leaves in values.values() for leaf in leaves)]
+    return len(set(every)) == len(every)
 
 
 def test_codes_are_those_of_fer2013():
-    assert FER7 == ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    assert FER2013_NAMES == ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    assert set(FER2013_NAMES) < set(FERPLUS_NAMES)
 
 
-def test_every_leaf_is_in_one_branch_and_has_a_code():
-    assert sorted(LEAVES) == sorted(set(LEAVES)) == sorted(set(FER7) - set(LEFT_OUT))
-    assert set(FER7) < set(FERPLUS8)
-    assert not set(BRANCHES) & set(LEAVES) and not {ROUTER, FLAT} & set(TREE)
+def test_the_default_tree_is_the_one_of_every_stored_run():
+    assert VALENCE.hash == "8ad23beafa18" and VALENCE is TREES["valence"]
+    assert VALENCE.nets == (FLAT, ROUTER, *VALENCE.branches)
 
 
-@pytest.mark.parametrize("leaf", LEAVES)
-def test_a_leaf_is_found_from_its_branch(leaf):
-    branch = branch_of(leaf)
-    assert leaf in TREE[branch] and leaf in LEAVES[leaf_slice(branch)]
-    assert classes_of(branch)[node_target(branch, leaf)] == leaf
-    assert classes_of(ROUTER)[node_target(ROUTER, leaf)] == branch
-    assert classes_of(FLAT)[node_target(FLAT, leaf)] == leaf
+def test_the_named_trees_hold_every_class_of_their_data():
+    assert set(TREES["valence7"].leaves) == set(FER2013_NAMES)
+    assert set(TREES["ferplus8"].leaves) == set(FERPLUS_NAMES)
 
 
-def test_the_branches_cut_the_leaves_in_order():
-    assert tuple(leaf for branch in BRANCHES for leaf in LEAVES[leaf_slice(branch)]) == LEAVES
+@each_tree
+def test_every_leaf_is_found_from_its_branch(tree):
+    for leaf in tree.leaves:
+        branch = tree.branch_of(leaf)
+        assert leaf in tree.children[branch] and leaf in tree.leaves[tree.leaf_slice(branch)]
+        assert tree.classes_of(ROUTER)[tree.class_index(ROUTER, leaf)] == branch
+        assert tree.classes_of(FLAT)[tree.class_index(FLAT, leaf)] == leaf
+    assert (
+        tuple(leaf for branch in tree.branches for leaf in tree.leaves[tree.leaf_slice(branch)])
+        == tree.leaves
+    )
 
 
-@pytest.mark.parametrize("node", (*NODES, FLAT))
-def test_a_node_trains_on_its_own_classes_alone(node):
-    trained = {name: node_target(node, name) for name in FER7 if node_target(node, name) >= 0}
-    assert set(trained.values()) == set(range(len(classes_of(node))))
-    assert not set(trained) & set(LEFT_OUT)
-    assert len(trained) == (len(TREE[node]) if node in TREE else len(LEAVES))
+@each_tree
+def test_a_net_is_trained_on_its_own_classes(tree):
+    for node in tree.nets:
+        trained = [tree.class_index(node, leaf) for leaf in tree.leaves]
+        assert set(trained) - {-1} == set(range(len(tree.classes_of(node))))
+        for number, group in enumerate(tree.members(node)):
+            assert [trained[place] for place in group] == [number] * len(group)
+        assert tree.class_index(node, None) == -1
 
 
-def test_nodes_are_named_alone_together_or_all():
-    assert nodes_named("all") == NODES
-    assert nodes_named("positive,flat,positive") == ("positive", FLAT)
-    assert nodes_named("all,flat") == (*NODES, FLAT)
-    for wrong in ("positive,", "positive,happy", ""):
-        with pytest.raises(InputError, match="unknown node"):
-            nodes_named(wrong)
+@each_tree
+def test_a_branch_of_one_leaf_has_no_specialist(tree):
+    for branch, leaves in tree.children.items():
+        assert (branch in tree.nodes) == (len(leaves) > 1)
+    assert tree.complete(dict.fromkeys(tree.nodes)) and not tree.complete({FLAT: None})
 
 
-def test_an_unknown_node_is_refused():
-    with pytest.raises(InputError, match="unknown node 'sideways': allowed are router, positive"):
-        classes_of("sideways")
+@each_tree
+def test_a_tree_comes_back_from_plain_values(tree):
+    again = Tree.from_dict(tree.to_dict())
+    assert again == tree and again.hash == tree.hash and hash(again) == hash(tree) and str(again) == str(tree)
 
 
-@pytest.mark.parametrize("spelling", (*FER7, *ALIASES))
-def test_spellings_of_an_expression(spelling):
-    name = ALIASES.get(spelling, spelling)
-    assert expression(spelling) == expression(f"  {spelling.title()} ") == expression(name) == name
+def test_nodes_are_named_one_by_one_or_all_at_once():
+    assert VALENCE.nodes_named("all") == VALENCE.nodes
+    first = VALENCE.branches[0]
+    assert VALENCE.nodes_named(f"{first},flat,{first}") == (first, FLAT)
+    assert VALENCE.nodes_named("all,flat") == (*VALENCE.nodes, FLAT)
+    for wrong in (f"{first},", f"{first},{VALENCE.leaves[0]}", "", "sideways"):
+        with pytest.raises(InputError, match="node"):
+            VALENCE.nodes_named(wrong)
+    with pytest.raises(InputError, match="sideways"):
+        VALENCE.classes_of("sideways")
 
 
-@given(some.text().filter(lambda text: text.strip().lower() not in (*FER7, *ALIASES)))
-def test_any_other_spelling_is_refused_on_one_line(text):
-    with pytest.raises(InputError, match="unknown expression .*allowed are angry") as refusal:
-        expression(text)
-    assert len(str(refusal.value).splitlines()) == 1
+@pytest.mark.parametrize("name", (*VALENCE.leaves, *ALIASES))
+def test_spellings_of_an_expression_are_one(name):
+    plain = ALIASES.get(name, name)
+    assert VALENCE.leaf_named(f"  {name.title()} ") == (plain if plain in VALENCE.leaves else None)
 
 
-@given(trees, trees)
-def test_the_hash_tells_any_two_trees_apart(left, right):
+def test_a_trees_own_spellings_come_first():
+    tree = Tree({"on": ["Joy", "calm"], "off": ["bored"]}, aliases={"sad": "bored"})
+    assert tree.leaf_named("happiness") == tree.leaf_named("joy") == "Joy"
+    assert tree.leaf_named(" SAD") == "bored" and tree.leaf_named("angry") is None
+
+
+@given(children.filter(distinct), children.filter(distinct))
+def test_the_hash_distinguishes_any_two_trees(left, right):
     same = list(left.items()) == list(right.items())
-    assert (tree_hash(left) == tree_hash(right)) is same
+    assert (Tree(left).hash == Tree(right).hash) is same
 
 
-def test_the_hash_sees_a_new_order():
-    turned = dict(reversed(TREE.items()))
-    shuffled = {branch: tuple(reversed(leaves)) for branch, leaves in TREE.items()}
-    assert len({tree_hash(), tree_hash(turned), tree_hash(shuffled)}) == 3
-    assert tree_hash({branch: list(leaves) for branch, leaves in TREE.items()}) == tree_hash()
+def test_the_hash_changes_with_the_order():
+    turned = Tree(dict(reversed(VALENCE.children.items())))
+    shuffled = Tree({branch: leaves[::-1] for branch, leaves in VALENCE.children.items()})
+    assert len({VALENCE.hash, turned.hash, shuffled.hash}) == len((VALENCE, turned, shuffled))
 
 
 def test_another_tree_is_refused_with_both_printed():
-    other = {"warm": ("happy", "surprise"), "cold": ("angry",)}
+    other = SHAPES["3+1"]
     with pytest.raises(InputError) as refusal:
-        check_tree(other, "results/old")
-    for part in ("results/old: ", describe(other), describe(), "warm: happy, surprise | cold: angry"):
+        VALENCE.check_same(other, "results/old")
+    for part in ("results/old", str(other), str(VALENCE)):
         assert part in str(refusal.value)
-    check_tree(TREE, "results/new")
+    VALENCE.check_same(Tree.from_dict(VALENCE.to_dict()), "results/new")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        None,
+        {},
+        ["a"],
+        {"only": ["a", "b"]},
+        {"up": [], "down": ["a"]},
+        {"up": "ab", "down": ["c"]},
+        {"up": ["a", "a"], "down": ["b"]},
+        {"up": ["a"], "down": ["a"]},
+        {"up": ["a", "up"], "down": ["b"]},
+        {"up": ["a", "down"], "down": ["b"]},
+        {"up": [1], "down": ["b"]},
+        {"up": [""], "down": ["b"]},
+        {"up": ["a/b"], "down": ["b"]},
+        {"up": ["x" * 41], "down": ["b"]},
+        *({name: ["a", "b"], "down": ["c"]} for name in RESERVED),
+        {"up": ["Router"], "down": ["b"]},
+    ],
+    ids=str,
+)
+def test_what_is_not_a_tree_is_refused_on_one_line(values):
+    with pytest.raises(InputError, match="^here: ") as refusal:
+        Tree.from_dict(values, "here")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_file_holds_a_tree(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('[branches]\non = ["engaged"]\noff = ["bored", "tired"]\n[aliases]\nsleepy = "tired"\n')
+    tree = tree_named(str(file))
+    assert tree.to_dict() == {"on": ["engaged"], "off": ["bored", "tired"]} and tree.name == "mine"
+    assert tree.leaf_named("Sleepy") == "tired"
+    assert tree_named("valence") is VALENCE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[branches]\n",
+        "branches = 3",
+        "not toml",
+        '[branches]\na = ["x"]\nb = []\n',
+        '[branches]\na = ["x"]\nb = ["x"]\n',
+        '[branches]\na = ["x"]\nb = ["y"]\n[aliases]\nz = "q"\n',
+        '[branches]\na = ["x"]\nb = ["y"]\n[aliases]\nz = 1\n',
+        '[branches]\na = ["x"]\nb = ["y"]\n[colours]\n',
+        '[branches]\nrouter = ["x"]\nb = ["y"]\n',
+    ],
+)
+def test_a_file_that_holds_no_tree_is_named(tmp_path, text):
+    file = tmp_path / "bad.toml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"bad\.toml") as refusal:
+        tree_named(str(file))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["nowhere.toml", "valance", ""])
+def test_a_missing_tree_is_named(name):
+    with pytest.raises(InputError, match=name):
+        tree_named(name)
+
+
+@each_tree
+def test_every_name_has_a_colour_of_its_own_kind(tree):
+    for name in (*tree.leaves, *tree.nets, *tree.branches):
+        assert colour(name) == colour(name) and colour(name).startswith("#") and len(colour(name)) == 7
