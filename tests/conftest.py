@@ -1,4 +1,4 @@
-"""What all tests share: a home of their own, a tiny run to ask, and the real faces where there are some.
+"""Shared fixtures: a home folder for each test, small runs, trees, and the real faces where available.
 
 Nothing is written into the repository. A test marked `real_data` runs only where FER2013_DIR names a folder
 with FER-2013 and FER+; all others do not see that variable.
@@ -7,7 +7,9 @@ with FER-2013 and FER+; all others do not see that variable.
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,12 +18,12 @@ from hypothesis import settings
 from hierarchy import runs
 from hierarchy.config.schema import Recipe, VGGConfig
 from hierarchy.data.dataset import FaceDataset
-from hierarchy.taxonomy import FLAT, NODES, ROUTER, classes_of
+from hierarchy.taxonomy import ROUTER, VALENCE, Tree
 
 FER2013_DIR = os.environ.get("FER2013_DIR")
 FEW = 70  # sketches: every expression in every split
 
-UNTRAINED = {  # what a run's card says of a net, had it been trained for an epoch
+UNTRAINED = {  # what a manifest records of a net, as if it had been trained for an epoch
     "finished": True,
     "seed": 0,
     "backend": "tensorflow",
@@ -34,25 +36,46 @@ UNTRAINED = {  # what a run's card says of a net, had it been trained for an epo
     "balanced": True,
 }
 
-# A busy machine is no fault, and a law that failed once must fail again.
+OTHER_TREES = (  # of other shapes than the named ones, and a branch of one leaf
+    Tree({"warm": ("happy", "surprise"), "cold": ("sad", "angry")}, name="2x2"),
+    Tree({"mouth": ("happy", "surprise", "sad"), "neutral": ("neutral",)}, name="3+1"),
+    Tree({name: (f"{name} low", f"{name} high") for name in ("alpha", "beta", "gamma", "delta")}, name="4x2"),
+    Tree(
+        {
+            "pleasant": ("happy", "surprise", "neutral", "calm"),
+            "unpleasant": ("angry", "disgust", "fear", "sad"),
+        },
+        name="2x4",
+    ),
+)
+
+# no deadline, since machines may be busy; failures are reproducible
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.load_profile("house")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_data: needs FER-2013 and FER+ in $FER2013_DIR")
+    config.addinivalue_line("markers", "slow: takes more than five seconds")
+
+
+@pytest.fixture(params=OTHER_TREES, ids=lambda tree: tree.name)
+def other_tree(request: pytest.FixtureRequest) -> Tree:
+    """Each of OTHER_TREES."""
+    tree: Tree = request.param
+    return tree
 
 
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """The package's log messages of the test, in `messages`."""
+    """The package's log messages during the test, in `messages`."""
     caplog.set_level(logging.INFO, "hierarchy")
     return caplog
 
 
 @pytest.fixture
 def rng() -> np.random.Generator:
-    """Random numbers, the same ones in every test."""
+    """A random generator, seeded alike in every test."""
     return np.random.default_rng(0)
 
 
@@ -104,7 +127,7 @@ def few_sketches() -> FaceDataset:
 
 @pytest.fixture(scope="session")
 def stored_run(few_sketches: FaceDataset, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
-    """The run that `tiny_run` copies; not to be changed."""
+    """The run that `tiny_run` copies; read only."""
     from hierarchy.models import keras_setup
 
     keras_setup.start()
@@ -116,12 +139,12 @@ def stored_run(few_sketches: FaceDataset, tmp_path_factory: pytest.TempPathFacto
     root = tmp_path_factory.mktemp("stored")
     run = runs.Run("tiny", root / "results" / "tiny", root / "logs" / "tiny")
     recipe = Recipe("tiny", net=VGGConfig(stages=((4,),)))
+    identity = {"recipe": recipe.as_dict(), "seed": 0, "data": loading.describe(few_sketches, VALENCE)}
     keras.utils.set_random_seed(0)
-    for node in (FLAT, *NODES):
-        net = vgg.build(node, recipe.net)
-        about = UNTRAINED | {"classes": list(classes_of(node)), "parameters": net.count_params()}
-        identity = {"recipe": recipe.as_dict(), "seed": 0, "data": loading.describe(few_sketches)}
-        run.add_net(node, serialization.to_bytes(net), about, identity)
+    for node in VALENCE.nets:
+        net = vgg.build(VALENCE, node, recipe.net)
+        about = UNTRAINED | {"classes": list(VALENCE.classes_of(node)), "parameters": net.count_params()}
+        run.add_net(node, serialization.to_bytes(net), about, identity, VALENCE)
     run.amend({"calibration": {ROUTER: {"offset": [0.5, 0.0], "temperature": 2.0}}})
     return run
 
@@ -130,10 +153,38 @@ def stored_run(few_sketches: FaceDataset, tmp_path_factory: pytest.TempPathFacto
 def tiny_run(stored_run: runs.Run, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> runs.Run:
     """A run called tiny in the test's own home: tree and flat net of four channels, random weights.
 
-    Its data are `few_sketches`, and the word sketch means these in a test that asks for the run.
+    Its data are `few_sketches`, which `sketch` stands for in a test that requests the run.
     """
     from hierarchy.data import loading
 
     monkeypatch.setattr(loading, "SKETCHES", FEW)
     shutil.copytree(stored_run.folder, own_home / "results" / stored_run.name)
     return runs.run(stored_run.name)
+
+
+@pytest.fixture
+def manifest_run(own_home: Path) -> Callable[..., runs.Run]:
+    """Makes a run with a whole manifest and placeholder files of nets; imports no Keras.
+
+    Call it as `manifest_run(name="stored", tree=VALENCE, nodes=None, **values)`: `nodes` are the nets, all of
+    the tree's by default, and `values` are put into the manifest.
+    """
+
+    def make(
+        name: str = "stored", tree: Tree = VALENCE, nodes: tuple[str, ...] | None = None, **values: Any
+    ) -> runs.Run:
+        run = runs.run(name)
+        recipe = Recipe("tiny", net=VGGConfig(stages=((4,),)), tree=tree)
+        identity = {
+            "recipe": recipe.as_dict(),
+            "seed": 0,
+            "data": {"source": "test", "fingerprint": "0" * 16},
+        }
+        for node in nodes or tree.nets:
+            about = UNTRAINED | {"classes": list(tree.classes_of(node)), "parameters": 1, "macs": 1}
+            run.add_net(node, f"{name} {node}".encode(), about, identity, tree)
+        if values:
+            run.amend(values)
+        return run
+
+    return make

@@ -1,4 +1,4 @@
-"""What the nets' tests share: keras on its default backend."""
+"""Start keras on its default backend before the tests of models."""
 
 from hierarchy.models import keras_setup
 

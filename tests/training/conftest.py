@@ -1,4 +1,4 @@
-"""What the fitting's tests share: keras on its default backend, whose nets they fit and open."""
+"""Start keras on its default backend before the tests of training."""
 
 from hierarchy.models import keras_setup
 
