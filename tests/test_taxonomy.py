@@ -183,7 +183,7 @@ def test_a_file_that_holds_no_tree_is_named(tmp_path, text):
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["nowhere.toml", "valance", ""])
+@pytest.mark.parametrize("name", ["nowhere.toml", "valance", "valence,valence7"])
 def test_a_missing_tree_is_named(name):
     with pytest.raises(InputError, match=name):
         tree_named(name)
