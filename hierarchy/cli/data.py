@@ -1,4 +1,4 @@
-"""`data`: fetch, audit and convert data sets."""
+"""`data`: commands that download, audit and convert data sets."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from hierarchy.cli.options import DATA
 
-group = typer.Typer(help="Fetch, audit and convert data sets of faces.", rich_markup_mode=None)
+group = typer.Typer(help="Download, audit and convert data sets of faces.", rich_markup_mode=None)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,13 +32,11 @@ def audit(
     ] = None,
 ) -> None:
     """Find wrong counts, blank images, non-faces, duplicates and conflicting labels."""
-    from hierarchy.data import loading
-    from hierarchy.data.audit import as_table, write
-    from hierarchy.data.audit import audit as audit_faces
+    from hierarchy.data import audit, loading
 
-    result = audit_faces(loading.labelled_faces(data))
-    print(as_table(result))
-    print(f"all findings, one per row: {write(result, out)}")
+    result = audit.audit(loading.labelled_faces(data))
+    print(audit.as_table(result))
+    print(f"all findings, one per row: {audit.write(result, out)}")
 
 
 @group.command("export")
@@ -56,7 +54,7 @@ def export(
     from hierarchy.errors import InputError
 
     if layout == "list":
-        return print("\n".join(name for name, entry in registry.DATA_FORMATS.items() if entry.write))
+        return print(*(name for name, entry in registry.DATA_FORMATS.items() if entry.write), sep="\n")
     if target is None:
         raise InputError("data export: name a new folder to write to")
     registry.export(loading.labelled_faces(data), target, layout, ferplus)

@@ -1,1 +1,1 @@
-"""Faces with labels: read from any layout, drawn, audited, balanced."""
+"""Faces with labels: read from any format, drawn, audited, balanced."""

@@ -1,7 +1,7 @@
-"""What is wrong with a data set: wrong counts, blank and non-faces, copies across splits, conflicting labels.
+"""Audit of a data set: wrong counts, blank images, non-faces, duplicates across splits, conflicting labels.
 
-A score on a test split that shares pictures with Training is flattered, so `twins` and `near_twins` say which
-rows to leave out of an honest one. The whole of FER-2013 takes three seconds and 170 MB on two cores.
+Test rows that are also in Training inflate a score; `twins` and `near_twins` mark them, so that they can be
+left out. The whole of FER-2013 takes three seconds and 170 MB on two cores.
 """
 
 import csv
@@ -16,33 +16,34 @@ import numpy as np
 
 from hierarchy import fileio, runs
 from hierarchy.data.dataset import SIDE, FaceDataset, Split
+from hierarchy.data.formats.codes import FER2013_NAMES
 from hierarchy.data.formats.ferplus import CHOICES
-from hierarchy.taxonomy import FER7, LEFT_OUT
+from hierarchy.taxonomy import VALENCE, Tree
 
-# Rows of each split and expression as the Kaggle challenge of 2013 gave them out; the splits' sums are in
-# Goodfellow et al. 2013, "Challenges in representation learning", arXiv:1307.0414.
+# FER-2013's rows of each split and expression in the Kaggle challenge of 2013; the totals are in Goodfellow
+# et al. 2013, "Challenges in representation learning", arXiv:1307.0414.
 PUBLISHED: Final = {
-    Split.Training.name: dict(zip(FER7, (3995, 436, 4097, 7215, 4830, 3171, 4965), strict=True)),
-    Split.PublicTest.name: dict(zip(FER7, (467, 56, 496, 895, 653, 415, 607), strict=True)),
-    Split.PrivateTest.name: dict(zip(FER7, (491, 55, 528, 879, 594, 416, 626), strict=True)),
+    Split.Training.name: dict(zip(FER2013_NAMES, (3995, 436, 4097, 7215, 4830, 3171, 4965), strict=True)),
+    Split.PublicTest.name: dict(zip(FER2013_NAMES, (467, 56, 496, 895, 653, 415, 607), strict=True)),
+    Split.PrivateTest.name: dict(zip(FER2013_NAMES, (491, 55, 528, 879, 594, 416, 626), strict=True)),
 }
-NEAR: Final = 0.95  # correlation of two thumbnails from which on they count as crops of one photograph
+NEAR: Final = 0.95  # least correlation of thumbnails that count as crops of one photograph
 COLUMNS: Final = ("face", "split", "label", "finding", "match")
 
-_BLOCK = 3  # pixels of a face to one of its thumbnail, each way: 48 / 3 = 16
-_AT_ONCE = 512  # test rows compared at a time: 60 MB against FER-2013's Training
-_NONE = -1  # the match of a face without the finding
+_BLOCK = 3  # side of the pixel block that becomes one pixel of a thumbnail: 48 / 3 = 16
+_BATCH = 512  # test rows compared at a time: 60 MB against FER-2013's Training
+_NONE = -1  # match of a face without the finding
 _NOT_A_FACE = CHOICES.index("nf")
 _TWIN, _NEAR_TWIN = "twin in Training", "near twin in Training"
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found, face by face.
+    """Findings for each face.
 
     Attributes:
-        faces: the faces audited.
-        match: for each finding int64[N], the position of the face that shows it, -1 for faces without it.
+        faces: the audited faces.
+        match: for each finding int64[N], position of the matched face, -1 for faces without the finding.
             blank, not a face (only where there are FER+ votes): the face itself. identical, conflicting
             labels: the first of its group. twin in Training, near twin in Training (test splits): that face.
     """
@@ -55,12 +56,12 @@ class Audit:
         return self.match[finding] != _NONE
 
     def groups(self, finding: str) -> int:
-        """How many different faces are matched."""
+        """Number of different matched faces."""
         return len(np.unique(self.match[finding][self.has(finding)]))
 
 
 def audit(faces: FaceDataset) -> Audit:
-    """Look for everything. Costs what `near_twins` costs."""
+    """All findings; as costly as `near_twins`."""
     position = np.arange(len(faces))
     same = _first_of_same(faces)
     match = {"blank": np.where(np.ptp(faces.pixels, axis=(1, 2)) == 0, position, _NONE)}
@@ -74,44 +75,47 @@ def audit(faces: FaceDataset) -> Audit:
 
 
 def twins(faces: FaceDataset) -> np.ndarray:
-    """Which rows of a test split have the very pixels of a Training row, bool[N]; 288 + 280 in FER-2013."""
+    """Which rows of a test split have the same pixels as a Training row, bool[N]; 288 + 280 in FER-2013."""
     return _twin(faces, _first_of_same(faces)) != _NONE
 
 
 def near_twins(faces: FaceDataset) -> np.ndarray:
     """Which rows of a test split are copies or near copies of a Training row, bool[N]; 530 + 499 in FER-2013.
 
-    A thumbnail is the 16x16 means of 3x3 pixels, less its own mean and scaled to length one; a near copy's
-    has a dot product of at least NEAR with some Training row's. Identical twins are always near, even where a
+    A thumbnail is the 16x16 means of 3x3 pixels, centred and scaled to length one; a near copy's has a dot
+    product of at least NEAR with that of a Training row. Identical twins are always near, even where a
     constant colour leaves no correlation.
     """
     return _near_twin(faces, _twin(faces, _first_of_same(faces))) != _NONE
 
 
-def as_table(found: Audit) -> str:
-    """The audit in Markdown: counts against the published ones, and findings by split and expression."""
-    return "\n".join([*_counts_table(found), "", *_summary(found), "", *_findings_table(found)])
+def as_table(result: Audit, tree: Tree = VALENCE) -> str:
+    """The audit in Markdown: counts of splits and labels, and findings, with and without what the tree lacks.
+
+    The counts of a data set with FER-2013's names are compared with the published ones.
+    """
+    return "\n".join([*_counts_table(result), "", *_summary(result), "", *_findings_table(result, tree)])
 
 
-def rows(found: Audit) -> Iterator[tuple[str, ...]]:
-    """Every finding of every face, in the order of COLUMNS; faces and matches by path, or by row number."""
-    faces = found.faces
-    names = faces.paths or tuple(str(row) for row in faces.row)
-    for finding, match in found.match.items():
-        for face in np.flatnonzero(found.has(finding)):
-            label = (*FER7, "")[faces.label[face]]  # the last: unlabelled
-            yield names[face], Split(faces.split[face]).name, label, finding, names[match[face]]
+def rows(result: Audit) -> Iterator[tuple[str, ...]]:
+    """All findings of all faces, in the order of COLUMNS; faces and matches by path, or by row number."""
+    faces = result.faces
+    ids = faces.paths or tuple(str(row) for row in faces.row)
+    for finding, match in result.match.items():
+        for face in np.flatnonzero(result.has(finding)):
+            label = (*faces.names, "")[faces.label[face]]  # the last: unlabelled
+            yield ids[face], Split(faces.split[face]).name, label, finding, ids[match[face]]
 
 
-def write(found: Audit, out: Path | None = None) -> Path:
-    """Write every finding of every face as a CSV file, by default logs/data-audit.csv.
+def write(result: Audit, out: Path | None = None) -> Path:
+    """Write all findings of all faces as a CSV file, by default logs/data-audit.csv.
 
     Raises:
         InputError: the file cannot be written.
     """
     target = out or runs.home() / "logs" / "data-audit.csv"
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows(found)])
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows(result)])
     fileio.write_atomic(target, text.getvalue().encode())
     return target
 
@@ -125,31 +129,28 @@ def _first_of_same(faces: FaceDataset) -> np.ndarray:
 
 
 def _conflicting(label: np.ndarray, same: np.ndarray) -> np.ndarray:
-    """Which faces belong to a group of identical ones that carries two labels, bool[N]."""
-    labelled = label >= 0
-    lowest, highest = np.full(len(label), len(FER7)), np.full(len(label), -1)
-    np.minimum.at(lowest, same[labelled], label[labelled])
-    np.maximum.at(highest, same[labelled], label[labelled])
-    return (highest > lowest)[same]
+    """Which faces belong to a group of identical ones with two labels, bool[N]."""
+    pairs = np.unique(np.stack([same, label])[:, label >= 0], axis=1)
+    return (np.bincount(pairs[0], minlength=len(label)) > 1)[same]
 
 
 def _twin(faces: FaceDataset, same: np.ndarray) -> np.ndarray:
     training = np.flatnonzero(faces.split == Split.Training)
     twin = np.full(len(faces), _NONE)
-    twin[same[training[::-1]]] = training[::-1]  # backwards, so that the first of several stays
+    twin[same[training[::-1]]] = training[::-1]  # backwards: the first of several remains
     return np.where(faces.split == Split.Training, _NONE, twin[same])
 
 
 def _near_twin(faces: FaceDataset, twin: np.ndarray) -> np.ndarray:
     near = twin.copy()
     training = np.flatnonzero(faces.split == Split.Training)
-    open_cases = np.flatnonzero((faces.split != Split.Training) & (twin == _NONE))
+    others = np.flatnonzero((faces.split != Split.Training) & (twin == _NONE))
     if len(training):
         known = _thumbnails(faces.pixels[training]).T
-        for start in range(0, len(open_cases), _AT_ONCE):
-            block = open_cases[start : start + _AT_ONCE]
-            likeness = _thumbnails(faces.pixels[block]) @ known
-            near[block] = np.where(likeness.max(axis=1) >= NEAR, training[likeness.argmax(axis=1)], _NONE)
+        for start in range(0, len(others), _BATCH):
+            batch = others[start : start + _BATCH]
+            similarity = _thumbnails(faces.pixels[batch]) @ known
+            near[batch] = np.where(similarity.max(axis=1) >= NEAR, training[similarity.argmax(axis=1)], _NONE)
     return near
 
 
@@ -163,42 +164,45 @@ def _thumbnails(pixels: np.ndarray) -> np.ndarray:
     return flat / np.where(length > 1e-3, length, np.inf)  # shorter ones are rounding errors of a constant
 
 
-def _counts_table(found: Audit) -> list[str]:
-    faces, lines, wrong = found.faces, [], 0
-    for split, published in PUBLISHED.items():
-        here = faces.of(Split[split])
-        counts = np.bincount(here.label[here.label >= 0], minlength=len(FER7)).tolist()
-        wrong += sum(count != should for count, should in zip(counts, published.values(), strict=True))
-        lines.append(_line(split, *map(_count, counts, published.values()), len(here)))
-    verdict = (
-        f"{wrong} counts differ from FER-2013's published ones" if wrong else "All as published for FER-2013"
-    )
-    title = f"{faces.source or 'faces'}: {len(faces)} faces, {(faces.label < 0).sum()} unlabelled. {verdict}."
-    return [title, "", *_head("split", *FER7, "all"), *lines]
+def _counts_table(result: Audit) -> list[str]:
+    faces, fer2013 = result.faces, result.faces.names == FER2013_NAMES
+    lines, wrong = [], 0
+    for split in Split:
+        label = faces.label[faces.split == split]
+        counts = np.bincount(label[label >= 0], minlength=len(faces.names)).tolist()
+        pairs = list(zip(counts, PUBLISHED[split.name].values() if fer2013 else counts, strict=True))
+        cells = [str(n) if n == published else f"{n} (published {published})" for n, published in pairs]
+        wrong += sum(n != published for n, published in pairs)
+        lines.append(_line(split.name, *cells, len(label)))
+    title = f"{faces.source or 'faces'}: {len(faces)} faces, {(faces.label < 0).sum()} unlabelled."
+    if fer2013:
+        differ = f"{wrong} counts differ from FER-2013's published ones"
+        title += f" {differ if wrong else 'All as published for FER-2013'}."
+    return [title, "", *_head("split", *faces.names, "all"), *lines]
 
 
-def _count(count: int, published: int) -> str:
-    return str(count) if count == published else f"{count} (published {published})"
-
-
-def _summary(found: Audit) -> list[str]:
+def _summary(result: Audit) -> list[str]:
     lines = []
-    for finding in found.match:
-        count, groups = int(found.has(finding).sum()), found.groups(finding)
+    for finding in result.match:
+        count, groups = int(result.has(finding).sum()), result.groups(finding)
         lines.append(f"- {finding}: {count} faces" + (f" of {groups} pictures" if groups < count else ""))
-    return lines if "not a face" in found.match else [*lines, "- not a face: unknown without FER+ votes"]
+    return lines if "not a face" in result.match else [*lines, "- not a face: unknown without FER+ votes"]
 
 
-def _findings_table(found: Audit) -> list[str]:
-    label, split = found.faces.label, found.faces.split
-    left_out = np.isin(label, [FER7.index(name) for name in LEFT_OUT])
+def _findings_table(result: Audit, tree: Tree) -> list[str]:
+    faces, left_out = result.faces, tuple(result.faces.left_out(tree))
+    names, columns = [*faces.names, "all"], [faces.label == code for code in range(len(faces.names))]
+    columns.append(np.full(len(faces), True))
+    if left_out:
+        names.append(f"without {', '.join(left_out)}")
+        columns.append(~np.isin(faces.label, [faces.names.index(name) for name in left_out]))
     lines = []
-    for finding, role in product(found.match, Split):
-        here = found.has(finding) & (split == role)
-        counts = [int((here & (label == code)).sum()) for code in range(len(FER7))]
-        if here.any():
-            lines.append(_line(finding, role.name, *counts, int(here.sum()), int((here & ~left_out).sum())))
-    return [*_head("finding", "split", *FER7, "all", f"without {', '.join(LEFT_OUT)}"), *lines]
+    for finding, split in product(result.match, Split):
+        selected = result.has(finding) & (faces.split == split)
+        if selected.any():
+            counts = [(selected & column).sum() for column in columns]
+            lines.append(_line(finding, split.name, *counts))
+    return [*_head("finding", "split", *names), *lines]
 
 
 def _head(*cells: str) -> list[str]:

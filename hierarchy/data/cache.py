@@ -1,17 +1,19 @@
 """Parse a data set once: its faces as one file of plain arrays, read back in a fraction of a second.
 
-The folder is `$FER2013_CACHE`, else `data/cache`. A file's name is a hash of the path, size and time of every
-source file, so that a changed source is parsed anew. The cache only saves time: one that is damaged or cannot
-be written is passed over.
+The folder is `$FER2013_CACHE`, else `data/cache`. A file's name is a hash of the path, size and time of all
+source files, so that a changed source is parsed again. A cache file that is damaged or cannot be written is
+ignored.
 """
 
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import fields
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,26 +21,24 @@ from hierarchy import fileio, runs
 from hierarchy.data.dataset import FaceDataset
 from hierarchy.errors import InputError
 
-VERSION: Final = 2  # goes up when a reader gives other faces for the same source
+VERSION: Final = 3  # increases when a reader gives other faces for the same source
 DAMAGED: Final = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
 
 
 def folder() -> Path:
-    """Where parsed faces are kept."""
+    """The folder of parsed faces."""
     return Path(os.environ.get("FER2013_CACHE") or runs.home() / "data" / "cache")
 
 
 def through(sources: Sequence[Path], parse: Callable[[], FaceDataset]) -> FaceDataset:
-    """The faces of `sources`: from the cache when it has them, else from `parse()`, whose answer is kept."""
+    """The faces of `sources`: from the cache if it has them, else from `parse()`, whose result is stored."""
     file = folder() / f"{_key(sources)}.npz"
     try:
         return _load(file)
     except DAMAGED:
         faces = parse()
-    try:
+    with suppress(InputError):  # a full disk or a read-only folder only costs time
         fileio.write_atomic(file, _packed(faces))
-    except InputError:
-        pass  # a full disk or a read-only folder: slower next time, nothing worse
     return faces
 
 
@@ -53,20 +53,16 @@ def _key(sources: Sequence[Path]) -> str:
 
 def _load(file: Path) -> FaceDataset:
     with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-        columns = {name: arrays[name] for name in ("pixels", "label", "split", "row")}
-        votes = arrays["votes"] if "votes" in arrays else None
-        paths = tuple(arrays["paths"].tolist()) if "paths" in arrays else None
-        return FaceDataset(**columns, votes=votes, source=str(arrays["source"]), paths=paths)
+        columns: dict[str, Any] = dict(arrays)
+    columns["source"] = str(columns["source"])
+    for name in columns.keys() & {"paths", "names"}:
+        columns[name] = tuple(columns[name].tolist())
+    return FaceDataset(**columns)
 
 
 def _packed(faces: FaceDataset) -> bytes:
+    columns = {field.name: getattr(faces, field.name) for field in fields(faces)}
     buffer = BytesIO()
-    np.savez(buffer, allow_pickle=False, **dict(_columns(faces)))
+    arrays = {name: np.asarray(column) for name, column in columns.items() if column is not None}
+    np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
-
-
-def _columns(faces: FaceDataset) -> Iterator[tuple[str, np.ndarray]]:
-    for name in ("pixels", "label", "split", "row", "votes", "source", "paths"):
-        column = getattr(faces, name)
-        if column is not None:
-            yield name, np.asarray(column)

@@ -1,9 +1,9 @@
-"""FER-2013-C: fifteen common corruptions of a picture at five strengths, drawn when they are asked for.
+"""FER-2013-C: fifteen common corruptions at five strengths, computed on demand.
 
 D. Hendrycks and T. Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
-Perturbations", ICLR 2019. The strengths were chosen for pictures of 224 pixels: a face is enlarged to that
-side, corrupted, and reduced again, so that a blur takes the same share of it. Noise would be averaged away;
-it is drawn at twice the face's side, which gives about the strengths chosen for small pictures since.
+Perturbations", ICLR 2019. The strengths were chosen for images of 224 pixels: a face is enlarged to that
+size, corrupted, and reduced again. Noise would be averaged out; it is added at twice the face's size, which
+gives about the strengths of the later benchmarks for small images.
 """
 
 from types import ModuleType
@@ -21,7 +21,7 @@ CORRUPTIONS: Final = (
     *("snow", "frost", "fog", "brightness"),
     *("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
 )
-SEEDED: Final = ("impulse_noise", "glass_blur")  # these draw from a generator of their own
+SEEDED: Final = ("impulse_noise", "glass_blur")  # take a seed instead of NumPy's global state
 STRENGTHS: Final = (1, 2, 3, 4, 5)
 LARGE: Final = 224
 TWICE: Final = 2 * SIDE
@@ -31,7 +31,7 @@ INSTALL: Final = (
 
 
 def library() -> ModuleType:
-    """The package that draws corruptions.
+    """The imagecorruptions package.
 
     Raises:
         InputError: it is not installed.
@@ -39,48 +39,47 @@ def library() -> ModuleType:
     try:
         import imagecorruptions
     except ImportError:
-        raise InputError(f"corruptions need another package: {INSTALL}") from None
+        raise InputError(f"corruptions need the package imagecorruptions: {INSTALL}") from None
     return imagecorruptions
 
 
 def corrupted(pixels: np.ndarray, corruption: str, strength: int, seed: int) -> np.ndarray:
-    """Faces uint8[N,48,48], each corrupted at random but by its own seed: uint8[N,48,48].
+    """Randomly corrupted faces, uint8[N,48,48].
 
     Args:
-        pixels: the faces.
+        pixels: the faces, uint8[N,48,48].
         corruption: one of CORRUPTIONS.
         strength: one of STRENGTHS.
-        seed: of the whole; a face's draw depends on it and on the face's place alone.
+        seed: of the whole; a face's corruption depends only on it and on the face's index.
 
     Raises:
-        InputError: no such corruption or strength; the package is not installed.
+        InputError: unknown corruption or strength; the package is not installed.
     """
     if corruption not in CORRUPTIONS or strength not in STRENGTHS:
-        allowed = f"{', '.join(CORRUPTIONS)} at {STRENGTHS[0]} to {STRENGTHS[-1]}"
-        raise InputError(f"corruption {corruption!r} at {strength}: allowed are {allowed}")
-    draw, state = library().corrupt, np.random.get_state()
+        expected = f"one of {', '.join(CORRUPTIONS)} at {STRENGTHS[0]} to {STRENGTHS[-1]}"
+        raise InputError(f"corruption {corruption!r} at {strength}: expected {expected}")
+    corrupt, state = library().corrupt, np.random.get_state()
     try:
         return np.stack(
-            [_one(draw, face, corruption, strength, [seed, place]) for place, face in enumerate(pixels)]
+            [_one(corrupt, face, corruption, strength, [seed, index]) for index, face in enumerate(pixels)]
         )
     finally:
-        np.random.set_state(state)  # the package draws from numpy's global generator
+        np.random.set_state(state)  # the package uses NumPy's global generator
 
 
 def resized(pixels: np.ndarray) -> np.ndarray:
-    """Faces uint8[N,48,48] enlarged and reduced as for a corruption, and else left alone: uint8[N,48,48]."""
+    """Faces uint8[N,48,48] enlarged and reduced as for a corruption, but not corrupted: uint8[N,48,48]."""
     return np.stack([_small(_large(face, LARGE)) for face in pixels])
 
 
-def _one(draw: Any, face: np.ndarray, corruption: str, strength: int, seed: list[int]) -> np.ndarray:
+def _one(corrupt: Any, face: np.ndarray, corruption: str, strength: int, seed: list[int]) -> np.ndarray:
     number = int(np.random.default_rng(seed).integers(2**32))
     np.random.seed(number)
-    own = {"seed": number} if corruption in SEEDED else {}
+    options = {"seed": number} if corruption in SEEDED else {}
     large = _large(face, TWICE if corruption in NOISES else LARGE)
-    drawn = draw(
-        np.repeat(large[:, :, None], 3, axis=2), corruption_name=corruption, severity=strength, **own
-    )
-    return _small(drawn.mean(axis=2).round().astype(np.uint8))
+    colour = np.repeat(large[:, :, None], 3, axis=2)
+    result = corrupt(colour, corruption_name=corruption, severity=strength, **options)
+    return _small(result.mean(axis=2).round().astype(np.uint8))
 
 
 def _large(face: np.ndarray, side: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The type every data set becomes: 48x48 grey faces with labels, splits and optional FER+ votes."""
+"""FaceDataset: 48x48 grey faces with labels, splits, origins and optional FER+ votes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,13 +8,13 @@ from typing import Final
 
 import numpy as np
 
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats.codes import FER2013_NAMES, UNLABELLED
 from hierarchy.data.images import SIDE
 from hierarchy.errors import InputError
 from hierarchy.runs import SKETCH
 from hierarchy.taxonomy import Tree
 
-UNLABELLED: Final = -1
+COLUMNS: Final = ("pixels", "label", "split", "row", "votes", "origin")  # arrays with an entry for each face
 
 
 class Split(IntEnum):
@@ -41,16 +41,16 @@ class FaceDataset:
         pixels: uint8[N, 48, 48], grey.
         label: int8[N], index into `names`, or -1 where unlabelled.
         split: int8[N], values of Split.
-        row: int32[N], the row's number in its source, counted from 0, so that a face can be named later.
-        votes: float32[N, 10] or None, FER+ tagger counts: FERPLUS8's eight, then unknown and not-a-face.
-        source: where the faces come from, one line for reports: "sketch" when drawn, a file's name, or a
-            folder's name and "/".
+        row: int32[N], row number in the source, from 0; identifies a face in reports.
+        votes: float32[N, 10] or None, FER+ tagger counts in the order of `ferplus.CHOICES`.
+        source: one line for reports: "sketch" when drawn, a file's name, or a folder's name and "/".
         paths: file of each face where the source is a folder, else None.
-        names: what the labels mean, as the data set spells it; FER-2013's by default.
+        names: what the label codes mean, as the data set spells it; FER-2013's by default.
         origin: int8[N], values of Origin; by default real, or sketch where `source` is of drawn faces.
 
     Raises:
-        InputError: columns of different lengths, another type or shape of pixels, generated test faces.
+        InputError: columns of different lengths, another type or shape of pixels, labels outside of `names`,
+            or generated test faces.
     """
 
     pixels: np.ndarray
@@ -67,7 +67,7 @@ class FaceDataset:
         n = len(self.pixels)
         if self.pixels.shape != (n, SIDE, SIDE) or self.pixels.dtype != np.uint8:
             raise InputError(
-                f"faces are uint8[N,{SIDE},{SIDE}], not {self.pixels.dtype}{list(self.pixels.shape)}"
+                f"expected faces as uint8[N,{SIDE},{SIDE}], not {self.pixels.dtype}{list(self.pixels.shape)}"
             )
         if self.origin is None:
             origin = Origin.sketch if self.drawn else Origin.real
@@ -75,6 +75,8 @@ class FaceDataset:
         columns = (self.label, self.split, self.row, self.votes, self.paths, self.origin)
         if any(column is not None and len(column) != n for column in columns):
             raise InputError(f"{self.source or 'faces'}: {n} faces, but a column of another length")
+        if n and not (UNLABELLED <= np.min(self.label) <= np.max(self.label) < len(self.names)):
+            raise InputError(f"{self.source or 'faces'}: a label outside of -1 to {len(self.names) - 1}")
         if ((self.origin == Origin.generated) & (self.split != Split.Training)).any():
             raise InputError(f"{self.source or 'faces'}: generated faces belong to Training only")
 
@@ -83,30 +85,29 @@ class FaceDataset:
 
     @property
     def drawn(self) -> bool:
-        """Whether they are sketches: drawn here, or read from a file that `layouts.export` named sketch."""
+        """Whether they are sketches: drawn here, or read from a file that `registry.export` named sketch."""
         return self.source == SKETCH or self.source.startswith(f"{SKETCH}.")
 
     @classmethod
     def joined(cls, parts: Sequence["FaceDataset"], source: str) -> "FaceDataset":
-        """One or more sets as one, in order; row numbers as they are, votes and paths if every part has them.
+        """One or more data sets as one, rows in order; votes and paths only if all parts have them.
 
         Args:
             parts: at least one.
             source: of the whole.
         """
         names = tuple(dict.fromkeys(chain(*(part.names for part in parts))))
-        votes = [part.votes for part in parts if part.votes is not None]
+        parts = [part.renamed(names) for part in parts]
+        columns = {name: [getattr(part, name) for part in parts] for name in COLUMNS}
+        shared = {
+            name: arrays for name, arrays in columns.items() if all(each is not None for each in arrays)
+        }
         paths = [part.paths for part in parts if part.paths is not None]
         return cls(
-            pixels=np.concatenate([part.pixels for part in parts]),
-            label=np.concatenate([part.renamed(names).label for part in parts]),
-            split=np.concatenate([part.split for part in parts]),
-            row=np.concatenate([part.row for part in parts]),
-            votes=np.concatenate(votes) if len(votes) == len(parts) else None,
+            **{name: np.concatenate(arrays) for name, arrays in shared.items()},
             source=source,
             paths=tuple(chain(*paths)) if len(paths) == len(parts) else None,
             names=names,
-            origin=np.concatenate([part.origin for part in parts]),
         )
 
     def renamed(self, names: tuple[str, ...]) -> "FaceDataset":
@@ -117,16 +118,10 @@ class FaceDataset:
     def take(self, rows: np.ndarray) -> "FaceDataset":
         """The faces at `rows`: an index array, or a bool mask of length N."""
         index = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows)
-        return replace(
-            self,
-            pixels=self.pixels[index],
-            label=self.label[index],
-            split=self.split[index],
-            row=self.row[index],
-            votes=None if self.votes is None else self.votes[index],
-            paths=None if self.paths is None else tuple(self.paths[i] for i in index),
-            origin=self.origin[index],
-        )
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        taken = {name: column[index] for name, column in columns.items() if column is not None}
+        paths = None if self.paths is None else tuple(self.paths[i] for i in index)
+        return replace(self, paths=paths, **taken)
 
     def of(self, split: Split) -> "FaceDataset":
         """The faces of one split."""
@@ -142,9 +137,9 @@ class FaceDataset:
         return self.take(self.target(tree, node) >= 0)
 
     def left_out(self, tree: Tree) -> dict[str, int]:
-        """Faces of each name that the tree lacks; FER-2013's names are listed even where there are none."""
-        counts = {name: int((self.label == code).sum()) for code, name in enumerate(self.names)}
-        return {name: count for name, count in counts.items() if tree.leaf_named(name) is None}
+        """Number of faces of each name that the tree lacks, zeros included."""
+        lacking = [name for name in self.names if tree.leaf_named(name) is None]
+        return {name: int((self.label == self.names.index(name)).sum()) for name in lacking}
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Rows of each split and name."""

@@ -1,4 +1,4 @@
-"""FER-2013 from Kaggle, by `kagglehub`; public sets need no account."""
+"""Download FER-2013 from Kaggle by `kagglehub`; public data sets need no account."""
 
 import os
 import tempfile
@@ -8,15 +8,15 @@ from typing import Final
 from hierarchy.data.formats import registry
 from hierarchy.errors import InputError
 
-HANDLE: Final = "deadskull7/fer2013"  # holds the challenge's own fer2013.csv, with its three splits
+HANDLE: Final = "deadskull7/fer2013"  # contains the challenge's original fer2013.csv with its three splits
 FILE: Final = "fer2013.csv"
 
 
 def get(target: Path) -> Path:
-    """Bring `fer2013.csv` into a folder; nothing is fetched where the folder holds faces already.
+    """Download `fer2013.csv` into a folder, unless the folder contains faces already.
 
     Returns:
-        `target`, which `layouts.read` can read.
+        `target`, which `registry.read` can read.
 
     Raises:
         InputError: no connection, Kaggle refuses, or the folder cannot be written; nothing is left there.
@@ -36,7 +36,7 @@ def get(target: Path) -> Path:
 
 
 def _fetch(folder: str) -> Path:
-    """The path of `fer2013.csv` below `folder`, downloaded.
+    """Download into `folder`; the path of `fer2013.csv` there.
 
     Raises:
         OSError: with a message for people.
@@ -47,14 +47,14 @@ def _fetch(folder: str) -> Path:
     except ImportError:
         raise OSError("the download needs kagglehub (pip install kagglehub)") from None
     try:
-        found = sorted(Path(kagglehub.dataset_download(HANDLE, output_dir=folder)).rglob(FILE))
+        files = sorted(Path(kagglehub.dataset_download(HANDLE, output_dir=folder)).rglob(FILE))
     except (requests.ConnectionError, requests.Timeout):
-        raise OSError(f"Kaggle's {HANDLE} is out of reach: no connection") from None
-    except Exception as error:  # kagglehub has a dozen kinds of its own, without a parent in common
+        raise OSError(f"Kaggle's {HANDLE} cannot be reached: no connection") from None
+    except Exception as error:  # kagglehub raises a dozen types without a common base
         raise OSError(f"Kaggle's {HANDLE} cannot be downloaded ({_one_line(error)})") from None
-    if not found:
-        raise OSError(f"Kaggle's {HANDLE} holds no {FILE} any more")
-    return found[0]
+    if not files:
+        raise OSError(f"Kaggle's {HANDLE} no longer contains {FILE}")
+    return files[0]
 
 
 def _one_line(error: Exception) -> str:

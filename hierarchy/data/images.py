@@ -1,9 +1,8 @@
-"""Any picture a person can see becomes an upright grey array here; any other is refused here, in one line.
+"""Decode any image into an upright grey array, or refuse it with one line.
 
-One decoder for everything: Pillow judges the size by the header before it decodes, keeps transparency,
-knows EXIF, CMYK and float TIFF, says why a file is bad, and makes no difference between a file and its
-bytes. (OpenCV drops transparency, gives no reason, and prints its own complaints.) Both are loaded at their
-first use.
+One decoder for files and bytes: Pillow reads the size from the header before it decodes, keeps transparency,
+knows EXIF, CMYK and float TIFF, and gives a reason when a file is damaged. (OpenCV drops transparency, gives
+no reason, and prints its own warnings.) Both are imported at their first use.
 """
 
 import glob
@@ -11,6 +10,7 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -22,32 +22,22 @@ from hierarchy.errors import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SIDE: Final = 48  # pixels a side of a face; FER-2013's own size
-MAX_PIXELS: Final = 50_000_000  # a grey picture of 50 MB, a decoded colour one of 200 MB
+SIDE: Final = 48  # pixels a side of a face, as in FER-2013
+MAX_PIXELS: Final = 50_000_000  # 50 MB as grey, 200 MB as decoded colour
 
 KINDS: Final = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")  # Pillow's names
 SUFFIXES: Final[tuple[str, ...]] = tuple(
     ".png .apng .jpg .jpeg .jfif .gif .webp .bmp .tif .tiff .pgm .ppm .pbm .pnm .jp2 .j2k .avif".split()
 )
 
-_ALLOWED = f"allowed are {', '.join(KINDS)} of at most {MAX_PIXELS // 10**6} megapixels"
-_FLOAT_WHITES = (1.0, 255.0, 65535.0)  # what float pictures mean by white
-_ORIENTATION = 0x0112  # EXIF tag; its values 2-8 say how to turn the stored picture upright
-_UPRIGHT = {
-    2: "FLIP_LEFT_RIGHT",
-    3: "ROTATE_180",
-    4: "FLIP_TOP_BOTTOM",
-    5: "TRANSPOSE",
-    6: "ROTATE_270",
-    7: "TRANSVERSE",
-    8: "ROTATE_90",
-}
+_EXPECTED = f"expected {', '.join(KINDS)} of at most {MAX_PIXELS // 10**6} megapixels"
+_FLOAT_WHITES = (1.0, 255.0, 65535.0)  # usual values of white in float images
 # Silencing warnings is process-wide: two threads must not restore each other's filters.
 _LOCK = threading.Lock()
 
 
 class SkippedImage(InputError):
-    """Why a picture has no answer, or a folder no pictures; `path` is its name."""
+    """An image that cannot be read, or a folder that cannot be listed; `path` is its name."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(reason)
@@ -55,35 +45,36 @@ class SkippedImage(InputError):
 
 
 def read(source: str | Path | bytes, name: str | None = None, *, colour: bool = False) -> np.ndarray:
-    """A picture as upright grey, uint8[H, W], H * W <= MAX_PIXELS; in `colour`, uint8[H, W, 3], RGB.
+    """An image as upright grey, uint8[H, W], H * W <= MAX_PIXELS; in `colour`, uint8[H, W, 3], RGB.
 
-    Colour becomes ITU-R 601 luma; 8-bit grey comes back bit for bit. Transparent parts show white, as on a
-    page. 16 bits keep their upper eight. Of an animation the first frame counts.
+    Colour becomes ITU-R 601 luma; 8-bit grey is returned bit for bit. Transparent parts become white. 16 bits
+    keep their upper eight. Of an animation the first frame is read.
 
     Args:
         source: a path, or the bytes of a file.
-        name: what to call the picture in errors; its path where none is given.
-        colour: for showing; what the nets see is grey.
+        name: of the image in errors; default: its path.
+        colour: for display; the nets take grey.
 
     Raises:
-        InputError: missing, a folder, empty, unreadable, damaged, not a picture, or too large.
+        InputError: missing, a folder, empty, unreadable, damaged, not an image, or too large.
     """
-    where = name or ("picture" if isinstance(source, bytes) else str(source))
-    if isinstance(source, bytes):
-        return _decode(BytesIO(source), where, colour)
-    if os.path.isdir(source):
-        raise InputError(f"{where}: a folder, not a picture; {_ALLOWED}")
-    if not os.path.isfile(source):  # a device or a pipe might never end
-        raise InputError(f"{where}: {'not a file' if os.path.exists(source) else 'no such file'}; {_ALLOWED}")
     try:
+        if isinstance(source, bytes):
+            return _decode(BytesIO(source), colour)
+        if os.path.isdir(source):
+            raise InputError("a folder, not an image")
+        if not os.path.isfile(source):  # a device or a pipe might never end
+            raise InputError("not a file" if os.path.exists(source) else "no such file")
         with open(source, "rb") as file:
-            return _decode(file, where, colour)
-    except OSError as error:
-        raise InputError(f"{where}: cannot be read ({error.strerror}); {_ALLOWED}") from error
+            return _decode(file, colour)
+    except (InputError, OSError) as error:
+        reason = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else error
+        where = name or ("image" if isinstance(source, bytes) else source)
+        raise InputError(f"{where}: {reason}; {_EXPECTED}") from error
 
 
 def crop(grey: np.ndarray) -> np.ndarray:
-    """The whole picture as the face: uint8[H, W] -> uint8[48, 48], both axes squeezed to fit; 48x48 as it is.
+    """The whole image as the face: uint8[H, W] -> uint8[48, 48], both axes resized; 48x48 is unchanged.
 
     An axis is averaged when it shrinks (no aliasing) and interpolated linearly when it grows (no overshoot).
     """
@@ -95,38 +86,39 @@ def crop(grey: np.ndarray) -> np.ndarray:
 
 
 def luma(picture: np.ndarray) -> np.ndarray:
-    """Grey of a picture in memory, as `read` makes it: uint8[H,W,3], RGB -> uint8[H,W]."""
+    """Grey of an image in memory, as `read` computes it: uint8[H,W,3], RGB -> uint8[H,W]."""
     from PIL import Image
 
     return np.array(Image.fromarray(picture).convert("L"))
 
 
 def find(paths: Sequence[str]) -> Iterator[Path | InputError]:
-    """The picture files behind files, folders and globs, one after another, each once.
+    """The image files of files, folders and globs, in order and without repeats.
 
-    A folder stands for all pictures in and below it (by SUFFIXES, sorted, hidden ones left out); a glob for
-    whatever its matches stand for, `**` for any depth. A file named outright is taken whatever its suffix:
-    `read` judges it. Of a single folder, no more than one level of names is held at once.
+    A folder gives all images in and below it (by SUFFIXES, sorted, hidden ones excluded); a glob gives its
+    matches, `**` at any depth. A file given by name is taken whatever its suffix, and checked by `read`. Of a
+    single folder, only one level of names is held in memory.
 
     Yields:
-        A file, the reason why a path has none, or why a folder's are not known, so that a caller can report
-        that and answer the rest.
+        A file; or an InputError where a path gives no file or a folder cannot be listed, so that a caller can
+        report it and continue.
     """
     several = len(paths) > 1 or any(map(glob.has_magic, paths))
-    seen: set[str] = set()  # absolute paths, so that a.png and ./a.png are one
+    seen: set[str] = set()  # absolute paths: a.png and ./a.png are the same file
     for path in paths:
-        nothing = True
+        empty = True
         for file in _expand(path):
-            nothing = False
+            empty = False
             if several and isinstance(file, Path):
                 absolute = os.path.abspath(file)
                 if absolute in seen:
                     continue
                 seen.add(absolute)
             yield file
-        if nothing:
-            kinds = " ".join(SUFFIXES)
-            yield InputError(f"{path}: {_absence(path)}; allowed are pictures ({kinds}), folders and globs")
+        if empty:
+            reason = "no match" if glob.has_magic(path) else "no such file or folder"
+            reason = "no image in this folder" if os.path.isdir(path) else reason
+            yield InputError(f"{path}: {reason}; expected images ({' '.join(SUFFIXES)}), folders or globs")
 
 
 def _expand(path: str) -> Iterator[Path | InputError]:
@@ -140,7 +132,7 @@ def _expand(path: str) -> Iterator[Path | InputError]:
 
 
 def _below(folder: str) -> Iterator[Path | InputError]:
-    """The pictures in and below a folder, by name at every level; links to folders are not followed."""
+    """The images in and below a folder, by name at each level; links to folders are not followed."""
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
@@ -156,59 +148,46 @@ def _below(folder: str) -> Iterator[Path | InputError]:
             yield Path(path)
 
 
-def _absence(path: str) -> str:
-    if os.path.isdir(path):
-        return "no picture in this folder"
-    return "nothing matches" if glob.has_magic(path) else "no such file or folder"
-
-
-def _decode(file: BinaryIO, where: str, colour: bool) -> np.ndarray:
+def _decode(file: BinaryIO, colour: bool) -> np.ndarray:
     from PIL import Image, UnidentifiedImageError
 
     if not file.read(1):
-        raise InputError(f"{where}: empty (0 bytes); {_ALLOWED}")
+        raise InputError("empty (0 bytes)")
     try:
         with _LOCK, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata is no reason to speak; the size is judged below
+            warnings.simplefilter("ignore")  # odd metadata is accepted; the size is checked below
             with Image.open(file, formats=KINDS) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise Image.DecompressionBombError
                 picture.load()
                 return _pixels(picture, "RGB" if colour else "L")
     except Image.DecompressionBombError as error:
-        raise InputError(f"{where}: more than {MAX_PIXELS // 10**6} megapixels; {_ALLOWED}") from error
+        raise InputError(f"more than {MAX_PIXELS // 10**6} megapixels") from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{where}: not a picture, or one with a damaged header; {_ALLOWED}") from error
-    except Exception as error:  # decoders meet damaged bytes with nearly any exception
+        raise InputError("not a valid image, or its header is damaged") from error
+    except Exception as error:  # decoders raise nearly any exception on damaged bytes
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{where}: truncated or damaged ({reason}); {_ALLOWED}") from error
+        raise InputError(f"truncated or damaged ({reason})") from error
 
 
 def _pixels(picture: "Image", mode: str) -> np.ndarray:
-    """The picture upright in Pillow's mode L or RGB."""
-    from PIL import Image
+    """The image upright in Pillow's mode L or RGB."""
+    from PIL import Image, ImageOps
 
-    turn = _UPRIGHT.get(_orientation(picture))
-    upright = picture if turn is None else picture.transpose(Image.Transpose[turn])
-    if upright.mode.startswith("I") or upright.mode == "F":
-        return np.array(Image.fromarray(_eight_bits(np.asarray(upright))).convert(mode))
-    if not upright.has_transparency_data:
-        return np.array((upright.convert("RGB") if upright.mode == "LAB" else upright).convert(mode))
-    colour = upright.convert("RGBA")
-    page = Image.new(mode, colour.size, "white")
-    page.paste(colour.convert(mode), mask=colour.getchannel("A"))
+    with suppress(Exception):  # damaged EXIF: viewers show the image as it is stored
+        ImageOps.exif_transpose(picture, in_place=True)
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return np.array(Image.fromarray(_eight_bits(np.asarray(picture))).convert(mode))
+    if not picture.has_transparency_data:
+        return np.array((picture.convert("RGB") if picture.mode == "LAB" else picture).convert(mode))
+    rgba = picture.convert("RGBA")
+    page = Image.new(mode, rgba.size, "white")
+    page.paste(rgba.convert(mode), mask=rgba.getchannel("A"))
     return np.array(page)
 
 
-def _orientation(picture: "Image") -> int:
-    try:
-        return picture.getexif().get(_ORIENTATION, 1)
-    except Exception:  # a viewer shows a picture with damaged EXIF as it is stored, and so do we
-        return 1
-
-
 def _eight_bits(wide: np.ndarray) -> np.ndarray:
-    """Wide integers or floats as uint8: by their white where it is known, else from darkest to brightest."""
+    """Wide integers or floats as uint8: scaled by their usual white, else from darkest to brightest."""
     if wide.dtype.kind != "f" and wide.min() >= 0 and wide.max() <= 65535:
         return (wide >> 8).astype(np.uint8)  # exact for 8-bit values widened by 256 or by 257
     values = np.nan_to_num(wide.astype(np.float32), posinf=0.0, neginf=0.0)

@@ -1,4 +1,4 @@
-"""Where a command's faces come from when the user names a place, and when not."""
+"""Load the faces of a command: from the place the user names, else from the default places."""
 
 import hashlib
 import logging
@@ -11,7 +11,7 @@ from hierarchy.data import download
 from hierarchy.data.dataset import SKETCH, FaceDataset
 from hierarchy.data.formats import registry
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import LEFT_OUT
+from hierarchy.taxonomy import FLAT, Tree
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def labelled_faces(data: str | None) -> FaceDataset:
     """Faces at `data`, a file, a folder, or the word sketch; else at $FER2013_DIR or in data/.
 
     Raises:
-        InputError: nothing is found, or what is found cannot be read.
+        InputError: there is no data set, or it cannot be read.
     """
     if data == SKETCH:
         return _drawn()
@@ -33,7 +33,7 @@ def labelled_faces(data: str | None) -> FaceDataset:
 
 
 def training_faces(data: str | None) -> FaceDataset:
-    """Faces to train on: as `labelled_faces`, else downloaded, else drawn, and loudly said so."""
+    """Faces to train on: as `labelled_faces`, else downloaded, else drawn, with a warning in the log."""
     if data is not None or registry.find(None) is not None:
         return labelled_faces(data)
     try:
@@ -52,21 +52,32 @@ def fingerprint(faces: FaceDataset) -> str:
     return digest.hexdigest()[:16]
 
 
-def describe(faces: FaceDataset) -> dict[str, Any]:
-    """What a run's card says of its data."""
-    counts = faces.counts()
-    left_out = {name: sum(split[name] for split in counts.values()) for name in LEFT_OUT}
+def describe(faces: FaceDataset, tree: Tree) -> dict[str, Any]:
+    """What a run's manifest records of its data."""
     return {
         "source": faces.source,
         "fingerprint": fingerprint(faces),
-        "left_out": left_out,
-        "counts": counts,
+        "left_out": faces.left_out(tree),
+        "counts": faces.counts(),
+        "origins": faces.origins(),
     }
 
 
+def report_left_out(faces: FaceDataset, tree: Tree) -> None:
+    """Log how many faces of each name have no leaf of the tree; nothing where there are none.
+
+    Raises:
+        InputError: no face has a leaf of the tree.
+    """
+    left_out = ", ".join(f"{name} {count}" for name, count in faces.left_out(tree).items() if count)
+    if not (faces.target(tree, FLAT) >= 0).any():
+        labels = left_out or "none"
+        raise InputError(f"{faces.source}: no face has a label of the tree ({tree}); labels: {labels}")
+    if left_out:
+        log.info(f"left out, not in the tree: {left_out}")
+
+
 def _drawn() -> FaceDataset:
-    from hierarchy.data.synthetic.sketch import (
-        sketch_faces,  # needs OpenCV, which training on real faces does not
-    )
+    from hierarchy.data.synthetic.sketch import sketch_faces  # needs OpenCV, unlike training on a CSV file
 
     return sketch_faces(SKETCHES)

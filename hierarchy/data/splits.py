@@ -1,4 +1,4 @@
-"""Which split a row belongs to: by the name its source gives, or carved out of the training rows."""
+"""Splits of a data set: by the names of the source, and a validation split taken from Training."""
 
 from typing import Final
 
@@ -7,19 +7,13 @@ import numpy as np
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.errors import InputError
 
-NAMES: Final[dict[str, Split]] = {
-    "training": Split.Training,
-    "train": Split.Training,
-    "publictest": Split.PublicTest,
-    "public": Split.PublicTest,
-    "validation": Split.PublicTest,
-    "valid": Split.PublicTest,
-    "val": Split.PublicTest,
-    "privatetest": Split.PrivateTest,
-    "private": Split.PrivateTest,
-    "test": Split.PrivateTest,
+SPELLINGS: Final = {
+    Split.Training: ("training", "train"),
+    Split.PublicTest: ("publictest", "public", "validation", "valid", "val"),
+    Split.PrivateTest: ("privatetest", "private", "test"),
 }
-CARVED: Final = 3589 / (28709 + 3589)  # FER-2013's own share of PublicTest in what is not PrivateTest
+NAMES: Final = {name: split for split, names in SPELLINGS.items() for name in names}
+VALIDATION_SHARE: Final = 3589 / (28709 + 3589)  # FER-2013's own share of PublicTest besides PrivateTest
 
 
 def known(name: str) -> bool:
@@ -34,33 +28,33 @@ def named(name: str) -> Split:
         InputError: no split has this name.
     """
     if not known(name):
-        raise InputError(f"unknown split {name.strip()[:40]!r}: allowed are {', '.join(NAMES)}")
+        raise InputError(f"unknown split {name.strip()[:40]!r}: expected one of {', '.join(NAMES)}")
     return NAMES[name.strip().lower()]
 
 
 def select_split(faces: FaceDataset, split: Split) -> FaceDataset:
-    """The faces of a split that has some.
+    """The faces of a split.
 
     Raises:
-        InputError: it has none.
+        InputError: there are none.
     """
-    found = faces.of(split)
-    if not len(found):
-        there = ", ".join(f"{other.name} {(faces.split == other).sum()}" for other in Split)
-        raise InputError(f"{faces.source}: no face in split {split.name} (there are {there})")
-    return found
+    selected = faces.of(split)
+    if not len(selected):
+        counts = ", ".join(f"{other.name} {(faces.split == other).sum()}" for other in Split)
+        raise InputError(f"{faces.source}: no face in split {split.name} (there are {counts})")
+    return selected
 
 
 def add_validation_split(label: np.ndarray, split: np.ndarray, seed: int = 2013) -> np.ndarray:
-    """Give a set without validation rows some: a share of each expression's Training rows becomes PublicTest.
+    """Turn the same share of each label's Training rows into PublicTest, if there is no such row yet.
 
     Args:
-        label: int8[N], index into FER7.
+        label: int8[N], label codes.
         split: int8[N], values of Split.
-        seed: the same seed picks the same rows.
+        seed: the same seed selects the same rows.
 
     Returns:
-        int8[N]; `split` itself where there is a PublicTest row already, or no Training row.
+        int8[N]; `split` itself where it has PublicTest rows already, or no Training row.
     """
     if (split == Split.PublicTest).any():
         return split
@@ -68,5 +62,5 @@ def add_validation_split(label: np.ndarray, split: np.ndarray, seed: int = 2013)
     out = split.copy()
     for code in np.unique(label):
         rows = np.flatnonzero((label == code) & (split == Split.Training))
-        out[generator.permutation(rows)[: round(len(rows) * CARVED)]] = Split.PublicTest
+        out[generator.permutation(rows)[: round(len(rows) * VALIDATION_SHARE)]] = Split.PublicTest
     return out

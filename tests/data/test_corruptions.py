@@ -1,4 +1,4 @@
-"""Corruptions are each face's own, repeatable, and worse with their strength."""
+"""Corruptions differ by face, are repeatable, and grow with their strength."""
 
 import numpy as np
 import pytest
@@ -48,5 +48,5 @@ def test_a_draw_disturbs_nobody_and_another_seed_gives_another(pixels):
 
 @pytest.mark.parametrize(("name", "strength"), [("rain", 1), ("fog", 0), ("fog", 6)])
 def test_unknown_corruptions_and_strengths_are_refused(name, strength, pixels):
-    with pytest.raises(InputError, match="allowed are gaussian_noise, .* at 1 to 5"):
+    with pytest.raises(InputError, match=name):
         corruptions.corrupted(pixels, name, strength, seed=0)

@@ -7,6 +7,7 @@ import pytest
 
 from hierarchy.data.dataset import UNLABELLED, Split
 from hierarchy.data.formats import fer2013_csv
+from hierarchy.data.formats.codes import FER2013_NAMES
 from hierarchy.errors import InputError
 
 FACE = " ".join(str(value % 256) for value in range(2304))
@@ -63,55 +64,96 @@ HEADER = "emotion,pixels,Usage\n"
 
 
 @pytest.mark.parametrize(
-    ("row", "complaint"),
+    ("row", "value"),
     [
-        (f"0,{FACE[:-4]},Training", "2303 pixels; allowed are 2304"),
-        (f"0,{FACE} 7,Training", "2305 pixels"),
-        (f"0,{FACE.replace(' 9 ', ' x ')},Training", "pixel 'x'; allowed are whole numbers 0-255"),
-        (f"0,{FACE.replace(' 9 ', ' 256 ')},Training", "pixel '256'"),
-        (f"0,{FACE.replace(' 9 ', ' 18446744073709551625 ')},Training", "pixel '18446744073709551625"[:20]),
-        (f"0,{FACE.replace(' 9 ', ' -1 ')},Training", "pixel '-1'"),
-        (f"0,{FACE.replace(' 9 ', ' 9.5 ')},Training", "pixel '9.5'"),
-        (f"0,{FACE.replace(' 9 ', ' nan ')},Training", "pixel 'nan'"),
+        (f"0,{FACE[:-4]},Training", "2303"),
+        (f"0,{FACE} 7,Training", "2305"),
+        (f"0,{FACE.replace(' 9 ', ' x ')},Training", "'x'"),
+        (f"0,{FACE.replace(' 9 ', ' 256 ')},Training", "'256'"),
+        (f"0,{FACE.replace(' 9 ', ' 18446744073709551625 ')},Training", "'18446744073709551625"),
+        (f"0,{FACE.replace(' 9 ', ' -1 ')},Training", "'-1'"),
+        (f"0,{FACE.replace(' 9 ', ' 9.5 ')},Training", "'9.5'"),
+        (f"0,{FACE.replace(' 9 ', ' nan ')},Training", "'nan'"),
         ("0,,Training", "0 pixels"),
-        (f"7,{FACE},Training", "unknown emotion '7'; allowed are 0 angry, 1 disgust"),
-        (f"nan,{FACE},Training", "unknown emotion 'nan'"),
-        (f",{FACE},Training", "unknown emotion ''"),
-        (f"0,{FACE},Holdout", "unknown split 'Holdout'"),
-        (f"0,{FACE}", "2 columns, but the header names 3"),
+        (f"7,{FACE},Training", "'7'"),
+        (f"nan,{FACE},Training", "'nan'"),
+        (f",{FACE},Training", "''"),
+        (f"happy,{FACE},Training", "'happy'"),
+        (f"0,{FACE},Holdout", "'Holdout'"),
+        (f"0,{FACE}", "2 columns"),
     ],
 )
-def test_a_bad_row_is_named_by_its_line(tmp_path, row, complaint):
+def test_a_bad_row_is_named_by_its_line(tmp_path, row, value):
     text = HEADER + GOOD * 2 + "\n" + row + "\n" + GOOD  # the blank line counts, as it does in an editor
     with pytest.raises(InputError) as refusal:
         read(tmp_path / "x.csv", text)
     message = str(refusal.value)
     assert message.startswith(f"{tmp_path / 'x.csv'}: line 5: ") and "\n" not in message
-    assert complaint in message
+    assert value in message
+
+
+@pytest.mark.parametrize("column", ["emotion", "label", "Expression"])
+def test_names_in_place_of_codes(tmp_path, column):
+    rows = "".join(f"{name},{FACE},Training\n" for name in ("Anger", " happiness", '"sad"'))
+    faces = read(tmp_path / "x.csv", f"{column},pixels,Usage\n{rows}")
+    assert (faces.names, faces.label.tolist()) == (FER2013_NAMES, [0, 3, 4])
+    faces = read(tmp_path / "x.csv", f"{column},pixels,Usage\n{rows}Müde,{FACE},Training\n")
+    assert (faces.names, faces.label.tolist()) == (("anger", "happiness", "müde", "sad"), [0, 1, 3, 2])
+
+
+@pytest.mark.parametrize("label", ["3", ""])
+def test_a_code_among_names_is_refused(tmp_path, label):
+    with pytest.raises(InputError, match=f"line 3: .*'{label}'"):
+        read(tmp_path / "x.csv", f"{HEADER}sad,{FACE},Training\n{label},{FACE},Training\n")
+
+
+def test_two_files_share_their_names(tmp_path):
+    for name, rows in (("train.csv", f"calm,{FACE}\n" * 9), ("test.csv", f"bored,{FACE}\ncalm,{FACE}\n")):
+        (tmp_path / name).write_text(f"emotion,pixels\n{rows}")
+    faces = fer2013_csv.read(tmp_path / "train.csv", tmp_path / "test.csv")
+    assert faces.names == ("bored", "calm") and faces.label.tolist() == [1] * 9 + [0, 1]
+    assert [(faces.split == split).sum() for split in Split] == [8, 1, 2]
+
+
+def test_more_labels_than_codes_are_refused(tmp_path):
+    rows = "".join(f"name{number},{FACE},Training\n" for number in range(200))
+    with pytest.raises(InputError, match="x.csv: 200"):
+        read(tmp_path / "x.csv", HEADER + rows)
+
+
+def test_a_name_that_would_break_the_columns_is_not_written(tmp_path, random_faces):
+    with pytest.raises(InputError, match="'a,b'"):
+        fer2013_csv.write(random_faces(3, names=("a,b", "c")), tmp_path / "x.csv", HEADER.strip())
+
+
+def test_zeros_before_a_number_change_nothing(tmp_path):
+    padded = " ".join(f"{value % 256:03d}" for value in range(2304))
+    assert (read(tmp_path / "x.csv", f"{HEADER}0,{padded},Training\n").pixels == PIXELS).all()
 
 
 def test_a_long_row_does_not_make_up_for_a_short_one(tmp_path):
-    with pytest.raises(InputError, match="line 2: 2303 pixels"):
+    with pytest.raises(InputError, match="line 2: 2303"):
         read(tmp_path / "x.csv", f"{HEADER}0,{FACE[:-4]},Training\n0,{FACE} 7,Training\n")
     short, long = FACE.rsplit(" ", 1)[0].replace(" ", "  ", 1), f"{FACE}\t7"
-    with pytest.raises(InputError, match="line 2: 2303 pixels"):
+    with pytest.raises(InputError, match="line 2: 2303"):
         read(tmp_path / "y.csv", f"{HEADER}0,{short},Training\n0,{long},Training\n")
 
 
 @pytest.mark.parametrize(
-    ("data", "complaint"),
+    "data",
     [
-        (b"", "missing column emotion and pixels"),
-        (bytes(range(256)) * 100, "missing column emotion and pixels"),
-        (f"emotion,Usage\n{GOOD}".encode(), "missing column pixels"),
-        (f"pixels,Usage\n{FACE},Training".encode(), "missing column emotion"),
-        (f"emotion,pixels,Use\n{GOOD}".encode(), "columns that no layout has"),
-        (HEADER.encode(), "no face below it"),
+        b"",
+        bytes(range(256)) * 100,
+        f"emotion,Usage\n{GOOD}".encode(),
+        f"pixels,Usage\n{FACE},Training".encode(),
+        f"emotion,pixels,Use\n{GOOD}".encode(),
+        f"emotion,label,pixels\n{GOOD}".encode(),
+        HEADER.encode(),
     ],
-    ids=["empty", "binary", "no pixels", "no emotion", "misspelt", "no rows"],
+    ids=["empty", "binary", "no pixels", "no label", "misspelt", "two labels", "no rows"],
 )
-def test_a_file_of_another_kind_is_refused(tmp_path, data, complaint):
-    with pytest.raises(InputError, match=complaint) as refusal:
+def test_a_file_of_another_kind_is_refused(tmp_path, data):
+    with pytest.raises(InputError, match="x.csv: ") as refusal:
         read(tmp_path / "x.csv", data)
     assert "\n" not in str(refusal.value) and len(str(refusal.value)) < 300
 
@@ -120,19 +162,18 @@ def test_a_file_of_another_kind_is_refused(tmp_path, data, complaint):
 def test_a_damaged_gzip_is_refused(tmp_path, damage):
     noise = np.random.default_rng(0).integers(0, 256, (4, 2304))
     rows = "".join(f"0,{' '.join(map(str, face))},Training\n" for face in noise.tolist())
-    with pytest.raises(InputError, match="not a whole gzip file|missing column"):
+    with pytest.raises(InputError, match="x.csv.gz"):
         read(tmp_path / "x.csv.gz", damage(gzip.compress((HEADER + rows).encode())))
 
 
 def test_a_flipped_byte_in_a_gzip_is_refused(tmp_path):
     data = bytearray(gzip.compress((HEADER + GOOD * 3).encode()))
     data[len(data) // 2] ^= 0xFF
-    with pytest.raises(InputError, match="not a whole gzip file|line [0-9]+"):
+    with pytest.raises(InputError, match="x.csv.gz"):
         read(tmp_path / "x.csv.gz", bytes(data))
 
 
-def test_faces_across_chunks_keep_their_order(tmp_path, random_faces, monkeypatch):
-    monkeypatch.setattr(fer2013_csv, "CHUNK", 7)
+def test_faces_keep_their_order(tmp_path, random_faces):
     faces = random_faces(30)
     fer2013_csv.write(faces, tmp_path / "x.csv", "emotion,pixels,Usage")
     assert (fer2013_csv.read(tmp_path / "x.csv").pixels == faces.pixels).all()

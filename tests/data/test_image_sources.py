@@ -1,6 +1,7 @@
-"""Every kind of source names the same pictures, in the same order, a bad one among them."""
+"""All kinds of sources list the same images in the same order, unreadable ones included."""
 
 import csv
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -86,28 +87,26 @@ def test_parts_are_whole_but_for_the_last(folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    "name",
     [
-        ("nowhere", "nothing there"),
-        ("nowhere/*.png", "nothing there"),
-        ("nowhere.csv", "cannot be read"),
-        ("nowhere.parquet", "cannot be read"),
-        ("bad.parquet", "cannot be read"),
-        ("other.csv", "no column path"),
-        ("other.parquet", "no column image, bytes, path"),
-        ("numbers.parquet", "the column path holds no text"),
-        ("open.csv", "cannot be read"),
-        ("empty.csv", "no column path"),
-    ],
+        "nowhere",
+        "nowhere/*.png",
+        "nowhere.csv",
+        "nowhere.parquet",
+        "bad.parquet",
+        "other.csv",
+        "other.parquet",
+    ]
+    + ["numbers.parquet", "open.csv", "empty.csv"],
 )
-def test_what_names_nothing_is_refused(tmp_path, name, said):
+def test_a_source_without_images_is_refused(tmp_path, name):
     (tmp_path / "bad.parquet").write_text("no table")
     (tmp_path / "other.csv").write_text("name\na.png\n")
     (tmp_path / "empty.csv").touch()
     (tmp_path / "open.csv").write_text('path\n"' + "a.png\n" * 30_000)  # a quote that never ends
     pq.write_table(pa.table({"name": ["a.png"]}), tmp_path / "other.parquet")
     pq.write_table(pa.table({"path": [1, 2]}), tmp_path / "numbers.parquet")
-    with pytest.raises(InputError, match=f"{said}.*; allowed are a folder") as caught:
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path / name}: ")) as caught:
         listed(tmp_path / name)
     assert "\n" not in str(caught.value)
 

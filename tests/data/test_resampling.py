@@ -1,4 +1,4 @@
-"""Oversampling draws every class equally often, loses no row, and follows from its seed."""
+"""Oversampling balances the classes, keeps all rows, and is determined by its seed."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The drawn faces: reproducible, in FER-2013's proportions, and telling the expressions apart."""
+"""Drawn faces are reproducible, in FER-2013's proportions, and their expressions are separable."""
 
 import re
 from pathlib import Path
@@ -7,13 +7,15 @@ import cv2
 import numpy as np
 import pytest
 
+from hierarchy.data import loading
 from hierarchy.data.audit import PUBLISHED
 from hierarchy.data.dataset import SIDE, FaceDataset, Split
-from hierarchy.data.synthetic.action_units import LEAST, SOMETIMES, STRENGTHS, TWITCH, Unit, actions
+from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.synthetic.action_units import MAX_NOISE, MIN_SHARE, SOMETIMES, STRENGTHS, Unit, actions
 from hierarchy.data.synthetic.portrait import lids, opening, seam
 from hierarchy.data.synthetic.sketch import RANGES, draw, sketch_faces
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import FER7, FLAT, LEAVES
+from hierarchy.taxonomy import FLAT, VALENCE
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 AVERAGE = {name: (low + high) / 2 for name, (low, high) in RANGES.items()}
@@ -34,6 +36,13 @@ def test_same_seed_same_bits_and_another_seed_other_faces() -> None:
     for column in ("pixels", "label", "split", "row"):
         assert np.array_equal(getattr(first, column), getattr(again, column))
     assert not np.array_equal(first.pixels, other.pixels)
+
+
+@pytest.mark.parametrize(
+    ("n", "seed", "expected"), [(70, 0, "6c98d2b5c8748cb3"), (200, 1, "43e6a69501a099fa")]
+)
+def test_the_bits_are_those_of_every_stored_run(n: int, seed: int, expected: str) -> None:
+    assert loading.fingerprint(sketch_faces(n, seed)) == expected
 
 
 def test_a_face_depends_on_its_seed_row_and_expression_alone(faces: FaceDataset) -> None:
@@ -58,7 +67,7 @@ def test_columns(faces: FaceDataset) -> None:
 
 def test_expressions_come_in_fer2013s_proportions(faces: FaceDataset) -> None:
     published = PUBLISHED[Split.Training.name]
-    for code, name in enumerate(FER7):
+    for code, name in enumerate(FER2013_NAMES):
         share = published[name] / sum(published.values())
         assert abs((faces.label == code).sum() - share * len(faces)) < 1
 
@@ -71,11 +80,11 @@ def test_any_size_is_given_whole(n: int) -> None:
 @pytest.mark.parametrize("n", [200, 300])
 def test_every_split_holds_every_expression(n: int) -> None:
     counts = sketch_faces(n, seed=1).counts()
-    assert min(counts[split.name][name] for split in Split for name in FER7) >= 1
+    assert min(counts[split.name][name] for split in Split for name in FER2013_NAMES) >= 1
 
 
 def test_splits_are_eighty_ten_ten_of_each_expression_and_at_random(faces: FaceDataset) -> None:
-    for code in range(len(FER7)):
+    for code in range(len(FER2013_NAMES)):
         mine = faces.split[faces.label == code]
         for split, share in zip(Split, (0.8, 0.1, 0.1), strict=True):
             assert abs((mine == split).sum() - share * len(mine)) <= 1
@@ -84,7 +93,7 @@ def test_splits_are_eighty_ten_ten_of_each_expression_and_at_random(faces: FaceD
 
 @pytest.mark.parametrize(("n", "seed"), [(0, 0), (-3, 0), (5, -1)])
 def test_impossible_sets_are_refused(n: int, seed: int) -> None:
-    with pytest.raises(InputError, match="allowed"):
+    with pytest.raises(InputError, match=f"seed {seed}"):
         sketch_faces(n, seed)
 
 
@@ -98,26 +107,28 @@ def test_draw_takes_any_spelling_and_refuses_other_words() -> None:
 
 def test_action_unit_tables_have_every_expression_and_sane_values() -> None:
     for table in (STRENGTHS, SOMETIMES):
-        assert set(table) == set(FER7)
+        assert set(table) == set(FER2013_NAMES)
         assert all(0 < value <= 1 for units in table.values() for value in units.values())
     assert not STRENGTHS["neutral"] and not SOMETIMES["neutral"]
-    assert len({tuple(sorted(units.items())) for units in STRENGTHS.values()}) == len(FER7)
+    assert len({tuple(sorted(units.items())) for units in STRENGTHS.values()}) == len(FER2013_NAMES)
 
 
-@pytest.mark.parametrize("name", FER7)
+@pytest.mark.parametrize("name", FER2013_NAMES)
 def test_units_act_within_their_bounds(name: str) -> None:
     act = actions(name, np.random.default_rng(0))
     assert set(act) == set(Unit)
     for unit, strength in STRENGTHS[name].items():
-        assert LEAST * strength <= act[unit] <= strength
+        assert MIN_SHARE * strength <= act[unit] <= strength
     resting = set(Unit) - set(STRENGTHS[name]) - set(SOMETIMES[name])
-    assert all(0 <= act[unit] <= TWITCH for unit in resting)
+    assert all(0 <= act[unit] <= MAX_NOISE for unit in resting)
 
 
 def test_units_move_the_mouth_the_way_they_are_named() -> None:
-    corner = {name: seam(AVERAGE, full(name))[1][0] - seam(AVERAGE, full(name))[1][8] for name in FER7}
-    width = {name: np.ptp(seam(AVERAGE, full(name))[0]) for name in FER7}
-    height = {name: sum(edge.max() for edge in opening(full(name))) for name in FER7}
+    corner = {
+        name: seam(AVERAGE, full(name))[1][0] - seam(AVERAGE, full(name))[1][8] for name in FER2013_NAMES
+    }
+    width = {name: np.ptp(seam(AVERAGE, full(name))[0]) for name in FER2013_NAMES}
+    height = {name: sum(edge.max() for edge in opening(full(name))) for name in FER2013_NAMES}
     assert corner["happy"] < -0.1 < corner["neutral"] < 0.1 < corner["sad"]  # y points down
     assert width["surprise"] < width["neutral"] < width["fear"]
     assert height["neutral"] == 0
@@ -125,15 +136,18 @@ def test_units_move_the_mouth_the_way_they_are_named() -> None:
 
 
 def test_units_move_the_lids_the_way_they_are_named() -> None:
-    gap = {name: np.ptp(np.concatenate(lids(full(name)))) for name in FER7}
+    gap = {name: np.ptp(np.concatenate(lids(full(name)))) for name in FER2013_NAMES}
     assert max(gap["sad"], gap["happy"], gap["disgust"]) < gap["neutral"] < min(gap["fear"], gap["surprise"])
 
 
 def test_expressions_can_be_told_apart_by_a_linear_rule(faces: FaceDataset) -> None:
-    known, unseen = faces.of(Split.Training).for_node(FLAT), faces.of(Split.PrivateTest).for_node(FLAT)
-    x, y = _features(known), np.eye(len(LEAVES))[known.target(FLAT)]
+    known, unseen = (
+        faces.of(Split.Training).for_node(VALENCE, FLAT),
+        faces.of(Split.PrivateTest).for_node(VALENCE, FLAT),
+    )
+    x, y = _features(known), np.eye(len(VALENCE.leaves))[known.target(VALENCE, FLAT)]
     weights = np.linalg.solve(x.T @ x + 30 * np.eye(x.shape[1]), x.T @ y)
-    hits = (_features(unseen) @ weights).argmax(axis=1) == unseen.target(FLAT)
+    hits = (_features(unseen) @ weights).argmax(axis=1) == unseen.target(VALENCE, FLAT)
     assert hits.mean() > 0.6
 
 
@@ -149,7 +163,7 @@ def test_the_samples_are_what_their_readme_draws(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     exec(script.group(1), {})
     drawn = {path.name: cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in tmp_path.glob("*.png")}
-    assert set(drawn) == {f"sketch_{name}.png" for name in FER7}
+    assert set(drawn) == {f"sketch_{name}.png" for name in FER2013_NAMES}
     for name, picture in drawn.items():
         stored = cv2.imread(str(SAMPLES / name), cv2.IMREAD_UNCHANGED)
         assert picture is not None and stored is not None and stored.shape == (SIDE, SIDE)

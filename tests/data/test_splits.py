@@ -1,4 +1,4 @@
-"""Splits by name, and validation rows carved out where a set has none."""
+"""Splits by name, and a validation split from Training where a data set has none."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def test_names(name, split):
 
 
 def test_an_unknown_name_lists_the_allowed_ones():
-    with pytest.raises(InputError, match="unknown split 'holdout': allowed are .*train.*validation.*test"):
+    with pytest.raises(InputError, match="holdout.*train.*validation.*test"):
         splits.named("holdout")
 
 
@@ -51,5 +51,5 @@ def test_a_set_with_validation_rows_is_left_alone():
 def test_an_empty_split_is_refused(random_faces):
     faces = random_faces(20).of(Split.Training)
     assert len(splits.select_split(faces, Split.Training)) == len(faces)
-    with pytest.raises(InputError, match=rf"random: no face in split PrivateTest .*Training {len(faces)}"):
+    with pytest.raises(InputError, match=rf"random: .*PrivateTest .*Training {len(faces)}"):
         splits.select_split(faces, Split.PrivateTest)

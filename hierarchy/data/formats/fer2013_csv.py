@@ -1,164 +1,131 @@
-"""Kaggle's csv files, read and written: one face a line, its pixels as numbers separated by blanks.
+"""Kaggle's CSV files, read and written: one face a line, its pixels as numbers separated by spaces.
 
 `fer2013.csv` (emotion,pixels,Usage), `icml_face_data.csv` (emotion, Usage, pixels: names with leading
-blanks), `train.csv` (no Usage: validation is carved out), `test.csv` (pixels alone: PrivateTest without
-labels), also gzipped. A thousand lines are parsed at once; only where that fails are they searched one by
-one for the culprit, so that a good file does not pay for the naming of a bad line.
+spaces), `train.csv` (no Usage: validation rows are split off), `test.csv` (only pixels: PrivateTest without
+labels), also gzipped. Labels are FER-2013's codes or any names.
 """
 
 import gzip
-import warnings
 import zlib
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, cast
+from typing import BinaryIO, Final, cast
 
 import numpy as np
 
 from hierarchy.data import splits
-from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, Split
+from hierarchy.data.dataset import SIDE, FaceDataset, Split
+from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats.rows import Row, dataset
 from hierarchy.errors import InputError, error_context
-from hierarchy.taxonomy import FER7
 
-HEADERS: Final = ({"emotion", "pixels", "usage"}, {"emotion", "pixels"}, {"pixels"})
-LONGEST_HEADER: Final = 1000  # bytes; a binary file may have no line end at all
+LABEL_COLUMNS: Final = ("emotion", "label", "expression")
+HEADERS: Final = ({"label", "pixels", "usage"}, {"label", "pixels"}, {"pixels"})
+MAX_HEADER: Final = 1000  # bytes; a binary file may have no line end at all
 PIXELS: Final = SIDE * SIDE
-OTHER_BLANKS: Final = (b"\t", b"\r", b"\v", b"\f")  # part numbers too
-CHUNK: Final = 1000  # lines parsed at once: about 20 MB of numbers
-NUMBERS: Final = tuple(map(str, range(256)))  # looking a pixel up is twice as fast as writing it out
+NUMBERS: Final = tuple(map(str, range(256)))  # looking a pixel up is faster than formatting or parsing it
+VALUES: Final = {f"{value:0{width}}".encode(): value for value in range(256) for width in (1, 2, 3)}
 
 
-class Line(NamedTuple):
-    """One line of the file: its number as an editor shows it (the header is 1), and its cells."""
-
-    number: int
-    cells: list[bytes]
-
-
-def read(path: Path) -> FaceDataset:
-    """Faces of one csv file.
+def read(*paths: Path) -> FaceDataset:
+    """Faces of one or more CSV files; rows count on from file to file.
 
     Raises:
-        InputError: names the file, the line as an editor counts it, what is wrong and what is allowed.
+        InputError: names the file, the line as an editor counts it, and what is expected.
     """
+    return dataset(chain(*map(_file, paths)), " and ".join(path.name for path in paths))
+
+
+def write(faces: FaceDataset, path: Path, header: str) -> None:
+    """Write faces as one CSV file, with codes where the names are FER-2013's, else with names.
+
+    Args:
+        faces: all labelled, where there is a column for labels.
+        path: the file.
+        header: line 1: columns emotion, pixels and Usage, or some of them, in any order.
+
+    Raises:
+        InputError: a label name contains a comma, quote or line end.
+    """
+    fer2013 = faces.names == FER2013_NAMES
+    if bad := [name for name in faces.names if set(name) & set(',"\r\n')]:
+        raise InputError(f"{faces.source}: label {bad[0]!r} cannot be written to a CSV file")
+    columns = [name.strip().lower() for name in header.split(",")]
+    with open(path, "w", newline="\n", encoding="utf-8") as stream:
+        stream.write(f"{header}\n")
+        for pixels, label, split in zip(faces.pixels, faces.label, faces.split, strict=True):
+            cells = {"emotion": str(label) if fer2013 else faces.names[label], "usage": Split(split).name}
+            cells["pixels"] = " ".join(map(NUMBERS.__getitem__, pixels.tobytes()))
+            stream.write(",".join(cells[name] for name in columns) + "\n")
+
+
+def _file(path: Path) -> Iterator[Row]:
     try:
-        with _open(path) as stream:
-            return _faces(path, stream)
+        with cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as stream:
+            yield from _rows(path, stream)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: not a whole gzip file ({error})") from None
+        raise InputError(f"{path}: not a complete gzip file ({error})") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def write(faces: FaceDataset, path: Path, header: str) -> None:
-    """Write faces as one csv file.
-
-    Args:
-        faces: every one labelled, where there is a column for it.
-        path: the file.
-        header: line 1; its columns, blanks aside, are one of HEADERS in any order.
-    """
-    names = [name.strip().lower() for name in header.split(",")]
-    with open(path, "w", newline="\n", encoding="ascii") as stream:
-        stream.write(f"{header}\n")
-        for pixels, label, split in zip(faces.pixels, faces.label, faces.split, strict=True):
-            cells = {"emotion": str(label), "usage": Split(split).name}
-            cells["pixels"] = " ".join(map(NUMBERS.__getitem__, pixels.tobytes()))
-            stream.write(",".join(cells[name] for name in names) + "\n")
-
-
-def _open(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else open(path, "rb")
-
-
-def _faces(path: Path, stream: BinaryIO) -> FaceDataset:
-    column = _header(path, stream.readline(LONGEST_HEADER))
-    lines = _lines(path, stream, len(column))
-    pixels, label, split = [], [], []
-    while chunk := list(islice(lines, CHUNK)):
-        pixels.append(_pixels(path, chunk, column["pixels"]))
-        label += [_label(path, line, column) for line in chunk]
-        split += [_split(path, line, column) for line in chunk]
-    if not pixels:
-        raise InputError(f"{path}: a header, but no face below it")
-    labels, given = np.array(label, dtype=np.int8), np.array(split, dtype=np.int8)
-    return FaceDataset(
-        pixels=np.concatenate(pixels),
-        label=labels,
-        split=given if "usage" in column else splits.add_validation_split(labels, given),
-        row=np.arange(len(labels), dtype=np.int32),
-        source=path.name,
-    )
+def _rows(path: Path, stream: BinaryIO) -> Iterator[Row]:
+    column = _header(path, stream.readline(MAX_HEADER))
+    held_out = "label" not in column or path.name.startswith("test")
+    split = Split.PrivateTest if held_out else Split.Training
+    pixels = numeric = None  # numeric: whether labels are codes, as the first one is
+    for number, line in enumerate(stream, start=2):
+        if not line.strip():
+            continue
+        with error_context(f"{path}: line {number}"):
+            cells = [cell.strip(b' "\r\n') for cell in line.split(b",")]
+            if len(cells) != len(column):
+                raise InputError(f"{len(cells)} columns, but the header has {len(column)}")
+            pixels, label = _pixels(cells[column["pixels"]]), None
+            if "label" in column:
+                text = cells[column["label"]]
+                numeric = text.isdigit() if numeric is None else numeric
+                label = _label(text, numeric)
+            if "usage" in column:
+                split = splits.named(cells[column["usage"]].decode(errors="replace"))
+        yield Row(pixels, label, split, "usage" in column)
+    if pixels is None:
+        raise InputError(f"{path}: no face below the header")
 
 
 def _header(path: Path, first: bytes) -> dict[str, int]:
-    """Where each column stands, by its name in lower case."""
+    """Position of each column, by its name in lower case; the label column is called label."""
     names = [name.strip(' "\r\n').lower() for name in first.decode("utf-8-sig", errors="replace").split(",")]
-    if set(names) not in HEADERS or len(set(names)) != len(names):
-        missing = [name for name in ("emotion", "pixels") if name not in names]
-        wrong = f"missing column {' and '.join(missing)}" if missing else "columns that no layout has"
+    column = {"label" if name in LABEL_COLUMNS else name: place for place, name in enumerate(names)}
+    if set(column) not in HEADERS or len(column) != len(names):
+        missing = " and ".join(name for name in ("label", "pixels") if name not in column)
+        wrong = f"missing column {missing}" if missing else "unexpected columns"
         raise InputError(f"{path}: {wrong}; line 1 must be emotion,pixels,Usage or emotion,pixels or pixels")
-    return {name: place for place, name in enumerate(names)}
+    return column
 
 
-def _lines(path: Path, stream: Iterable[bytes], columns: int) -> Iterator[Line]:
-    """The lines that are not blank, cut into cells."""
-    for number, text in enumerate(stream, start=2):
-        if not text.strip():
-            continue
-        cells = [cell.strip(b' "\r\n') for cell in text.split(b",")]
-        if len(cells) != columns:
-            raise InputError(f"{path}: line {number}: {len(cells)} columns, but the header names {columns}")
-        yield Line(number, cells)
+def _pixels(text: bytes) -> np.ndarray:
+    """uint8[48, 48] of the numbers in a cell."""
+    try:
+        pixels = bytes(map(VALUES.__getitem__, text.split()))
+    except KeyError as error:
+        raise InputError(f"pixel {_short(error.args[0])}; expected whole numbers 0-255") from None
+    if len(pixels) != PIXELS:
+        raise InputError(f"{len(pixels)} pixels; expected {PIXELS} ({SIDE}x{SIDE})")
+    return np.frombuffer(pixels, np.uint8).reshape(SIDE, SIDE)
 
 
-def _pixels(path: Path, chunk: list[Line], place: int) -> np.ndarray:
-    """uint8[len(chunk), SIDE, SIDE]: parsed at once, or line by line to find the culprit or pardon it."""
-    texts = [line.cells[place] for line in chunk]
-    # 2,303 blanks can part 2,304 numbers at most, so that no long line makes up for a short one
-    if all(text.count(b" ") == PIXELS - 1 and not any(map(text.count, OTHER_BLANKS)) for text in texts):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # numpy's word for text that is no number
-            try:
-                values = np.fromstring(b" ".join(texts), dtype=np.int64, sep=" ")
-            except (DeprecationWarning, ValueError):
-                values = np.empty(0, dtype=np.int64)
-        if values.size == PIXELS * len(chunk) and values.min() >= 0 and values.max() <= 255:
-            return values.astype(np.uint8).reshape(-1, SIDE, SIDE)
-    return np.stack([_face(path, line, place) for line in chunk])
+def _label(text: bytes, numeric: bool) -> str:
+    if not numeric and text and not text.isdigit():
+        return text.decode(errors="replace")
+    if numeric and text.isdigit() and len(text) == 1 and int(text) < len(FER2013_NAMES):
+        return FER2013_NAMES[int(text)]
+    codes = ", ".join(f"{code} {name}" for code, name in enumerate(FER2013_NAMES))
+    expected = codes if numeric else "a name, as in the first row"
+    raise InputError(f"unknown label {_short(text)}; expected {expected}")
 
 
-def _face(path: Path, line: Line, place: int) -> np.ndarray:
-    """uint8[SIDE, SIDE] of one line, or the reason why not."""
-    texts = line.cells[place].split()
-    where = f"{path}: line {line.number}"
-    for text in texts:
-        if not text.isdigit() or len(text) > 9 or int(text) > 255:
-            raise InputError(f"{where}: pixel {_shown(text)}; allowed are whole numbers 0-255")
-    if len(texts) != PIXELS:
-        raise InputError(f"{where}: {len(texts)} pixels; allowed are {PIXELS} ({SIDE}x{SIDE})")
-    return np.array([int(text) for text in texts], dtype=np.uint8).reshape(SIDE, SIDE)
-
-
-def _label(path: Path, line: Line, column: dict[str, int]) -> int:
-    if "emotion" not in column:
-        return UNLABELLED
-    text = line.cells[column["emotion"]]
-    if text.isdigit() and len(text) == 1 and int(text) < len(FER7):
-        return int(text)
-    codes = ", ".join(f"{code} {name}" for code, name in enumerate(FER7))
-    raise InputError(f"{path}: line {line.number}: unknown emotion {_shown(text)}; allowed are {codes}")
-
-
-def _split(path: Path, line: Line, column: dict[str, int]) -> Split:
-    if "usage" not in column:
-        held_out = "emotion" not in column or path.name.startswith("test")
-        return Split.PrivateTest if held_out else Split.Training
-    with error_context(f"{path}: line {line.number}"):
-        return splits.named(line.cells[column["usage"]].decode(errors="replace"))
-
-
-def _shown(text: bytes) -> str:
-    """A cell as an error shows it: short, on one line."""
+def _short(text: bytes) -> str:
+    """A cell for an error message, on one line."""
     return repr(text[:20].decode(errors="replace"))

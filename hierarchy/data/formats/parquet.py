@@ -1,30 +1,31 @@
-"""Parquet files with pictures as bytes, as data hubs serve them.
+"""Parquet files with pictures as bytes, as data hubs distribute them.
 
 The picture column holds a file's bytes, or Hugging Face's struct of bytes and path. Labels are names or
-codes, which are FER-2013's unless the file's own metadata names its classes. The split is a column, or the
-beginning of the file's name (`train-00000-of-00001.parquet`), else Training, or PrivateTest where no column
-is a label.
+codes, which are FER-2013's unless the file's metadata names its classes. The split is a column, or the
+beginning of the file's name (`train-00000-of-00001.parquet`), else Training, or PrivateTest where there is no
+label column.
 """
 
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hierarchy.data import splits
-from hierarchy.data.dataset import UNLABELLED, FaceDataset, Split
+from hierarchy.data import images, splits
+from hierarchy.data.dataset import FaceDataset, Split
+from hierarchy.data.formats.codes import FER2013_NAMES
 from hierarchy.data.formats.image_folder import png
-from hierarchy.errors import InputError, error_context
-from hierarchy.taxonomy import FER7, expression
+from hierarchy.data.formats.rows import Row, dataset
+from hierarchy.errors import InputError, error_context, first_line
 
 if TYPE_CHECKING:
     import pyarrow
 
-COLUMNS: Final[dict[str, tuple[str, ...]]] = {  # a column's names, the likeliest first
+COLUMNS: Final[dict[str, tuple[str, ...]]] = {  # names of each column, the first that exists is read
     "picture": ("image", "img", "picture", "bytes", "pixels"),
     "label": ("label", "labels", "emotion", "expression"),
     "split": ("split", "usage"),
@@ -40,112 +41,90 @@ def sources(path: Path) -> tuple[Path, ...]:
 
 
 def read(files: Sequence[Path]) -> FaceDataset:
-    """Faces of Parquet files, one after another; their rows count through.
+    """Faces of Parquet files, one after another; rows count on from file to file.
 
     Raises:
-        InputError: names the file, the row in it (from 0), what is wrong and what is allowed.
+        InputError: names the file, the row in it (from 0), and what is expected.
     """
-    parts = [_one(file) for file in files]
     source = files[0].name if len(files) == 1 else f"{files[0].resolve().parent.name}/"
-    whole = FaceDataset.joined([faces for faces, _ in parts], source)
-    told = all(has_splits for _, has_splits in parts)
-    return replace(
-        whole,
-        split=whole.split if told else splits.add_validation_split(whole.label, whole.split),
-        row=np.arange(len(whole), dtype=np.int32),
-    )
+    return dataset(chain(*map(_file, files)), source)
 
 
 def write(faces: FaceDataset, path: Path) -> None:
-    """One file: image (PNG bytes, and the row as path), label and split by name; every face labelled."""
+    """One file: image (PNG bytes, and the row as path), label and split by name; all faces labelled."""
     import pyarrow
     from pyarrow import parquet
 
     pairs = zip(faces.pixels, faces.row, strict=True)
     columns = {
         "image": [{"bytes": png(pixels), "path": f"{row:05d}.png"} for pixels, row in pairs],
-        "label": [FER7[label] for label in faces.label],
+        "label": [faces.names[label] for label in faces.label],
         "split": [Split(split).name for split in faces.split],
     }
     parquet.write_table(pyarrow.table(columns), path)
 
 
-def _one(file: Path) -> tuple[FaceDataset, bool]:
-    """Faces of one file, and whether it has a column of splits."""
+def _file(file: Path) -> Iterator[Row]:
     import pyarrow
     from pyarrow import parquet
 
     try:
         with parquet.ParquetFile(file) as table:
-            return _columns(file, table)
+            yield from _rows(file, table)
     except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{file}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{file}: not a readable Parquet file ({first_line(error)})") from None
 
 
-def _columns(file: Path, table: "pyarrow.parquet.ParquetFile") -> tuple[FaceDataset, bool]:
+def _rows(file: Path, table: "pyarrow.parquet.ParquetFile") -> Iterator[Row]:
     schema = table.schema_arrow
-    there = {name.strip().lower(): name for name in schema.names}
-    column = {key: there[name] for key, names in COLUMNS.items() for name in reversed(names) if name in there}
+    present = {name.strip().lower(): name for name in schema.names}
+    column = {
+        key: present[name] for key, names in COLUMNS.items() for name in reversed(names) if name in present
+    }
     if "picture" not in column:
-        raise InputError(f"{file}: missing column of pictures; allowed are {', '.join(COLUMNS['picture'])}")
+        raise InputError(f"{file}: no picture column; expected one of {', '.join(COLUMNS['picture'])}")
+    if not table.metadata.num_rows:
+        raise InputError(f"{file}: contains no faces")
     classes = _classes(schema, column.get("label"))
-    implied = _implied(file, labelled="label" in column)
-    pixels, label, split = [], [], []
-    for number, row in enumerate(_rows(table, column)):
-        where = f"{file}: row {number}"
-        pixels.append(_picture(where, row["picture"]))
-        label.append(_label(where, row["label"], classes) if "label" in row else UNLABELLED)
-        split.append(_split(where, row["split"]) if "split" in row else implied)
-    if not pixels:
-        raise InputError(f"{file}: no face in it")
-    codes, roles = np.array(label, dtype=np.int8), np.array(split, dtype=np.int8)
-    faces = FaceDataset(np.stack(pixels), codes, roles, np.arange(len(pixels), dtype=np.int32))
-    return faces, "split" in column
-
-
-def _rows(table: "pyarrow.parquet.ParquetFile", column: dict[str, str]) -> Iterator[dict[str, Any]]:
-    for batch in table.iter_batches(CHUNK, columns=list(column.values())):
-        for row in batch.to_pylist():
-            yield {key: row[name] for key, name in column.items()}
+    split = _default_split(file, labelled="label" in column)
+    batches = table.iter_batches(CHUNK, columns=list(column.values()))
+    for number, row in enumerate(chain.from_iterable(batch.to_pylist() for batch in batches)):
+        with error_context(f"{file}: row {number}"):
+            pixels = _picture(row[column["picture"]])
+            label = _label(row[column["label"]], classes) if "label" in column else None
+            if "split" in column:
+                split = splits.named(str(row[column["split"]]))
+        yield Row(pixels, label, split, "split" in column)
 
 
 def _classes(schema: "pyarrow.Schema", label: str | None) -> Sequence[str]:
     """Names of the label codes: those in Hugging Face's metadata, else FER-2013's."""
     try:
         about = json.loads((schema.metadata or {})[b"huggingface"])
-        found = about["info"]["features"][label]["names"]
-        return found if isinstance(found, list) and all(isinstance(name, str) for name in found) else FER7
+        names = about["info"]["features"][label]["names"]
     except (KeyError, TypeError, ValueError):
-        return FER7
+        return FER2013_NAMES
+    valid = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return names if valid else FER2013_NAMES
 
 
-def _implied(file: Path, labelled: bool) -> Split:
+def _default_split(file: Path, labelled: bool) -> Split:
     """The split of a file without a column for it."""
     word = re.split(r"[^a-z]", file.name.lower())[0]
-    if splits.known(word):
-        return splits.named(word)
-    return Split.Training if labelled else Split.PrivateTest
+    return splits.NAMES.get(word, Split.Training if labelled else Split.PrivateTest)
 
 
-def _picture(where: str, value: Any) -> np.ndarray:
-    from hierarchy.data import images
-
+def _picture(value: Any) -> np.ndarray:
     data = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(data, bytes):
-        raise InputError(f"{where}: no picture; allowed are a picture file's bytes, or a struct with them")
-    return images.crop(images.read(data, where))
+        raise InputError("no picture; expected the bytes of a picture file, or a struct with them")
+    return images.crop(images.read(data))
 
 
-def _label(where: str, value: Any, classes: Sequence[str]) -> int:
+def _label(value: Any, classes: Sequence[str]) -> str:
     if isinstance(value, int) and 0 <= value < len(classes):
         value = classes[value]
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.strip():
         codes = ", ".join(f"{code} {name}" for code, name in enumerate(classes))
-        raise InputError(f"{where}: unknown label {value!r}; allowed are {codes}, or the names")
-    with error_context(where):
-        return FER7.index(expression(value))
-
-
-def _split(where: str, value: Any) -> Split:
-    with error_context(where):
-        return splits.named(str(value))
+        raise InputError(f"unknown label {value!r}; expected {codes}, or names")
+    return value

@@ -1,6 +1,6 @@
-"""Every layout the public data comes in: told apart by what lies at a path, read into Faces, and written.
+"""All formats of public data sets: recognised by the files at a path, read into FaceDataset, and written.
 
-The table LAYOUTS is the whole list, in the order of preference where a folder holds several.
+DATA_FORMATS is the whole list, in order of preference where a folder holds several.
 """
 
 import os
@@ -26,16 +26,16 @@ Writer = Callable[[FaceDataset, Path, Path | None], None]
 
 @dataclass(frozen=True)
 class DataFormat:
-    """One way faces lie on disk.
+    """One format of faces on disk.
 
     Attributes:
-        looks_like: what a person finds there.
-        sources: the files of this layout at a path, a file or a folder; none where there is no such.
-        read: faces of these files; None where the layout is written only.
-        write: faces into an empty folder, with FER+'s `fer2013new.csv`; None where the layout is read only.
+        description: its files.
+        sources: the files of this format at a path, a file or a folder; empty where there are none.
+        read: faces of these files; None where the format is only written.
+        write: faces into an empty folder, with FER+'s `fer2013new.csv`; None where the format is only read.
     """
 
-    looks_like: str
+    description: str
     sources: Callable[[Path], Sources]
     read: Reader | None
     write: Writer | None
@@ -47,7 +47,7 @@ DATA_FORMATS: Final[dict[str, DataFormat]] = {
         lambda path: () if path.suffix == ".parquet" else kaggle.sources(path),
         kaggle.read_whole,
         lambda faces, folder, _: fer2013_csv.write(
-            faces, folder / f"{_stem(faces, 'fer2013')}.csv", "emotion,pixels,Usage"
+            faces, folder / (kaggle.DRAWN if faces.drawn else kaggle.FER2013)[0], "emotion,pixels,Usage"
         ),
     ),
     "icml": DataFormat(
@@ -61,14 +61,16 @@ DATA_FORMATS: Final[dict[str, DataFormat]] = {
     "challenge": DataFormat(
         "train.csv and test.csv",
         kaggle.challenge,
-        kaggle.read_challenge,
+        lambda files: fer2013_csv.read(*files),
         lambda faces, folder, _: kaggle.write_challenge(faces, folder),
     ),
     "parquet": DataFormat(
         "*.parquet",
         parquet.sources,
         parquet.read,
-        lambda faces, folder, _: parquet.write(faces, folder / f"{_stem(faces, 'faces')}.parquet"),
+        lambda faces, folder, _: parquet.write(
+            faces, folder / f"{SKETCH if faces.drawn else 'faces'}.parquet"
+        ),
     ),
     "folders": DataFormat(
         "train|validation|test/<expression>/*.png",
@@ -81,17 +83,17 @@ DATA_FORMATS: Final[dict[str, DataFormat]] = {
 
 
 def read(path: str | Path) -> FaceDataset:
-    """The faces at a file or folder, from the cache where they were parsed before.
+    """The faces at a file or folder, from the cache if they were parsed before.
 
-    A folder that holds several layouts is read by the first of LAYOUTS: fer2013.csv (with the votes of a
+    A folder that holds several formats is read by the first of DATA_FORMATS: fer2013.csv (with the votes of a
     fer2013new.csv beside it), sketch.csv, icml_face_data.csv (as fer2013.csv), train.csv and test.csv,
-    Parquet, picture folders. Of a plain and a gzipped file the plain one is read. A file not named .parquet
-    is read as csv.
+    Parquet, picture folders. The plain file is preferred to the gzipped one. A file not named .parquet is
+    read as CSV.
 
     Raises:
         InputError: nothing readable there, or a fault in it, named with file and line.
     """
-    reader, sources = _sniff(Path(path))
+    reader, sources = _reader(Path(path))
     return cache.through(sources, lambda: reader(sources))
 
 
@@ -104,7 +106,7 @@ def find(data: str | Path | None) -> Path | None:
     for place, prefix in ((data, ""), (os.environ.get("FER2013_DIR"), "$FER2013_DIR: ")):
         if place:
             try:
-                _sniff(Path(place))
+                _reader(Path(place))
             except InputError as error:
                 raise InputError(f"{prefix}{error}") from None
             return Path(place)
@@ -113,78 +115,62 @@ def find(data: str | Path | None) -> Path | None:
 
 
 def holds_faces(folder: Path) -> bool:
-    """Whether there is a folder here in a layout that can be read; the cache below it does not count."""
-    return folder.is_dir() and any(layout.read and layout.sources(folder) for layout in DATA_FORMATS.values())
+    """Whether a folder contains a readable format; the cache below it does not count."""
+    return folder.is_dir() and any(entry.read and entry.sources(folder) for entry in DATA_FORMATS.values())
 
 
 def export(faces: FaceDataset, target: Path, layout: str, names: Path | None = None) -> Path:
-    """Write faces in a layout, so that the whole folder appears or nothing does.
+    """Write faces in a format; the whole folder appears, or nothing does.
 
-    Drawn faces become `sketch.csv` or `sketch.parquet`, so that they are still known for drawn when they are
-    read; in the other layouts, whose names are fixed, that stays unsaid.
+    Drawn faces become `sketch.csv` or `sketch.parquet`, from which they are known as drawn when they are
+    read; the other formats have fixed names and do not store it.
 
     Args:
         faces: labelled; but PrivateTest rows need no label in "challenge", and none does in "ferplus".
-        target: a folder, not there yet or empty.
-        layout: a name in LAYOUTS: csv, icml, challenge, parquet, folders or ferplus.
+        target: a folder, new or empty.
+        layout: a name in DATA_FORMATS that can be written.
         names: FER+'s `fer2013new.csv`; "ferplus" takes picture names and votes from it.
 
     Returns:
         `target`.
 
     Raises:
-        InputError: no such layout, a target in use, faces without labels, a missing `names`, or a full disk.
+        InputError: no such format, a target in use, faces without labels, a missing `names`, or a full disk.
     """
-    write = _writer(layout)
-    _refuse_unlabelled(faces, layout)
+    writers = {name: entry.write for name, entry in DATA_FORMATS.items() if entry.write}
+    if layout not in writers:
+        raise InputError(f"unknown format {layout!r}: expected one of {', '.join(writers)}")
+    refused = (faces.label == UNLABELLED) & (layout != "ferplus")  # ferplus writes votes instead
+    if layout == "challenge":
+        refused &= faces.split != Split.PrivateTest
+    if refused.any():
+        row = faces.row[np.argmax(refused)]
+        raise InputError(f"{faces.source}: row {row} has no label; format {layout} needs one")
     try:
-        _write_whole(target, lambda folder: write(faces, folder, names))
+        _write_whole(target, lambda folder: writers[layout](faces, folder, names))
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror or error})") from None
     return target
 
 
-def _sniff(path: Path) -> tuple[Reader, Sources]:
+def _reader(path: Path) -> tuple[Reader, Sources]:
     """How to read a path, and the files to read."""
     try:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
-        for layout in DATA_FORMATS.values():
-            if layout.read and (sources := layout.sources(path)):
-                return layout.read, sources
+        for entry in DATA_FORMATS.values():
+            if entry.read and (sources := entry.sources(path)):
+                return entry.read, sources
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    allowed = "; ".join(layout.looks_like for layout in DATA_FORMATS.values() if layout.read)
-    raise InputError(f"{path}: no faces here; allowed are {allowed}")
-
-
-def _writer(layout: str) -> Writer:
-    writers = {name: entry.write for name, entry in DATA_FORMATS.items() if entry.write}
-    if layout not in writers:
-        raise InputError(f"unknown layout {layout!r}: allowed are {', '.join(writers)}")
-    return writers[layout]
-
-
-def _refuse_unlabelled(faces: FaceDataset, layout: str) -> None:
-    if layout == "ferplus":  # it holds votes instead
-        return
-    refused = faces.label == UNLABELLED
-    if layout == "challenge":
-        refused &= faces.split != Split.PrivateTest
-    if refused.any():
-        row = faces.row[np.argmax(refused)]
-        raise InputError(f"{faces.source}: row {row} has no label; layout {layout} needs one")
-
-
-def _stem(faces: FaceDataset, usual: str) -> str:
-    """The name of a file of faces, which tells where they are drawn."""
-    return SKETCH if faces.drawn else usual
+    known = "; ".join(entry.description for entry in DATA_FORMATS.values() if entry.read)
+    raise InputError(f"{path}: contains no faces; expected one of {known}")
 
 
 def _write_whole(target: Path, write: Callable[[Path], None]) -> None:
-    """Fill a hidden folder beside the target, then give it the target's name."""
+    """Fill a hidden folder beside the target, then rename it."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target}: already there; allowed is a new or an empty folder")
+        raise InputError(f"{target}: already exists; expected a new or empty folder")
     parent = Path(os.path.abspath(target)).parent
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".export-") as temporary:
@@ -192,5 +178,5 @@ def _write_whole(target: Path, write: Callable[[Path], None]) -> None:
         folder.mkdir()
         write(folder)
         if target.exists():
-            target.rmdir()  # empty, and not every system renames onto a folder
+            target.rmdir()  # empty; not every system renames onto a folder
         shutil.move(folder, target)

@@ -1,8 +1,8 @@
-"""Which facial movements make which expression: the table behind the drawn faces, by the taxonomy's names.
+"""Action units of each expression: the tables behind the drawn faces, by FER-2013's names.
 
 Source: the Facial Action Coding System, FACS (Ekman, Friesen and Hager, manual and guide, 2002): its units
-and its prototypes of the basic expressions. How strong each is, and how often a unit joins, is ours: chosen
-so that the drawings differ and a person can still name them.
+and its prototypes of the basic expressions. The strengths and the chances of optional units are our choice,
+so that the drawings differ and people can still name them.
 """
 
 from enum import IntEnum
@@ -33,7 +33,7 @@ class Unit(IntEnum):
     EYES_DOWN = 64
 
 
-Actions = dict[Unit, float]  # how far each unit acts: 0 at rest, 1 as far as it goes
+Actions = dict[Unit, float]  # activation of each unit: 0 at rest, 1 at most
 
 STRENGTHS: Final[dict[str, Actions]] = {
     "angry": {
@@ -74,7 +74,7 @@ STRENGTHS: Final[dict[str, Actions]] = {
     },
     "neutral": {},
 }
-SOMETIMES: Final[dict[str, Actions]] = {  # the chance that a unit joins, then at full strength
+SOMETIMES: Final[dict[str, Actions]] = {  # the chance that a unit is added, then at full strength
     "angry": {Unit.CHIN_RAISER: 0.4, Unit.LIPS_PART: 0.4},
     "disgust": {Unit.BROW_LOWERER: 0.3, Unit.LIPS_PART: 0.5},
     "fear": {},
@@ -83,13 +83,13 @@ SOMETIMES: Final[dict[str, Actions]] = {  # the chance that a unit joins, then a
     "surprise": {},
     "neutral": {},
 }
-LEAST: Final = 0.6  # a unit acts at this share of its strength or more
-TWITCH: Final = 0.1  # and the units of no expression at this or less
+MIN_SHARE: Final = 0.6  # of its strength, at which a unit of the expression acts at least
+MAX_NOISE: Final = 0.1  # at which the other units act at most
 
 
 def actions(name: str, rng: np.random.Generator) -> Actions:
-    """How far every unit acts in one face of an expression of taxonomy.FER7."""
-    act = dict(zip(Unit, rng.uniform(0, TWITCH, len(Unit)).tolist(), strict=True))
-    act |= {unit: strength * rng.uniform(LEAST, 1) for unit, strength in STRENGTHS[name].items()}
-    joined = [unit for unit, chance in SOMETIMES[name].items() if rng.random() < chance]
-    return act | {unit: rng.uniform(LEAST, 1) for unit in joined}
+    """Random activations of all units in a face of one of the expressions in STRENGTHS."""
+    act = dict(zip(Unit, rng.uniform(0, MAX_NOISE, len(Unit)).tolist(), strict=True))
+    act |= {unit: strength * rng.uniform(MIN_SHARE, 1) for unit, strength in STRENGTHS[name].items()}
+    added = [unit for unit, chance in SOMETIMES[name].items() if rng.random() < chance]
+    return act | {unit: rng.uniform(MIN_SHARE, 1) for unit in added}

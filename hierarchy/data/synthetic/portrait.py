@@ -1,7 +1,7 @@
-"""The features of a drawn face, as strokes: who it is and how far each action unit acts decide every line.
+"""Features of a drawn face as strokes, from a person's measures and the activations of action units.
 
-Coordinates: the head is about 2 units wide, its middle at (0, 0), x to the right and y downwards. Tones are
-grey levels. A feature is a function (who, act) -> strokes; `who` holds the values that sketch.RANGES draws.
+Coordinates: the head is about 2 units wide, its centre at (0, 0), x to the right and y downwards. Tones are
+grey levels. A feature is a function (who, act) -> strokes; `who` holds values drawn from sketch.RANGES.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Stroke(NamedTuple):
 
 
 def shape(x: np.ndarray, y: np.ndarray, tone: float) -> Stroke:
-    """A filled polygon, or several that lie apart."""
+    """A filled polygon, or several separate ones."""
     return Stroke(x + 1j * y, tone)
 
 
@@ -54,17 +54,17 @@ def through(first: float, middle: float, last: float) -> np.ndarray:
 
 
 def band(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
-    """The outline made of one edge, there, and another, back."""
+    """A closed outline: along one edge and back along the other."""
     return np.concatenate([upper, lower[..., ::-1]], axis=-1)
 
 
 def oval(power: np.ndarray | float) -> np.ndarray:
-    """Across, float64[33], an outline that is an ellipse at power 1, squarer below and more pointed above."""
+    """Half widths, float64[33], of an outline: an ellipse at power 1, squarer below 1, more pointed above."""
     return np.sign(SINE) * np.abs(SINE) ** power
 
 
 def frown(act: Actions) -> float:
-    """How far the brows come down: with the inner raiser, the lowerer only draws them together."""
+    """Lowering of the brows: together with the inner raiser, the lowerer only draws them together."""
     return act[Unit.BROW_LOWERER] * (1 - act[Unit.INNER_BROW_RAISER])
 
 
@@ -84,7 +84,7 @@ def head(who: Person, act: Actions) -> list[Stroke]:
 
 
 def beard(who: Person, act: Actions) -> list[Stroke]:
-    """A beard on some."""
+    """A beard, for some people."""
     if who["beard"] > 0.2 or who["long_hair"] < 0.4:
         return []
     drop = 0.12 * act[Unit.JAW_DROP]
@@ -105,7 +105,7 @@ def shading(who: Person, act: Actions) -> list[Stroke]:
 
 
 def folds(who: Person, act: Actions) -> list[Stroke]:
-    """What moving units press into the skin: forehead, between the brows, nose, beside the mouth."""
+    """Creases of active units: on the forehead, between the brows, on the nose, beside the mouth."""
     inner, both = act[Unit.INNER_BROW_RAISER], min(act[Unit.INNER_BROW_RAISER], act[Unit.OUTER_BROW_RAISER])
     pull = max(0.25 * act[Unit.LIP_CORNER_PULLER], 0.4 * act[Unit.UPPER_LIP_RAISER])
     cheek = through(who["nose_width"] + 0.08, who["nose_width"] + 0.2, who["mouth_width"] + 0.2)
@@ -158,7 +158,7 @@ def brows(who: Person, act: Actions) -> list[Stroke]:
 
 
 def glasses(who: Person, act: Actions) -> list[Stroke]:
-    """Round frames on some noses."""
+    """Round glasses, for some people."""
     if who["glasses"] > 0.14:
         return []
     tone, arm = 0.5 * who["hair"], np.array([who["eye_gap"] + 0.3, 1.0])
@@ -170,7 +170,7 @@ def glasses(who: Person, act: Actions) -> list[Stroke]:
 
 
 def eyes(who: Person, act: Actions) -> list[Stroke]:
-    """Two almonds cut out by the lids, each with an iris and a glint."""
+    """Two almond shapes between the lids, each with an iris and a glint."""
     y, wide, middle = -0.14, who["eye_width"] * SPAN, SIDES * who["eye_gap"]
     upper, lower = lids(act)
     across = SIDES * who["gaze"] + 0.115 * SINE  # of the iris, outwards from the middle of the eye
@@ -219,7 +219,7 @@ def mouth(who: Person, act: Actions) -> list[Stroke]:
 
 
 def seam(who: Person, act: Actions) -> tuple[np.ndarray, np.ndarray]:
-    """Where the lips meet, x and y: corners pulled up, depressed, stretched, or drawn in as the jaw drops."""
+    """The line between the lips, x and y: corners pulled up, depressed, stretched, or drawn in."""
     smile, stretch = act[Unit.LIP_CORNER_PULLER], act[Unit.LIP_STRETCHER]
     chin, raiser = act[Unit.CHIN_RAISER], act[Unit.UPPER_LIP_RAISER]
     rounded = act[Unit.JAW_DROP] * (1 - stretch) * (1 - smile)
@@ -238,11 +238,11 @@ def opening(act: Actions) -> tuple[np.ndarray, np.ndarray]:
 
 
 def inside(act: Actions, x: np.ndarray, top: np.ndarray, bottom: np.ndarray) -> list[Stroke]:
-    """The dark of the mouth, the upper teeth, and the lower ones where the lips are tight or stretched."""
+    """The dark mouth, the upper teeth, and the lower teeth where the lips are tight or stretched."""
     tight, stretch = act[Unit.LIP_TIGHTENER], act[Unit.LIP_STRETCHER]
     bare = max(act[Unit.LIP_CORNER_PULLER], act[Unit.UPPER_LIP_RAISER], tight, 0.7 * stretch, 0.3)
     height = np.minimum(0.12 * bare, 0.7 * (bottom - top))
-    gap = 0.2 * height  # keeps the teeth off the lip
+    gap = 0.2 * height  # between teeth and lip
     lower = [shape(band(x, x), band(bottom - 0.5 * height, bottom - gap), 190)]
     return [
         shape(band(x, x), band(top, bottom), 22),

@@ -1,8 +1,8 @@
-"""Drawn faces: a built-in data set of the seven expressions, so that everything runs without a download.
+"""Drawn faces: a built-in data set of FER-2013's expressions, so that everything runs without a download.
 
 A random person and the action units of an expression become strokes (portrait.py), drawn at four times
-FER-2013's size, then reduced, lit and given grain. A face depends on its seed, its row and its expression
-alone. One core draws about a thousand a second.
+FER-2013's size, then reduced, lit and given noise. A face depends only on its seed, its row and its
+expression. One core draws about a thousand faces a second.
 """
 
 import cmath
@@ -14,21 +14,22 @@ import numpy as np
 
 from hierarchy.data.audit import PUBLISHED
 from hierarchy.data.dataset import SIDE, SKETCH, FaceDataset, Split
-from hierarchy.data.synthetic.action_units import actions
+from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.synthetic.action_units import STRENGTHS, actions
 from hierarchy.data.synthetic.portrait import CRISP, SOFT, Person, Stroke
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import FER7, expression
+from hierarchy.taxonomy import spelling
 
 HELD_OUT: Final = 0.1  # share of PublicTest, and of PrivateTest
 
-# Who is drawn, and how the picture is taken: each value is drawn evenly from its range.
+# The person and the picture: each value is uniform in its range.
 RANGES: Final[dict[str, tuple[float, float]]] = {
     # grey levels
     "skin": (120, 222),
     "hair": (15, 150),
     "iris": (15, 57),
     "wall": (25, 235),
-    # sizes and places, in head units
+    # sizes and positions, in head units
     "width": (0.86, 1.0),
     "chin": (1.1, 1.24),
     "eye_gap": (0.39, 0.46),
@@ -44,7 +45,7 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "parting": (-0.6, 0.6),
     "gaze": (-0.06, 0.06),
     "jaw": (0.78, 1.1),  # the power of its curve: square to pointed
-    # compared with the chance of what they stand for
+    # compared with the probability of each attribute
     "long_hair": (0, 1),
     "bald": (0, 1),
     "glasses": (0, 1),
@@ -74,21 +75,21 @@ VIGNETTE: Final = 1.05 - 0.16 * (ACROSS[None, :] ** 2 + ACROSS[:, None] ** 2)
 
 
 def sketch_faces(n: int, seed: int = 0) -> FaceDataset:
-    """Faces of the seven expressions in the proportions of FER-2013's Training split.
+    """Faces of FER2013_NAMES in the proportions of FER-2013's Training split.
 
-    Each expression is dealt out at random, 80 % to Training and 10 % to each test split. The same `n` and
-    `seed` give the same bits.
+    Each expression is split at random, 80 % to Training and 10 % to each test split. The same `n` and `seed`
+    give the same bits.
 
     Raises:
         InputError: `n` is below 1 or `seed` below 0.
     """
     if n < 1 or seed < 0:
-        raise InputError(
-            f"sketches: {n} faces of seed {seed}: allowed are 1 or more, and a seed of 0 or more"
-        )
+        raise InputError(f"sketches: {n} faces of seed {seed}; expected 1 or more, and a seed of 0 or more")
     label, split = _roles(n, np.random.default_rng(seed))
-    # row + 1, since NumPy takes the seeds 5 and (5, 0) for the same
-    pixels = [draw(FER7[code], np.random.default_rng((seed, row + 1))) for row, code in enumerate(label)]
+    # row + 1, since the seeds 5 and (5, 0) are the same to NumPy
+    pixels = [
+        draw(FER2013_NAMES[code], np.random.default_rng((seed, row + 1))) for row, code in enumerate(label)
+    ]
     return FaceDataset(np.stack(pixels), label, split, np.arange(n, dtype=np.int32), source=SKETCH)
 
 
@@ -98,7 +99,9 @@ def draw(name: str, rng: np.random.Generator) -> np.ndarray:
     Raises:
         InputError: the expression is unknown.
     """
-    act = actions(expression(name), rng)
+    if spelling(name) not in STRENGTHS:
+        raise InputError(f"unknown expression {name!r}: expected one of {', '.join(STRENGTHS)}")
+    act = actions(spelling(name), rng)
     who = dict(zip(RANGES, rng.uniform(LOW, HIGH).tolist(), strict=True))
     sheet = np.full((SIDE * OVERSIZE, SIDE * OVERSIZE), round(who["wall"]), np.uint8)
     _paint(sheet, [stroke for feature in SOFT for stroke in feature(who, act)], who)
@@ -111,9 +114,9 @@ def draw(name: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def _place(points: np.ndarray, who: Person) -> np.ndarray:
-    """Where points of the head, complex128[N], land on the sheet: int32[N, 2].
+    """Pixel positions int32[N, 2] of points of the head, complex128[N], in the drawing.
 
-    The head is half an ellipsoid: what stands out furthest moves furthest when it yaws and pitches.
+    The head is half an ellipsoid: the nearest points move furthest when it yaws and pitches.
     """
     depth = np.sqrt(np.maximum(1 - points.real**2 - points.imag**2 / 1.6, 0))
     turned = (points + complex(who["yaw"], who["pitch"]) * depth) * cmath.rect(1, who["turn"])
@@ -123,7 +126,7 @@ def _place(points: np.ndarray, who: Person) -> np.ndarray:
 
 
 def _paint(sheet: np.ndarray, strokes: Sequence[Stroke], who: Person) -> None:
-    """Draw strokes on the sheet, in order. Their points are placed all at once: that halves a face's time."""
+    """Draw strokes in order. Projecting all points at once halves the time of a face."""
     spots = _place(np.concatenate([stroke.points.ravel() for stroke in strokes]), who)
     end = 0
     for stroke in strokes:
@@ -137,21 +140,21 @@ def _paint(sheet: np.ndarray, strokes: Sequence[Stroke], who: Person) -> None:
 
 
 def _occlude(sheet: np.ndarray, rng: np.random.Generator) -> None:
-    """Put a bar, such as an arm or a microphone, from the lower border up to the face."""
+    """Draw a bar, such as an arm or a microphone, from the lower border up to the face."""
     start, end = rng.uniform((0, 1.05), (1, 1.05)), rng.uniform((0.1, 0.62), (0.9, 0.9))
     points = (SIDE * OVERSIZE * np.stack([start, end])).astype(np.int32)
     cv2.polylines(sheet, [points], False, (rng.uniform(20, 220),), round(rng.uniform(14, 30)))
 
 
 def _light(pixels: np.ndarray, who: Person) -> np.ndarray:
-    """Light from one side, and less of it towards the corners: float32[48, 48]."""
+    """Add light from one side and darker corners: float32[48, 48]."""
     right, down = who["light"] * np.cos(who["light_from"]), who["light"] * np.sin(who["light_from"])
     slope = np.float32(right) * ACROSS[None, :] + np.float32(down) * ACROSS[:, None]
     return pixels * np.float32(who["gain"]) * (VIGNETTE + slope)
 
 
 def _grain(pixels: np.ndarray, who: Person, rng: np.random.Generator) -> np.ndarray:
-    """A little blur and grain: uint8[48, 48]."""
+    """Add a little blur and noise: uint8[48, 48]."""
     blurred = cv2.GaussianBlur(pixels, (5, 5), max(who["blur"], 0.1))
     grain = rng.standard_normal((SIDE, SIDE), dtype=np.float32) * np.float32(who["grain"])
     return np.clip(blurred + grain, 0, 255).astype(np.uint8)
@@ -160,16 +163,16 @@ def _grain(pixels: np.ndarray, who: Person, rng: np.random.Generator) -> np.ndar
 def _roles(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Label and split of each row, int8[n] each, in random order."""
     published = PUBLISHED[Split.Training.name]
-    share = np.array([published[name] for name in FER7]) * n / sum(published.values())
+    share = np.array(list(published.values())) * n / sum(published.values())
     count = share.astype(int)
     count[np.argsort(count - share, kind="stable")[: n - count.sum()]] += 1  # the largest remainders
-    label = np.repeat(np.arange(len(FER7)), count)
+    label = np.repeat(np.arange(len(FER2013_NAMES)), count)
     split = np.concatenate([_splits(size) for size in count])
     order = rng.permutation(n)
     return label[order].astype(np.int8), split[order].astype(np.int8)
 
 
 def _splits(size: int) -> np.ndarray:
-    """Splits of the `size` faces of one expression, at least one face each where there are three."""
+    """Splits of `size` faces of one expression; from three faces on, each split has at least one."""
     held = max(round(HELD_OUT * size), int(size >= len(Split)))
     return np.repeat([Split.Training, Split.PublicTest, Split.PrivateTest], [size - 2 * held, held, held])
