@@ -1,22 +1,24 @@
-"""The protocol that Keras and PyTorch fulfil: what fits a net and opens it."""
+"""The protocol that Keras and PyTorch fulfil: train a net, and open a stored one."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from hierarchy.routing import Logits
 
 if TYPE_CHECKING:
-    pass
+    from hierarchy.training.backend import TrainTask
+
+COMMANDS: Final = {"Keras": "python tf_model.py", "PyTorch": "python -m pt_files"}  # by name of the backend
 
 
 class Backend(Protocol):
-    """Fits and opens nets.
+    """Trains and opens nets.
 
     Attributes:
         name: of the framework.
-        command: how the user calls it.
-        exported: whether a run's exported nets answer in its stead where nothing else is said.
-        rank: of several processes that fit together, which this is; the first one's run is kept.
+        command: its command line.
+        exported: whether exported nets of a run are preferred over its own where no engine is named.
+        rank: of this process among those that train together; the run of rank 0 is kept.
     """
 
     @property
@@ -32,18 +34,18 @@ class Backend(Protocol):
     def rank(self) -> int: ...  # noqa: D102
 
     def start(self, *, deterministic: bool = False) -> None:
-        """Import what is needed, and tell the user what will be missing.
+        """Import the framework and set it up.
 
         Raises:
             InputError: it is not installed.
         """
 
     def fit(self, task: "TrainTask") -> None:
-        """Fit one net and store it in its run, going on from the last whole epoch.
+        """Train one net from its last checkpoint and store it in its run.
 
         Raises:
             KeyboardInterrupt: after the best weights so far have been stored.
         """
 
     def open(self, path: Path) -> Logits:
-        """A stored net as a function uint8[N,48,48] -> logits float32[N, its classes]."""
+        """A stored net as a function uint8[N,48,48] -> logits float32[N, classes of the node]."""

@@ -1,7 +1,7 @@
-"""HierarchicalClassifier: three nets and the routing behind scikit-learn's manners.
+"""HierarchicalClassifier: the nets of a tree and their routing, with the conventions of scikit-learn.
 
-A net is a callable uint8[N,48,48] -> logits; where it comes from (Keras, an exported engine, a test's
-lambda) does not matter here. Keras is imported when the first net is needed, not before.
+A net is a callable uint8[N,48,48] -> logits; where it comes from (Keras, an exported engine, a test's lambda)
+does not matter here. Keras is imported when the first net needs it.
 """
 
 import inspect
@@ -17,17 +17,14 @@ import numpy as np
 
 from hierarchy import routing, runs, runtimes
 from hierarchy.backends import Backend
-from hierarchy.config.overrides import recipe_of, with_settings
-from hierarchy.data import loading
 from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, Split
-from hierarchy.data.splits import add_validation_split
+from hierarchy.data.formats.codes import FER2013_NAMES
 from hierarchy.errors import InputError, NotFittedError
 from hierarchy.inference.predictor import FacePrediction, predict_image
 from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.models.preprocessing import VIEWS, averaged
 from hierarchy.routing import Predictions
-from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, expression
-from hierarchy.training.backend import check_home
+from hierarchy.taxonomy import FLAT, ROUTER, Tree, spelling, tree_named
 from hierarchy.vision.detectors import AUTO, MOVING, create_detector
 from hierarchy.vision.tracker import TrackedFace, Tracker, track
 from hierarchy.vision.video import Frame, Video
@@ -36,19 +33,21 @@ ROUTINGS = ("soft", "hard", "lazy")
 
 
 class HierarchicalClassifier:
-    """Says the apparent expression of 48x48 grey faces: branch first, then leaf.
+    """Predicts the apparent expression of 48x48 grey faces: branch first, then leaf.
 
     Args:
-        recipe: name of a recipe, for `fit`.
-        settings: changes to it, as in ("fit.epochs=20",).
-        routing: how `predict` chooses: soft, hard or lazy (soft's labels, fewer nets run).
-        view: what each net is shown of a face: single, flip or ten-crop.
+        recipe: name or file of a recipe, for `fit`.
+        settings: changes to it, e.g. ("fit.epochs=20",).
+        routing: how `predict` chooses: soft, hard or lazy (labels of soft with early exit).
+        view: test-time augmentation: single, flip or ten-crop.
         seed: of everything random in `fit`.
+        tree: a Tree, the name of one, or a .toml file; None: the recipe's, or the loaded run's.
 
     Attributes:
-        classes_: the leaves' names, columns of `predict_proba`, in the tree's order (not sorted).
-        run_: the run that was fitted or loaded.
-        engine_: what runs its nets.
+        tree_: of the fitted or loaded run.
+        classes_: names of the leaves, columns of `predict_proba`, in the tree's order (not sorted).
+        run_: the fitted or loaded run.
+        engine_: name of what runs the nets.
     """
 
     def __init__(
@@ -58,12 +57,14 @@ class HierarchicalClassifier:
         routing: str = "soft",
         view: str = "single",
         seed: int = 0,
+        tree: Tree | str | None = None,
     ) -> None:
         self.recipe = recipe
         self.settings = settings
         self.routing = routing
         self.view = view
         self.seed = seed
+        self.tree = tree
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments by name."""
@@ -77,65 +78,72 @@ class HierarchicalClassifier:
         """
         for name, value in params.items():
             if name not in self.get_params():
-                raise InputError(f"unknown parameter {name!r}: allowed are {', '.join(self.get_params())}")
+                raise InputError(
+                    f"unknown parameter {name!r}: expected one of {', '.join(self.get_params())}"
+                )
             setattr(self, name, value)
         return self
 
     def fit(self, X: Any, y: Any = None, validation: Any = None) -> Self:
-        """Train all nodes on `X`, choosing each net's best epoch on `validation`.
+        """Train all nets on `X`; each net's best epoch is chosen on `validation`.
 
         Args:
-            X: Faces with labels, or uint8[N,48,48].
-            y: names of the expressions, str[N]; for `fit(FaceDataset, FaceDataset)`, the validation Faces.
-            validation: (Xv, yv) or Faces; X's own PublicTest rows are then left aside. Without it these
-                choose, or a stratified, seeded tenth of `X`.
+            X: FaceDataset with labels, or uint8[N,48,48].
+            y: class names, str[N]; for `fit(FaceDataset, FaceDataset)`, the validation set.
+            validation: (Xv, yv) or FaceDataset; X's own PublicTest rows are then unused. Without it these
+                are used, or a stratified, seeded part of `X`.
 
         Raises:
             InputError: PrivateTest rows, missing or unknown names, wrong shapes.
         """
         self._check_choices()
         KERAS_BACKEND.start()
-        from hierarchy.training import train
+        from hierarchy.config.overrides import recipe_of, with_settings
+        from hierarchy.data import loading
+        from hierarchy.training.backend import check_backend
+        from hierarchy.training.train import train
 
-        faces = _with_roles(X, y, validation)
         recipe = with_settings(recipe_of(self.recipe), self.settings)
-        check_home(recipe, KERAS_BACKEND)
+        recipe = replace(recipe, tree=self._expected_tree() or recipe.tree)
+        check_backend(recipe, KERAS_BACKEND)
+        faces = _with_roles(recipe.tree, X, y, validation)
+        loading.report_left_out(faces, recipe.tree)
         root = Path(tempfile.mkdtemp(prefix="hierarchy-fit-"))
-        weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)  # goes when the estimator goes
+        weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)  # deleted with the estimator
         run = runs.Run("fit", root / "results", root / "logs")
         identity = {
             "recipe": recipe.as_dict(),
             "settings": list(self.settings),
             "seed": self.seed,
-            "data": loading.describe(faces),
+            "data": loading.describe(faces, recipe.tree),
         }
-        train.train(run, faces, recipe, nodes=NODES, identity=identity, framework=KERAS_BACKEND)
+        train(run, faces, recipe, nodes=recipe.tree.nodes, identity=identity, backend=KERAS_BACKEND)
         return self._opened(run)
 
     @classmethod
     def load(
         cls,
         run: str = runs.DEFAULT_RUN,
-        framework: Backend = KERAS_BACKEND,
+        backend: Backend = KERAS_BACKEND,
         engine: str = runtimes.AUTO,
         **params: Any,
     ) -> Self:
         """The classifier of a run.
 
         Args:
-            run: under results/.
-            framework: what opens the run's own nets.
-            engine: the framework's name to have it answer, or one that the run was exported to; AUTO takes
-                exported nets where they are there.
-            params: as in the constructor.
+            run: name of a run in results/.
+            backend: opens the run's own nets.
+            engine: the backend's name for the run's own nets, or one that the run was exported to; AUTO
+                takes exported nets where there are some.
+            params: as in the constructor; a `tree` must be the run's.
 
         Raises:
             InputError: no such run, another tree, damaged weights, an engine it was not exported to.
         """
-        return cls(**params)._opened(runs.run(run), framework, engine)
+        return cls(**params)._opened(runs.run(run), backend, engine)
 
     def save(self, run: str) -> None:
-        """Store the fitted nets as a run under results/.
+        """Store the fitted nets as a run in results/.
 
         Raises:
             InputError: a run of that name exists.
@@ -144,63 +152,69 @@ class HierarchicalClassifier:
         runs.copy(self.run_, runs.run(run))
 
     def predict(self, X: Any) -> np.ndarray:
-        """Names of the expressions, str[N], of faces uint8[N,48,48]."""
-        chosen = self.lazy(X)[0] if self.routing == "lazy" else self._rule()(self.predictions(X))
+        """Names of the leaves, str[N], for faces uint8[N,48,48]."""
+        rule = routing.hard if self.routing == "hard" else routing.soft
+        chosen = self.lazy(X)[0] if self.routing == "lazy" else rule(self.predictions(X))
         return self.classes_[chosen]
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of `classes_`, float64[N, leaves], rows sum to one, of faces uint8[N,48,48]."""
+        """Probabilities of `classes_`, float64[N, leaves], rows sum to one, for faces uint8[N,48,48]."""
         return self.predictions(X).joint
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Fraction of faces, named by `y` or by the Faces themselves, that `predict` names rightly.
+        """Accuracy of `predict` on faces with names `y`, or the dataset's own labels.
 
         Raises:
             InputError: a face without a name, an unknown name, wrong shapes.
         """
-        label = _codes(X, y)
-        named = int((label != UNLABELLED).sum())
-        if not 0 < len(X) == named:
-            raise InputError(f"score: {len(X)} faces, {named} names; allowed is a name for every face")
-        return float(np.mean(self.predict(X) == np.array(FER7)[label]))
+        self._check()
+        faces = _labelled(self.tree_, X, y)
+        named = int((faces.label != UNLABELLED).sum())
+        if not 0 < len(faces) == named:
+            raise InputError(f"score: {len(faces)} faces, {named} names; expected a name for every face")
+        names = np.array([self.tree_.leaf_named(name) or "" for name in faces.names])
+        return float(np.mean(self.predict(faces) == names[faces.label]))
 
     def predictions(self, X: Any) -> Predictions:
-        """What all nets say of faces uint8[N,48,48]; without the whole tree, the flat net's sums."""
+        """Branch and leaf probabilities of faces uint8[N,48,48]; without a tree, the flat net's sums."""
         self._check()
-        if self._whole():
-            return routing.from_logits({node: self.logits(node, X) for node in NODES})
-        return routing.from_flat(routing.softmax(self.logits(FLAT, X)))
+        if self.tree_.complete(self.nets_):
+            logits = {node: self.logits(node, X) for node in self.tree_.nodes}
+            return routing.from_logits(self.tree_, logits)
+        return routing.from_flat(self.tree_, routing.softmax(self.logits(FLAT, X)))
 
     def outputs(self, X: Any) -> dict[str, np.ndarray]:
-        """Logits of every net as it gives them, float32[N, its classes], for faces uint8[N,48,48]."""
+        """Logits of every net before calibration, float32[N, its classes], for faces uint8[N,48,48]."""
         self._check()
         return {node: self._output(node, X) for node in self.nets_}
 
     def lazy(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The soft labels with fewer nets: index into `classes_`, and nets run a face, both int64[N]."""
+        """The soft labels with early exit: index into `classes_`, and nets run per face, both int64[N]."""
         self._check()
-        if not self._whole():
+        if not self.tree_.complete(self.nets_):
             chosen = routing.soft(self.predictions(X))
             return chosen, np.ones_like(chosen)
         pixels = as_pixels(X)
         branch = routing.softmax(self.logits(ROUTER, pixels))
-        asked = [
-            lambda rows, node=node: routing.softmax(self.logits(node, pixels[rows])) for node in BRANCHES
-        ]
-        return routing.lazy(branch, asked)
+        specialists = {
+            node: lambda rows, node=node: routing.softmax(self.logits(node, pixels[rows]))
+            for node in self.tree_.nodes
+            if node != ROUTER
+        }
+        return routing.lazy(self.tree_, branch, specialists)
 
     def read(
         self, source: str | Path, faces: str = AUTO, min_confidence: float = 0.0
     ) -> list[FacePrediction]:
-        """What `predict` says of a picture's faces, the largest first; one without a face where it has none.
+        """Predictions of all faces of an image, the largest first; one without a face where it has none.
 
         Args:
-            source: path of a picture, or of a data file.
-            faces: what finds them, see `vision.detect.create_detector`.
-            min_confidence: below this probability of the label, an answer stops at its branch.
+            source: path of an image, or of a data file.
+            faces: name of the face detector, see `vision.detectors.create_detector`.
+            min_confidence: below this probability of the label, only the branch is reported.
 
         Raises:
-            InputError: the picture or the detector cannot be read.
+            InputError: the image or the detector cannot be read.
         """
         self._check()
         return predict_image(self, Path(source), create_detector(faces), min_confidence)
@@ -208,11 +222,11 @@ class HierarchicalClassifier:
     def predict_video(
         self, source: str | Path, faces: str = AUTO
     ) -> Iterator[tuple[Frame, list[TrackedFace]]]:
-        """What `video` says of every frame: its faces, followed and smoothed over time.
+        """Every frame of a video with its faces, tracked and smoothed over time.
 
         Args:
-            source: path of a video, number of a camera, or address of a stream.
-            faces: what finds them, see `vision.detect.create_detector`.
+            source: path of a video, number of a camera, or URL of a stream.
+            faces: name of the face detector, see `vision.detectors.create_detector`.
 
         Raises:
             InputError: the source or the detector cannot be read.
@@ -220,104 +234,120 @@ class HierarchicalClassifier:
         self._check()
         tracker = Tracker(create_detector(faces, MOVING), self.predictions)
         with Video(str(source)) as video:
-            for frame, seen, _ in track(video, tracker):
-                yield frame, seen
+            for frame, tracked, _ in track(video, tracker):
+                yield frame, tracked
 
     def logits(self, node: str, X: Any) -> np.ndarray:
         """Calibrated logits of one node, float64[N, its classes], for faces uint8[N,48,48].
 
-        Without the whole tree they come from the flat net, as the answers do.
-        """
-        if node != FLAT and not self._whole():
-            return routing.node_logits_from_flat(self.logits(FLAT, X), node)
-        return routing.calibrated(self._output(node, X), *self.calibration_.get(node, ()))
+        Without the whole tree they are computed from the flat net's.
 
-    def _whole(self) -> bool:
-        return set(NODES) <= self.nets_.keys()
+        Raises:
+            InputError: the run has no such net.
+        """
+        self._check()
+        if node != FLAT and not self.tree_.complete(self.nets_):
+            return routing.node_logits_from_flat(self.tree_, self.logits(FLAT, X), node)
+        calibration = self.calibration_.get(node)
+        output = self._output(node, X)
+        if calibration is None:
+            return routing.calibrated(output)
+        return routing.calibrated(output, np.array(calibration.offset), calibration.temperature)
 
     def _output(self, node: str, X: Any) -> np.ndarray:
+        if node not in self.nets_:
+            raise InputError(f"run {self.run_.name!r} has no {node} net: it has {', '.join(self.nets_)}")
         logits = averaged(self.nets_[node], self.view)(as_pixels(X))
         routing.check_finite(logits, f"the {node} net")
         return logits
 
-    def _opened(self, run: runs.Run, framework: Backend = KERAS_BACKEND, engine: str = runtimes.AUTO) -> Self:
-        card = run.card()
-        if not set(NODES) <= set(card["nets"]) and FLAT not in card["nets"]:
-            missing = ", ".join(sorted(set(NODES) - set(card["nets"])))
+    def _opened(self, run: runs.Run, backend: Backend = KERAS_BACKEND, engine: str = runtimes.AUTO) -> Self:
+        manifest = run.manifest()
+        expected = self._expected_tree() or manifest.tree
+        expected.check_same(manifest.tree, f"run {run.name!r}")
+        if not manifest.complete and FLAT not in manifest.nets:
+            missing = ", ".join(node for node in manifest.tree.nodes if node not in manifest.nets)
             raise InputError(
-                f"run {run.name!r} is not complete: no net for {missing}; go on with train --resume"
+                f"run {run.name!r} is incomplete: no {missing} net; continue with train --resume"
             )
-        self.classes_ = np.array(LEAVES)
-        self.engine_, self.nets_ = runtimes.nets(run, framework, engine)
-        self.calibration_ = {
-            node: (np.array(value["offset"]), float(value["temperature"]))
-            for node, value in card.get("calibration", {}).items()
-        }
+        self.tree_ = expected  # the same tree, with the aliases of `tree`
+        self.classes_ = np.array(self.tree_.leaves)
+        self.engine_, self.nets_ = runtimes.nets(run, backend, engine)
+        self.calibration_ = manifest.calibration
         self._check_choices()
         self.run_ = run
         return self
 
-    def _rule(self) -> Any:
-        return routing.hard if self.routing == "hard" else routing.soft
+    def _expected_tree(self) -> Tree | None:
+        return tree_named(self.tree) if isinstance(self.tree, str) else self.tree
 
     def _check(self) -> None:
         if "run_" not in self.__dict__:
-            raise NotFittedError("this HierarchicalClassifier has no nets yet: call fit, or load a run")
+            raise NotFittedError("this HierarchicalClassifier is not fitted: call fit, or load a run")
         self._check_choices()
 
     def _check_choices(self) -> None:
-        for name, value, allowed in (("routing", self.routing, ROUTINGS), ("view", self.view, VIEWS)):
-            if value not in allowed:
-                raise InputError(f"{name} {value!r}: allowed are {', '.join(allowed)}")
+        for name, value, known in (("routing", self.routing, ROUTINGS), ("view", self.view, VIEWS)):
+            if value not in known:
+                raise InputError(f"{name} {value!r}: expected one of {', '.join(known)}")
 
 
 def as_pixels(X: Any) -> np.ndarray:
-    """Faces, or an array of them, as uint8[N,48,48].
+    """A FaceDataset, or an array of faces, as uint8[N,48,48].
 
     Raises:
         InputError: another type or shape.
     """
     pixels = X.pixels if isinstance(X, FaceDataset) else np.asarray(X)
     if pixels.dtype != np.uint8 or pixels.shape[1:] != (SIDE, SIDE):
-        raise InputError(
-            f"faces are uint8[N,{SIDE},{SIDE}], grey 0 to 255; this is {pixels.dtype}{list(pixels.shape)}"
-        )
+        raise InputError(f"faces: expected uint8[N,{SIDE},{SIDE}], got {pixels.dtype}{list(pixels.shape)}")
     return pixels
 
 
-def _with_roles(X: Any, y: Any, validation: Any) -> FaceDataset:
-    """One Faces whose Training rows are X's and whose PublicTest rows are the validation's."""
+def _with_roles(tree: Tree, X: Any, y: Any, validation: Any) -> FaceDataset:
+    """One dataset with X's rows as Training and the validation's as PublicTest."""
+    from hierarchy.data.splits import add_validation_split
+
     if isinstance(X, FaceDataset) and isinstance(y, FaceDataset):
         y, validation = None, y
     if isinstance(validation, FaceDataset):
         validation = (validation, None)
-    train = _labelled(X, y, Split.Training)
+    train = _labelled(tree, X, y, Split.Training)
     if validation is None:
-        return replace(
-            train,
-            split=add_validation_split(train.label, X.split if isinstance(X, FaceDataset) else train.split),
-        )
+        split = X.split if isinstance(X, FaceDataset) else train.split
+        return replace(train, split=add_validation_split(train.label, split))
     if isinstance(X, FaceDataset):
         train = train.take(X.split == Split.Training)
-    valid = _labelled(validation[0], validation[1], Split.PublicTest)
+    valid = _labelled(tree, validation[0], validation[1], Split.PublicTest)
     return FaceDataset.joined([train, valid], train.source)
 
 
-def _labelled(X: Any, y: Any, role: Split) -> FaceDataset:
-    """X as faces of one role, named by `y` where it is given."""
-    if isinstance(X, FaceDataset):
-        if (X.split == Split.PrivateTest).any():
-            raise InputError(f"{X.source}: PrivateTest rows are for reporting, not for fit")
-        return replace(X, label=_codes(X, y), split=np.full(len(X), role, np.int8))
+def _labelled(tree: Tree, X: Any, y: Any, role: Split | None = None) -> FaceDataset:
+    """X with the names of `y` where they are given; of one split where `role` is."""
+    own = isinstance(X, FaceDataset)
+    if own and role is not None and (X.split == Split.PrivateTest).any():
+        raise InputError(f"{X.source}: PrivateTest rows are for reporting, not for fit")
+    if y is None and not own:
+        raise InputError("an array of faces needs y, the class name of every face")
     pixels = as_pixels(X)
-    row = np.arange(len(pixels), dtype=np.int32)
-    return FaceDataset(pixels, _codes(X, y), np.full(len(pixels), role, np.int8), row, source="fit")
-
-
-def _codes(X: Any, y: Any) -> np.ndarray:
-    """Index into FER7 of every name in `y`, int8[N]; without `y`, the Faces' own labels."""
-    if y is None and isinstance(X, FaceDataset):
-        return X.label
+    split = np.full(len(pixels), Split.Training if role is None else role, np.int8)
     if y is None:
-        raise InputError(f"an array of faces needs their names: allowed are {', '.join(FER7)}")
-    return np.array([FER7.index(expression(str(name))) for name in y], np.int8)
+        return X if role is None else replace(X, split=split)
+    names, label = _codes(tree, y)
+    if own:
+        return replace(X, label=label, split=X.split if role is None else split, names=names)
+    row = np.arange(len(pixels), dtype=np.int32)
+    return FaceDataset(pixels, label, split, row, source="fit", names=names)
+
+
+def _codes(tree: Tree, y: Any) -> tuple[tuple[str, ...], np.ndarray]:
+    """FER-2013's names and the other leaves of the tree, and the index among them of every name in `y`."""
+    meant = [tree.leaf_named(name) or name for name in FER2013_NAMES]
+    others = [leaf for leaf in tree.leaves if leaf not in meant]
+    code: dict[str, int] = {}
+    for place, name in enumerate([*meant, *others]):
+        code.setdefault(name, place)
+    named = [tree.leaf_named(str(name)) or spelling(str(name)) for name in y]
+    if unknown := [name for name in named if name not in code]:
+        raise InputError(f"y: unknown name {unknown[0]!r}: expected one of {', '.join(code)}")
+    return (*FER2013_NAMES, *others), np.array([code[name] for name in named], np.int8)

@@ -1,24 +1,24 @@
-"""The one exception that means "the input is at fault, not the program"."""
+"""The exception for unusable input, and the place it names."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class InputError(ValueError):
-    """Something a person gave cannot be used; the message is one line: where, what, and what is allowed.
+    """Input that cannot be used; the message is one line: path or key, reason, expected values.
 
-    The command line prints the message and exits with code 2. Anything else that escapes is a fault of ours.
+    The command line prints the message and exits with code 2. Any other exception that escapes is a bug.
     """
 
 
 def first_line(error: BaseException) -> str:
-    """What another library's error says, cut to a line."""
+    """First line of another library's error message."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 @contextmanager
 def error_context(place: str) -> Iterator[None]:
-    """Whatever is refused inside is refused with the place, such as a file and line, before the reason."""
+    """Prefix every InputError raised inside with `place`, such as a file and line."""
     try:
         yield
     except InputError as error:
@@ -26,4 +26,4 @@ def error_context(place: str) -> Iterator[None]:
 
 
 class NotFittedError(InputError, AttributeError):
-    """A classifier is asked before it was fitted or loaded (the bases are those of scikit-learn's own)."""
+    """A classifier is used before fit or load; the bases are those of scikit-learn's exception."""

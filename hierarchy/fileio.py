@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, locks between processes, and checksums."""
+"""Atomic file writes, locks between processes, and checksums."""
 
 import hashlib
 import json
@@ -13,54 +13,49 @@ from hierarchy.errors import InputError
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`, of the same suffix; it takes that name when the block ends well.
+    """A temporary file beside `path`, of the same suffix; renamed to `path` if the block succeeds.
 
     Raises:
         InputError: the folder cannot be written, the disk is full, or `path` is a folder or a device.
     """
-    place = Path(os.path.realpath(path))  # a link stays, what it leads to is written
-    temporary = place.with_name(f".{place.stem}.{os.urandom(4).hex()}{place.suffix}")
+    target = Path(os.path.realpath(path))  # keep a link and write the file that it points to
+    temporary = target.with_name(f".{target.stem}.{os.urandom(4).hex()}{target.suffix}")
     try:
-        if place.exists() and not place.is_file():
+        if target.exists() and not target.is_file():
             raise InputError(f"{path}: cannot be written (not a file)")
-        place.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
         yield temporary
-        os.replace(temporary, place)
+        os.replace(temporary, target)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:  # Ctrl-C leaves nothing behind either
+    finally:  # also on Ctrl-C
         with suppress(OSError):
             temporary.unlink()
 
 
 @contextmanager
 def exclusive_lock(file: Path, refusal: str) -> Iterator[None]:
-    """Keep other processes from what a file stands for meanwhile, where the system has such locks.
+    """Hold a lock on a file, whose content stays as it is; the system releases it if the process dies.
 
     Raises:
-        InputError: with `refusal`: another process is at it; or the file cannot be written.
+        InputError: with `refusal`, if another process holds the lock; or the file cannot be written.
     """
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows
-        yield
-        return
+    from filelock import FileLock, Timeout
+
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        opened = file.open("ab")
+        lock = FileLock(file).acquire(blocking=False)
+    except Timeout:
+        raise InputError(refusal) from None
     except OSError as error:
         raise InputError(f"{file}: cannot be written ({error.strerror})") from None
-    with opened as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(refusal) from None
+    with lock:
         yield
 
 
 def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
-    """Write a file so that it appears whole or not at all; parts are written as they come.
+    """Write a file atomically, chunk by chunk if `data` is an iterable.
 
     Raises:
         InputError: the folder cannot be written, or the disk is full.
@@ -72,12 +67,12 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole, floats unrounded."""
+    """Write a JSON file atomically, floats unrounded."""
     write_atomic(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file's value.
+    """The value of a JSON file.
 
     Raises:
         InputError: the file is missing or is not JSON.
@@ -91,18 +86,18 @@ def read_json(path: Path) -> Any:
 
 
 def sha256(data: bytes) -> str:
-    """Checksum of a file's bytes, 64 hex digits."""
+    """SHA-256 checksum, 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
 
 
-def check_file(path: Path, checksum: str, instead: str = "") -> None:
-    """Refuse a file whose bytes are not that its manifest lists.
+def check_file(path: Path, checksum: str, remedy: str = "") -> None:
+    """Compare a file with the checksum in its manifest.
 
     Raises:
-        InputError: it is missing or damaged; then what to do `instead`, where that is given.
+        InputError: it is missing or damaged; the message ends with `remedy`, if given.
     """
-    end = f"; {instead}" if instead else ""
+    end = f"; {remedy}" if remedy else ""
     if not path.is_file():
-        raise InputError(f"{path}: no such file, though its run names it{end}")
+        raise InputError(f"{path}: no such file, but the run's manifest lists it{end}")
     if sha256(path.read_bytes()) != checksum:
-        raise InputError(f"{path}: damaged, its bytes do not have the checksum of its run{end}")
+        raise InputError(f"{path}: damaged, its checksum differs from the run's manifest{end}")

@@ -1,8 +1,7 @@
-"""The exported nets without Keras: ONNX Runtime, LiteRT or OpenVINO behind uint8[N,48,48] -> logits.
+"""Exported nets without Keras: ONNX Runtime, LiteRT or OpenVINO behind uint8[N,48,48] -> logits.
 
-`export` leaves one small artefact a net beside the run's own files and names it, with its checksum and that
-of the net it was made from, on the run's card. Which engine is shipped was chosen by measurement:
-results/benchmarks.md.
+`export` writes one small file per net into the run's folder; the manifest records its checksum and that of
+the net it was made from. The shipped engine was chosen by measurement: results/benchmarks.md.
 """
 
 import functools
@@ -19,29 +18,30 @@ import numpy as np
 from hierarchy import fileio, runs
 from hierarchy.backends import Backend
 from hierarchy.errors import InputError, first_line
+from hierarchy.manifest import RunManifest
 from hierarchy.routing import Logits
-from hierarchy.taxonomy import FLAT, NODES
+from hierarchy.taxonomy import FLAT
 
-# these libraries would tell their makers, over the network, that and on what machine they are used
+# disable the libraries' telemetry; OpenVINO then uses a stub
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO has a mute one instead
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
-AUTO: Final = "auto"  # the first of EXACT that a run was exported to, else the run's own framework
+AUTO: Final = "auto"  # the first of LOSSLESS that a run was exported to, else the backend
 PRECISIONS: Final = ("float32", "float16", "int8")  # of the stored weights; float16 computes in float32
-CHUNK: Final = 64  # faces a call, so that memory does not grow with their number
+CHUNK: Final = 64  # faces per call, which bounds memory
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format of artefacts and the library that runs it.
+    """A file format of exported nets and the library that runs it.
 
     Attributes:
-        library: as it is imported.
-        title: as people call it.
-        requirements: the file that installs it.
-        suffixes: of an artefact's files, the one that is opened first.
-        open: its way from the file to a function uint8[N,48,48] -> logits float32[N,K], N at most CHUNK.
-        precisions: what the weights can be stored as.
+        library: its import name.
+        title: its name in messages.
+        requirements: the requirements file that installs it.
+        suffixes: of the files of a net; the first one is opened.
+        open: library and file -> function uint8[N,48,48] -> logits float32[N,K], N <= CHUNK.
+        precisions: of the stored weights.
     """
 
     library: str
@@ -53,18 +53,18 @@ class Format:
 
 
 def cores() -> int:
-    """How many cores this process may use, at most OMP_NUM_THREADS where that is set."""
+    """CPU cores available to this process, at most OMP_NUM_THREADS if that is set."""
     try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # neither macOS nor Windows tells
-        cores = os.cpu_count() or 1
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
+        available = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        available = os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(available, int(limit)) if limit.isdecimal() and int(limit) else available
 
 
 @functools.cache
 def _shared_memory(library: Any) -> None:
-    """One arena for all sessions: nets that take turns need the memory of one."""
+    """Use one memory arena for all sessions, since the nets run one after another."""
     kinds = library.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, library.OrtMemType.DEFAULT
     library.create_and_register_allocator(library.OrtMemoryInfo("Cpu", *kinds), None)
 
@@ -72,9 +72,9 @@ def _shared_memory(library: Any) -> None:
 def _onnx(library: Any, path: Path) -> Logits:
     _shared_memory(library)
     options = library.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong comes as an exception
-    options.intra_op_num_threads = cores()  # by itself it takes all there are, and leaves a process's own
-    # three nets take turns on the same cores: threads that spin after their turn would slow the next one
+    options.log_severity_level = 4  # errors are raised as exceptions
+    options.intra_op_num_threads = cores()  # the default ignores CPU affinity
+    # the nets share the cores: threads spinning after one net would slow down the next
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.use_env_allocators", "1")
     session = library.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -84,23 +84,22 @@ def _onnx(library: Any, path: Path) -> Logits:
 
 def _litert(library: Any, path: Path) -> Logits:
     net = library.Interpreter(str(path), num_threads=cores())
-    given, told = net.get_input_details()[0]["index"], net.get_output_details()[0]["index"]
+    source, target = net.get_input_details()[0]["index"], net.get_output_details()[0]["index"]
 
     def logits(pixels: np.ndarray) -> np.ndarray:
-        net.resize_tensor_input(given, pixels.shape)  # nothing happens where the shape is the last one's
+        net.resize_tensor_input(source, pixels.shape)  # does nothing if the shape is unchanged
         net.allocate_tensors()
-        net.set_tensor(given, pixels)
+        net.set_tensor(source, pixels)
         net.invoke()
-        found: np.ndarray = net.get_tensor(told)
-        return found
+        return np.asarray(net.get_tensor(target))
 
     return logits
 
 
 def _openvino(library: Any, path: Path) -> Logits:
-    # by itself it computes in bfloat16 where the processor can, and gives other labels there
-    asked = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    net = library.Core().compile_model(path, "CPU", asked)
+    # the default precision is bfloat16 where the processor has it, which changes labels
+    config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    net = library.Core().compile_model(path, "CPU", config)
     return lambda pixels: net(pixels)[0].copy()
 
 
@@ -118,7 +117,7 @@ ENGINES: Final = {
     for name, about in FORMATS.items()
     if precision in about.precisions
 }
-LOSSLESS: Final = tuple(  # they give the labels of the run's own nets; what is installed anyway comes first
+LOSSLESS: Final = tuple(  # engines with the labels of the run's own nets; ONNX, always installed, first
     engine
     for name in FORMATS
     for engine, (kind, precision) in ENGINES.items()
@@ -127,104 +126,108 @@ LOSSLESS: Final = tuple(  # they give the labels of the run's own nets; what is 
 
 
 class ExportedModel:
-    """An exported net as a function uint8[N,48,48] -> logits float32[N,K]; opened at the first call."""
+    """An exported net as a function uint8[N,48,48] -> logits float32[N,K]; opened at the first call.
 
-    def __init__(self, engine: str, path: Path, framework: Backend) -> None:
+    Args:
+        engine: one of ENGINES.
+        path: of the net's first file.
+        backend: named in errors as the alternative.
+    """
+
+    def __init__(self, engine: str, path: Path, backend: Backend) -> None:
         self.format = FORMATS[ENGINES[engine][0]]
         self.path = path
-        self.instead = _without(framework)
+        self.remedy = _alternative(backend)
         self.net: Logits | None = None
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Logits of faces, float32[N,K].
 
         Raises:
-            InputError: the engine's library is not installed, or does not take the file.
+            InputError: the library is not installed, or cannot open the file.
         """
-        if self.net is None:
-            self.net = self._opened()
+        self.net = self.net or self._open()
         pixels = np.ascontiguousarray(pixels)
-        if not len(pixels):  # some of the libraries fall over nothing
+        if not len(pixels):  # some of the libraries fail on empty input
             return self.net(np.zeros((1, *pixels.shape[1:]), pixels.dtype))[:0]
         chunks = [pixels[start : start + CHUNK] for start in range(0, len(pixels), CHUNK)]
         return np.concatenate([self.net(chunk) for chunk in chunks])
 
-    def _opened(self) -> Logits:
+    def _open(self) -> Logits:
         try:
             library = importlib.import_module(self.format.library)
         except ModuleNotFoundError as error:
             raise InputError(
-                f"{error.name} is not installed: pip install -r {self.format.requirements}; {self.instead}"
+                f"{error.name} is not installed: pip install -r {self.format.requirements}; {self.remedy}"
             ) from None
         except ImportError as error:
             raise InputError(
-                f"{self.format.title} is installed but does not start ({first_line(error)}); {self.instead}"
+                f"{self.format.title} cannot be imported ({first_line(error)}); {self.remedy}"
             ) from None
         try:
             return self.format.open(library, self.path)
-        except Exception as error:  # each library has errors of its own
+        except Exception as error:  # each library has its own exceptions
             reason = " ".join(str(error).split())[:200]
             raise InputError(
-                f"{self.path}: {self.format.title} cannot open it ({reason}); {self.instead}"
+                f"{self.path}: {self.format.title} cannot open it ({reason}); {self.remedy}"
             ) from None
 
 
-def nets(run: runs.Run, framework: Backend, engine: str) -> tuple[str, Mapping[str, Logits]]:
-    """Which engine answers for a run, and its nets by node.
+def nets(run: runs.Run, backend: Backend, engine: str) -> tuple[str, Mapping[str, Logits]]:
+    """Name of the engine that runs a run's nets, and the nets by node.
 
     Args:
         run: trained.
-        framework: what opens the run's own nets.
-        engine: AUTO, the framework's name, or one of ENGINES.
+        backend: opens the run's own nets.
+        engine: AUTO, the backend's name, or one of ENGINES.
 
     Raises:
-        InputError: an unknown engine, a run that was not exported to it, an artefact that is damaged or was
-            made from other nets than the run's.
+        InputError: an unknown engine, one that the run was not exported to, an exported net that is damaged
+            or was made from another net.
     """
-    card, own = run.card(), own_name(framework)
-    exports: Mapping[str, Any] = card.get("exports", {})
+    manifest, own = run.manifest(), own_name(backend)
     if engine == AUTO:
-        fast = (name for name in LOSSLESS if name in exports and framework.exported)
-        engine = next(fast, own)
+        exported = (name for name in LOSSLESS if name in manifest.exports and backend.exported)
+        engine = next(exported, own)
     if engine == own:
-        return own, {node: framework.open(run.net(node)) for node in card["nets"]}
+        return own, {node: backend.open(run.net(node)) for node in manifest.nets}
     if engine not in ENGINES:
-        raise InputError(f"engine {engine!r}: allowed are {', '.join((AUTO, own, *ENGINES))}")
-    if engine not in exports:
-        raise InputError(f"run {run.name!r} was not exported to {engine}: {command(run, engine)} does it")
+        raise InputError(f"engine {engine!r}: expected one of {', '.join((AUTO, own, *ENGINES))}")
+    if engine not in manifest.exports:
+        raise InputError(f"run {run.name!r} was not exported to {engine}; run {command(run, engine)}")
     return engine, {
-        node: ExportedModel(engine, _checked(run, card, engine, node, framework), framework)
-        for node in exports[engine]
+        node: ExportedModel(engine, _checked(run, manifest, engine, node, backend), backend)
+        for node in manifest.exports[engine]
     }
 
 
-def own_name(framework: Backend) -> str:
-    """What a framework is called among the engines."""
-    return framework.name.lower()
+def own_name(backend: Backend) -> str:
+    """The engine name of a backend."""
+    return backend.name.lower()
 
 
-def _without(framework: Backend) -> str:
-    return f"engine {own_name(framework)} answers without it"
+def _alternative(backend: Backend) -> str:
+    return f"or use --engine {own_name(backend)}"
 
 
-def exported_nodes(card: Mapping[str, Any]) -> tuple[str, ...]:
-    """The nets that answer, and so are exported: the tree's, or a lone flat net."""
-    return NODES if set(NODES) <= card["nets"].keys() else (FLAT,)
+def exported_nodes(manifest: RunManifest) -> tuple[str, ...]:
+    """The nets that predict, and so are exported: the tree's, or the flat net of a run without a tree."""
+    return manifest.tree.nodes if manifest.complete else (FLAT,)
 
 
 def command(run: runs.Run, engine: str) -> str:
-    """What exports a run to an engine."""
+    """The command that exports a run to an engine."""
     name, precision = ENGINES[engine]
     return f"python tf_model.py export --run {run.name} --format {name} --precision {precision}"
 
 
-def _checked(run: runs.Run, card: Mapping[str, Any], engine: str, node: str, framework: Backend) -> Path:
-    """File of a node's artefact, its bytes and its origin compared with the run's card."""
-    about = card["exports"][engine][node]
-    instead = f"{command(run, engine)} makes it anew, {_without(framework)}"
-    if about["net"] != card["nets"].get(node, {}).get("sha256"):
-        raise InputError(f"run {run.name!r}: its {engine} {node} net was made from another net; {instead}")
-    paths = [run.folder / name for name in about["files"]]
-    for path, checksum in zip(paths, about["files"].values(), strict=True):
-        fileio.check_file(path, checksum, instead)
+def _checked(run: runs.Run, manifest: RunManifest, engine: str, node: str, backend: Backend) -> Path:
+    """First file of an exported net, after comparing its checksum and its origin with the manifest."""
+    exported = manifest.exports[engine][node]
+    remedy = f"run {command(run, engine)} again, {_alternative(backend)}"
+    if exported.net != manifest.checksums.get(node):
+        raise InputError(f"run {run.name!r}: its {engine} {node} net was made from another net; {remedy}")
+    paths = [run.folder / name for name in exported.files]
+    for path, checksum in zip(paths, exported.files.values(), strict=True):
+        fileio.check_file(path, checksum, remedy)
     return paths[0]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from hierarchy.errors import InputError
 
@@ -200,7 +200,7 @@ class Tree:
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
         known = next((each for each in TREES.values() if each == tree), None)
-        return tree if about or known is None else known  # type: ignore[return-value]
+        return tree if about or known is None else cast(Self, known)
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:

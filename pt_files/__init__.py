@@ -1,1 +1,1 @@
-"""The PyTorch mirror: the same nets from the same recipes, with its own layers, loop and weight port."""
+"""The PyTorch mirror: the same nets and recipes, with its own layers, training loop and weight port."""

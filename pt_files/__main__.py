@@ -1,4 +1,4 @@
-"""The door on PyTorch: `python -m pt_files train | predict | evaluate ...`, with the flags of tf_model.py."""
+"""The command line on PyTorch: `python -m pt_files train ...`, with the options of tf_model.py."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What happens to training faces, in PyTorch: the steps of hierarchy/nets/augment.py."""
+"""Augmentation of training faces in PyTorch: the steps of hierarchy/models/augmentation.py."""
 
 import math
 
@@ -10,7 +10,7 @@ from hierarchy.data.dataset import SIDE
 
 
 def augmented(pixels: torch.Tensor, strengths: AugmentConfig) -> torch.Tensor:
-    """uint8[N,48,48] -> uint8[N,48,48], changed at random by torch's own generator."""
+    """Augment faces, uint8[N,48,48] -> uint8[N,48,48], with torch's global generator."""
     image = pixels.float()
     changed = _erased(_lit(_moved(image, strengths), strengths), strengths)
     if strengths.probability < 1:
@@ -19,18 +19,18 @@ def augmented(pixels: torch.Tensor, strengths: AugmentConfig) -> torch.Tensor:
 
 
 def _uniform(image: torch.Tensor, low: float, high: float) -> torch.Tensor:
-    """One number a face, float32[N,1,1]."""
+    """One number per face, float32[N,1,1]."""
     return torch.empty(len(image), 1, 1, device=image.device).uniform_(low, high)
 
 
 def _moved(image: torch.Tensor, s: AugmentConfig) -> torch.Tensor:
-    """Flip, rotation, scale and shift in one resampling; outside, the border is repeated."""
+    """Flip, rotation, scale and shift in one resampling; the border is repeated outside."""
     angle = (_uniform(image, -s.rotation, s.rotation) * math.pi / 180).flatten()
     scale = 1 / _uniform(image, 1 - s.scale, 1 + s.scale).flatten()
     mirror = (
         torch.where(_uniform(image, 0, 1) < 0.5, -1.0, 1.0).flatten() if s.flip else torch.ones_like(scale)
     )
-    # of a picture whose sides run from -1 to 1: a share of the side counts twice
+    # in coordinates from -1 to 1, a fraction of the side is doubled
     right, down = (2 * _uniform(image, -s.shift, s.shift).flatten() for _ in range(2))
     cosine, sine = scale * angle.cos(), scale * angle.sin()
     rows = torch.stack([cosine * mirror, -sine, right, sine * mirror, cosine, down], dim=1).view(-1, 2, 3)
@@ -48,7 +48,7 @@ def _lit(image: torch.Tensor, s: AugmentConfig) -> torch.Tensor:
 
 
 def _erased(image: torch.Tensor, s: AugmentConfig) -> torch.Tensor:
-    """Paint a rectangle of one random grey over some faces."""
+    """Fill a random rectangle of some faces with a random grey."""
     if not s.erasing:
         return image
     area = _uniform(image, *ERASED) * SIDE**2

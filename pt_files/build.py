@@ -1,4 +1,4 @@
-"""From a recipe's description of a net to the net, and what every net can be asked."""
+"""Nets from their configurations, and their size and cost."""
 
 import torch
 from torch import nn
@@ -6,37 +6,39 @@ from torch.nn import functional
 
 from hierarchy.config.schema import PretrainedConfig, VGGConfig, without_weights
 from hierarchy.data.dataset import SIDE
+from hierarchy.taxonomy import Tree
 from pt_files.pretrained import Backboned
 from pt_files.vgg import VGG
 
 Built = VGG | Backboned
 
 
-def build(node: str, net: VGGConfig | PretrainedConfig) -> Built:
+def build(tree: Tree, node: str, net: VGGConfig | PretrainedConfig) -> Built:
     """A net uint8[N,48,48] -> logits float32[N, classes of the node].
 
     Args:
-        node: which of the tree's nodes it serves.
-        net: what it is made of.
+        tree: of the node.
+        node: name of the net.
+        net: its configuration.
 
     Raises:
-        InputError: such a net cannot be built, or its published weights cannot be had.
+        InputError: such a net cannot be built, or its pretrained weights are not available.
     """
-    return Backboned(node, net) if isinstance(net, PretrainedConfig) else VGG(node, net)
+    return Backboned(tree, node, net) if isinstance(net, PretrainedConfig) else VGG(tree, node, net)
 
 
-def empty(node: str, net: VGGConfig | PretrainedConfig) -> Built:
-    """The same net of random weights: others are about to be filled in."""
-    return build(node, without_weights(net))
+def empty(tree: Tree, node: str, net: VGGConfig | PretrainedConfig) -> Built:
+    """The same net with random weights, to load others into."""
+    return build(tree, node, without_weights(net))
 
 
 def parameters(net: Built) -> int:
-    """How many numbers the net holds, as Keras counts them: running statistics too."""
+    """Number of weights, running statistics included, as Keras counts."""
     return sum(value.numel() for value in net.state_dict().values() if value.is_floating_point())
 
 
 def macs(net: Built) -> int:
-    """Multiplications that the net needs for one face, those of convolutions and dense layers."""
+    """Multiply-accumulates of convolutions and dense layers for one face."""
     counted = []
 
     def count(layer: nn.Module, _: object, out: torch.Tensor) -> None:
@@ -56,7 +58,7 @@ def macs(net: Built) -> int:
 
 
 def penalty(net: Built, l2: float) -> torch.Tensor:
-    """The sum of squares of every kernel, times `l2`."""
+    """The sum of squares of all kernels, times `l2`."""
     kernels = [parameter for parameter in net.parameters() if parameter.ndim > 1 and parameter.requires_grad]
     return (
         l2

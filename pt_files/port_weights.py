@@ -1,4 +1,4 @@
-"""Weights from Keras to PyTorch and back: the layers of both have the same names."""
+"""Port weights between Keras and PyTorch; layers have the same names in both."""
 
 import io
 import json
@@ -19,46 +19,46 @@ from pt_files.vgg import VGG
 if TYPE_CHECKING:
     import keras
 
-NORM: Final = ("weight", "bias", "running_mean", "running_var")  # in the order of Keras' weights
+NORM: Final = ("weight", "bias", "running_mean", "running_var")  # in the order of Keras
 FILED: Final = {"Conv2D": "conv2d", "Dense": "dense", "BatchNormalization": "batch_normalization"}
 
 
 def from_keras(source: "keras.Model", target: VGG) -> None:
-    """Copy every weight of a Keras net into the mirror's net of the same recipe."""
+    """Copy the weights of a Keras net into a PyTorch net of the same layers."""
     for name, layer in _layers(target).items():
         _fill(layer, source.get_layer(name).get_weights())
 
 
 def from_archive(path: Path, target: VGG) -> None:
-    """Copy every weight of a .keras file into the mirror's net of the same recipe, without importing Keras.
+    """Copy the weights of a .keras file into a PyTorch net of the same layers, without importing Keras.
 
-    Keras files the layers of a class in their order: conv2d, conv2d_1, ...
+    Keras numbers the layers of each class in order: conv2d, conv2d_1, ...
 
     Raises:
-        InputError: the file is damaged, or holds a net of another recipe.
+        InputError: the file is damaged, or its layers are others.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             listed = json.loads(archive.read("config.json"))["config"]["layers"]
             weights = h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r")
-        found: dict[str, list[np.ndarray]] = {}
+        values: dict[str, list[np.ndarray]] = {}
         count: Counter[str] = Counter()
         for part in listed:
             if kind := FILED.get(part["class_name"]):
                 place = f"layers/{kind}{f'_{count[kind]}' if count[kind] else ''}/vars"
-                found[part["config"]["name"]] = [weights[place][key][()] for key in sorted(weights[place])]
+                values[part["config"]["name"]] = [weights[place][key][()] for key in sorted(weights[place])]
                 count[kind] += 1
         layers = _layers(target)
-        if layers.keys() != found.keys():
-            raise ValueError("its layers are not those of the run's recipe")
+        if layers.keys() != values.keys():
+            raise ValueError("other layers than the run's recipe")
         for name, layer in layers.items():
-            _fill(layer, found[name])
+            _fill(layer, values[name])
     except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: cannot be ported ({error})") from None
 
 
 def to_keras(source: VGG, target: "keras.Model") -> None:
-    """Copy every weight of the mirror's net into a Keras net of the same recipe."""
+    """Copy the weights of a PyTorch net into a Keras net of the same layers."""
     for name, layer in _layers(source).items():
         values = [_back(tensor.detach()).numpy() for tensor in _tensors(layer)]
         target.get_layer(name).set_weights(values)
@@ -71,7 +71,7 @@ def _fill(layer: nn.Module, values: Sequence[np.ndarray]) -> None:
 
 
 def _layers(net: VGG) -> dict[str, nn.Module]:
-    """Layers that have weights, by the name that both frameworks give them."""
+    """Layers with weights, by name."""
     parts = [*net.body.named_children(), *net.head.named_children(), ("logits", net.logits)]
     return {name: layer for name, layer in parts if next(layer.parameters(), None) is not None}
 
@@ -82,7 +82,7 @@ def _tensors(layer: nn.Module) -> list[torch.Tensor]:
 
 
 def _turned(value: torch.Tensor) -> torch.Tensor:
-    """Kernels [height, width, in, out] or [in, out] as [out, in, height, width] or [out, in]."""
+    """Kernels from Keras' [height, width, in, out] or [in, out] to [out, in, height, width] or [out, in]."""
     return value.permute(3, 2, 0, 1) if value.ndim == 4 else value.T if value.ndim == 2 else value
 
 

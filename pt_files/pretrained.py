@@ -1,4 +1,4 @@
-"""Published nets of transformers as bodies: faces are enlarged and coloured as they know them."""
+"""Pretrained nets of the transformers library as bodies, fed with enlarged, normalised faces."""
 
 import logging
 from collections.abc import Callable
@@ -12,32 +12,33 @@ from torch.nn import functional
 from hierarchy.config.backbones import BACKBONES
 from hierarchy.config.schema import PretrainedConfig
 from hierarchy.errors import InputError, first_line
-from hierarchy.taxonomy import classes_of
+from hierarchy.taxonomy import Tree
 
 
 class Backboned(nn.Module):
     """uint8[N,48,48] -> logits float32[N, classes of the node].
 
     Args:
-        node: which of the tree's nodes it serves.
-        net: which published net, of which weights.
+        tree: of the node.
+        node: name of the net.
+        net: name of the pretrained net and its weights.
 
     Raises:
-        InputError: transformers is not installed, or the weights cannot be had.
+        InputError: transformers is not installed, or the weights are not available.
     """
 
     mean: torch.Tensor
     deviation: torch.Tensor
 
-    def __init__(self, node: str, net: PretrainedConfig) -> None:
+    def __init__(self, tree: Tree, node: str, net: PretrainedConfig) -> None:
         super().__init__()
-        self.node, self.net = node, net
+        self.tree, self.node, self.net = tree, node, net
         about = BACKBONES[net.backbone]
         for name, colour in (("mean", about.mean), ("deviation", about.deviation)):
             self.register_buffer(name, torch.tensor(colour)[:, None, None], persistent=False)
         self.body, features = _body(net)
         self.drop = nn.Dropout(net.dropout)
-        self.logits = nn.Linear(features, len(classes_of(node)))
+        self.logits = nn.Linear(features, len(tree.classes_of(node)))
         nn.init.xavier_uniform_(self.logits.weight)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -50,7 +51,7 @@ class Backboned(nn.Module):
 
 
 def _body(net: PretrainedConfig) -> tuple[nn.Module, int]:
-    """The published net, and how many features it gives."""
+    """The pretrained net, and its number of features."""
     try:
         import transformers
     except ModuleNotFoundError:
@@ -58,7 +59,7 @@ def _body(net: PretrainedConfig) -> tuple[nn.Module, int]:
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every try
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it logs every attempt
     make, config, features = BUILDERS[net.backbone](transformers, net.side)
     if net.weights == "random":
         return make(config), features
@@ -70,7 +71,7 @@ def _body(net: PretrainedConfig) -> tuple[nn.Module, int]:
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(
             f"net.weights={net.weights}: no weights of {net.backbone} in {source} "
-            f"({first_line(error)}); allowed are hub (a download), a folder of them, and random"
+            f"({first_line(error)}); expected hub (a download), a folder of them, or random"
         ) from None
     return body, features
 

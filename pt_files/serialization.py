@@ -1,4 +1,4 @@
-"""The mirror's nets as files: safetensors, which hold numbers and a few words, and never code."""
+"""PyTorch nets as safetensors files: weights and metadata, no code."""
 
 import dataclasses
 import json
@@ -10,31 +10,34 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
-from hierarchy import fileio, runs
+from hierarchy import runs
 from hierarchy.config.overrides import net_from_dict
 from hierarchy.config.schema import PretrainedConfig
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import TREE, check_tree
+from hierarchy.manifest import RunManifest
+from hierarchy.taxonomy import Tree
 from pt_files import port_weights
 from pt_files.build import Built, empty
 from pt_files.vgg import VGG
 
-CHUNK: Final = 64  # faces a call
-ABOUT: Final = "about"  # the key of what stands beside the weights
+CHUNK: Final = 64  # faces per call
+ABOUT: Final = "about"  # metadata key
 
 
 def to_bytes(net: Built) -> bytes:
-    """A net with its float32 weights in float16; its node, its layers and the tree stand beside them."""
-    about = {"node": net.node, "tree": TREE, "net": dataclasses.asdict(net.net)}
+    """A net with float16 weights; node, tree and layers are in the metadata."""
+    about = {"node": net.node, "tree": net.tree.to_dict(), "net": dataclasses.asdict(net.net)}
     weights = {name: _halved(value).contiguous() for name, value in net.state_dict().items()}
-    return safetensors.torch.save(weights, {ABOUT: json.dumps(about)})  # one key: their order would be chance
+    return safetensors.torch.save(
+        weights, {ABOUT: json.dumps(about)}
+    )  # one key, since the order of several is random
 
 
 def load(path: Path) -> Built:
     """The net of a .safetensors file, or of a run's .keras file, ported as it is read.
 
     Raises:
-        InputError: the file is damaged, is no net of this family, or is of another tree.
+        InputError: the file is damaged, not a net of this package, or of another tree than its run.
     """
     return _of_keras(path) if path.suffix == ".keras" else _of_safetensors(path)
 
@@ -46,27 +49,34 @@ def _of_safetensors(path: Path) -> Built:
             weights = {name: _whole(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - no mapping
         node, tree, layers = about["node"], about["tree"], about["net"]
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read as a net of the mirror ({error})") from None
-    check_tree(tree, str(path))
-    net = empty(node, net_from_dict(layers, str(path)))
+        raise InputError(f"{path}: not a valid PyTorch net ({error})") from None
+    tree = Tree.from_dict(tree, str(path))
+    if path.with_name(runs.MANIFEST).is_file():
+        _manifest(path).tree.check_same(tree, str(path))
+    net = empty(tree, node, net_from_dict(layers, str(path)))
     try:
         net.load_state_dict(weights)
     except RuntimeError:
-        raise InputError(f"{path}: its weights are not those of the layers that it names") from None
+        raise InputError(f"{path}: its weights do not match its layers") from None
     return net.eval()
 
 
 def _of_keras(path: Path) -> VGG:
-    card = fileio.read_json(path.with_name(runs.MANIFEST))
-    nodes = [node for node, net in card["nets"].items() if net["file"] == path.name]
+    manifest = _manifest(path)
+    nodes = [node for node, net in manifest.nets.items() if net.file == path.name]
     if not nodes:
-        raise InputError(f"{path}: {runs.MANIFEST} beside it does not name it")
-    layers = net_from_dict(card["recipe"]["net"], str(path))
+        raise InputError(f"{path}: {runs.MANIFEST} beside it does not list it")
+    layers = net_from_dict(manifest.recipe.get("net", {}), str(path))
     if isinstance(layers, PretrainedConfig):
-        raise InputError(f"{path}: only nets of the VGG-style family are ported, not {layers.backbone}")
-    net = VGG(nodes[0], layers)
+        raise InputError(f"{path}: only VGG-style nets can be ported, not {layers.backbone}")
+    net = VGG(manifest.tree, nodes[0], layers)
     port_weights.from_archive(path, net)
     return net.eval()
+
+
+def _manifest(path: Path) -> RunManifest:
+    """The manifest of the run that a net's file belongs to."""
+    return runs.Run(path.parent.name, path.parent, path.parent).manifest()
 
 
 def _halved(value: torch.Tensor) -> torch.Tensor:

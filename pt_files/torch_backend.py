@@ -1,26 +1,26 @@
-"""PyTorch as the framework that fits and opens the nets of a run."""
+"""PyTorch as the backend that trains and opens the nets of a run."""
 
 import importlib.util
 from pathlib import Path
 
-from hierarchy.backends import Backend
+from hierarchy.backends import COMMANDS, Backend
 from hierarchy.errors import InputError
 from hierarchy.routing import Logits
-from hierarchy.training.backend import DOORS, TrainTask
+from hierarchy.training.backend import TrainTask
 
 INSTALL = "requirements-torch.txt"
 
 
 class PyTorch:
-    """PyTorch: fits on a GPU where there is one, answers on the CPU."""
+    """PyTorch: trains on a GPU where there is one, predicts on the CPU."""
 
     name = "PyTorch"
-    command = DOORS[name]
+    command = COMMANDS[name]
     exported = False
     rank = 0
 
     def start(self, *, deterministic: bool = False) -> None:
-        """Look for torch, and set it up.
+        """Check that torch is installed, and set it up.
 
         Raises:
             InputError: it is not installed.
@@ -32,16 +32,16 @@ class PyTorch:
             torch.use_deterministic_algorithms(True)
 
     def fit(self, task: TrainTask) -> None:
-        """Fit one net in the mirror's own loop."""
+        """Train one net."""
         from pt_files import trainer
 
         trainer.fit_node(task)
 
     def open(self, path: Path) -> Logits:
-        """A .safetensors file of the mirror's, or a .keras file, ported as it is read.
+        """A .safetensors file, or a .keras file, whose weights are ported.
 
         Raises:
-            InputError: PyTorch is not installed; the file is damaged, or of another net or tree.
+            InputError: PyTorch is not installed; the file is damaged, or not a net of this package.
         """
         _installed()
         from pt_files import serialization

@@ -1,7 +1,7 @@
-"""Fitting one net in PyTorch: the loop, written out.
+"""The training loop of one net in PyTorch.
 
-Faces come in the order that hierarchy's epochs give, losses and schedules are those of the recipe, and every
-epoch leaves a checkpoint: a run that was stopped goes on from its last whole epoch.
+The order of faces is that of hierarchy.training.sampler; losses and schedules are those of the recipe. Every
+epoch leaves a checkpoint, and training resumes from the last completed one.
 """
 
 import io
@@ -17,9 +17,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from hierarchy.config.schema import TrainConfig
-from hierarchy.taxonomy import members
 from hierarchy.training.backend import VALIDATION_BATCH, TrainTask, check_roles, run_training
-from hierarchy.training.checkpoints import CheckpointManager
 from hierarchy.training.precision import arithmetic
 from hierarchy.training.progress import Progress
 from hierarchy.training.sampler import EpochSampler
@@ -29,13 +27,13 @@ from pt_files import serialization
 from pt_files.augmentation import augmented
 from pt_files.build import Built, build, empty, macs, parameters, penalty
 
-SUFFIX = ".pt"  # of checkpoints: tensors alone
+SUFFIX = ".pt"  # of checkpoints: tensors only
 ALPHA = 0.25  # of Keras' focal loss
 EPSILON = 1e-7  # of Keras' Adam
 
 
 def fit_node(task: TrainTask) -> None:
-    """Fit one net on its Training faces, choose its best epoch on PublicTest, and store it in the run.
+    """Train one net, choose its best epoch on PublicTest, and store it in the run.
 
     Raises:
         InputError: a split is empty for the node.
@@ -43,53 +41,54 @@ def fit_node(task: TrainTask) -> None:
     """
     check_roles(task)
     torch.manual_seed(task.rng_seed)
-    logbook = CheckpointManager(task.run, task.node, task.fit, SUFFIX, task.on_epoch_end)
-    fitting = Fitting(task)
-    if logbook.weights:
-        with logbook.going_on():
-            fitting.load(logbook.weights.read_bytes())
+    checkpoints, fitting = task.checkpoints(SUFFIX), Fitting(task)
+    if checkpoints.weights:
+        with checkpoints.reading():
+            fitting.load(checkpoints.weights.read_bytes())
 
     def epochs(progress: Progress) -> None:
-        while not logbook.done:
-            row = fitting.epoch(logbook.rows, progress)
-            logbook.keep(fitting.to_bytes())
-            logbook.add(row, _saved(fitting.judged.state_dict()))
+        while not checkpoints.done:
+            row = fitting.epoch(checkpoints.rows, progress)
+            checkpoints.write_raw(fitting.to_bytes())
+            checkpoints.add(row, _saved(fitting.evaluated.state_dict()))
             progress.end(row)
 
-    run_training(task, logbook, epochs, lambda best: _packed(task, best), ".safetensors")
+    run_training(task, checkpoints, epochs, lambda best: _packed(task, best), ".safetensors")
 
 
 class Fitting:
-    """A net, its optimizer, and where they stand.
+    """A net in training, with its optimizer and averaged weights.
 
     Args:
-        task: what is fitted.
+        task: the training.
     """
 
     def __init__(self, task: TrainTask) -> None:
         self.task, self.fit = task, task.fit
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        told = node_dataset(task.train, task.node, task.fit, task.taught)
-        self.epochs = EpochSampler(told, task.fit, task.recipe.augment, task.seed)
-        self.net = build(task.node, task.recipe.net)
+        dataset = node_dataset(task.train, task.tree, task.node, task.fit, task.taught)
+        self.epochs = EpochSampler(dataset, task.fit, task.recipe.augment, task.seed)
+        self.net = build(task.tree, task.node, task.recipe.net)
         if task.start:
             warm_start(self.net, serialization.load(task.start))
         self.net.body.requires_grad_(not task.fit.freeze_backbone)
         self.net.to(self.device)
         self.optimizer = _optimizer(self.net, task.fit)
-        self.class_weights = torch.from_numpy(class_weights(told.label)).float().to(self.device)
+        self.class_weights = (
+            torch.from_numpy(class_weights(dataset.label, task.classes)).float().to(self.device)
+        )
         averaging = _averaging(task.fit.ema)
         self.averaged = (
             AveragedModel(self.net, multi_avg_fn=averaging, use_buffers=True) if task.fit.ema else None
         )
 
     @property
-    def judged(self) -> nn.Module:
-        """The net whose score counts: the averaged one, where weights are averaged."""
+    def evaluated(self) -> nn.Module:
+        """The net that is evaluated: the averaged one, where weights are averaged."""
         return self.averaged.module if self.averaged is not None else self.net
 
     def epoch(self, rows: Sequence[Mapping[str, Any]], progress: Progress) -> dict[str, float]:
-        """Fit for one epoch more than there are rows of history, and judge the net: the next row."""
+        """Train one more epoch than there are rows of history, and validate the net: the next row."""
         number, steps = len(rows), len(self.epochs)
         self.epochs.begin(number)
         torch.manual_seed(int(np.random.default_rng([self.task.seed, number]).integers(2**31)))
@@ -104,7 +103,7 @@ class Fitting:
             progress.step()
         fitted = time.perf_counter()
         loss, accuracy = np.mean(figures, axis=0)
-        valid_loss, valid_accuracy = self._judged()
+        valid_loss, valid_accuracy = self._validate()
         return {
             "loss": float(loss),
             "accuracy": float(accuracy),
@@ -116,13 +115,13 @@ class Fitting:
         }
 
     def to_bytes(self) -> bytes:
-        """Everything that the next epoch goes on from."""
+        """State that training resumes from."""
         averaged = self.averaged.state_dict() if self.averaged is not None else {}
         state = {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(), "averaged": averaged}
         return _saved(state)
 
     def load(self, data: bytes) -> None:
-        """Go on from what `to_bytes` gave."""
+        """Restore the state of `to_bytes`."""
         state = torch.load(io.BytesIO(data), weights_only=True, map_location=self.device)
         self.net.load_state_dict(state["net"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -151,15 +150,15 @@ class Fitting:
             self.averaged.update_parameters(self.net)
         return loss.item(), (logits.argmax(1) == wanted.argmax(1)).float().mean().item()
 
-    def _judged(self) -> tuple[float, float]:
+    def _validate(self) -> tuple[float, float]:
         """Loss and accuracy on PublicTest."""
-        node, valid = self.task.node, self.task.valid
-        wanted = torch.from_numpy(one_hot(valid.target(node), node))
-        self.judged.eval()
+        task, valid = self.task, self.task.valid
+        target = torch.from_numpy(one_hot(valid.target(task.tree, task.node), task.classes))
+        self.evaluated.eval()
         with torch.inference_mode(), self._precision():
-            logits = torch.cat([self.judged(part.to(self.device)).cpu() for part in _parts(valid.pixels)])
-        right = (logits.argmax(1) == wanted.argmax(1)).float().mean().item()
-        return loss_of(self.fit, logits, wanted).mean().item(), right
+            logits = torch.cat([self.evaluated(part.to(self.device)).cpu() for part in _parts(valid.pixels)])
+        accuracy = (logits.argmax(1) == target.argmax(1)).float().mean().item()
+        return loss_of(self.fit, logits, target).mean().item(), accuracy
 
     def _precision(self) -> torch.autocast:
         half = arithmetic(self.fit, self.device.type != "cpu") == "bfloat16"
@@ -167,16 +166,16 @@ class Fitting:
 
 
 def warm_start(net: Built, flat: Built) -> None:
-    """Give a net a flat net's weights; a class' logit starts as the mean of its leaves'."""
+    """Give a net a flat net's weights; a class' logit is initialised as the mean of its leaves'."""
     weights = flat.state_dict()
-    groups = members(net.node)
+    groups = net.tree.members(net.node)
     for name in ("logits.weight", "logits.bias"):
         weights[name] = torch.stack([weights[name][group].mean(dim=0) for group in groups])
     net.load_state_dict(weights)
 
 
 def _averaging(momentum: float) -> Callable[..., None]:
-    """Moves averages towards values; what counts or names positions is not averaged, but copied."""
+    """Exponential moving average; integer buffers are copied."""
 
     def move(averages: Sequence[torch.Tensor], values: Sequence[torch.Tensor], _: object) -> None:
         for ours, theirs in zip(averages, values, strict=True):
@@ -189,7 +188,7 @@ def _averaging(momentum: float) -> Callable[..., None]:
 
 
 def _optimizer(net: Built, fit: TrainConfig) -> torch.optim.Optimizer:
-    """SGD or Adam; weights decay in kernels alone."""
+    """SGD or Adam; weight decay on kernels only."""
     kernels = [parameter for parameter in net.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in net.parameters() if parameter.ndim <= 1]
     groups = [{"params": kernels, "weight_decay": fit.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -199,7 +198,7 @@ def _optimizer(net: Built, fit: TrainConfig) -> torch.optim.Optimizer:
 
 
 def loss_of(fit: TrainConfig, logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """The recipe's loss of each face, float32[N], as Keras computes it."""
+    """The recipe's loss of each face, float32[N], as in Keras."""
     if fit.loss == "cross-entropy":
         return functional.cross_entropy(logits, wanted, reduction="none", label_smoothing=fit.label_smoothing)
     smooth = wanted * (1 - fit.label_smoothing) + fit.label_smoothing / wanted.shape[1]
@@ -222,7 +221,7 @@ def _saved(state: dict[str, Any]) -> bytes:
 
 def _packed(task: TrainTask, best: Path) -> tuple[bytes, dict[str, Any]]:
     """The best epoch's net."""
-    net = empty(task.node, task.recipe.net)
+    net = empty(task.tree, task.node, task.recipe.net)
     net.load_state_dict(torch.load(best, weights_only=True, map_location="cpu"))
     precision = arithmetic(task.fit, torch.cuda.is_available())
     size = {"parameters": parameters(net), "macs": macs(net)}

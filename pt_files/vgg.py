@@ -1,4 +1,4 @@
-"""The VGG-style family in PyTorch, its layers named as in hierarchy/nets/vgg.py."""
+"""VGG-style nets in PyTorch, with the layer names of hierarchy/models/vgg.py."""
 
 from collections import OrderedDict
 from typing import Any
@@ -8,7 +8,7 @@ from torch import nn
 
 from hierarchy.config.schema import VGGConfig, check
 from hierarchy.data.dataset import SIDE
-from hierarchy.taxonomy import classes_of
+from hierarchy.taxonomy import Tree
 
 EPSILON = 1e-3  # of Keras' normalisation
 MOMENTUM = 0.1  # share of a new batch in the running statistics
@@ -18,17 +18,18 @@ class VGG(nn.Module):
     """uint8[N,48,48] -> logits float32[N, classes of the node].
 
     Args:
-        node: which of the tree's nodes it serves.
+        tree: of the node.
+        node: name of the net.
         net: stages and head.
 
     Raises:
         InputError: such a net cannot be built.
     """
 
-    def __init__(self, node: str, net: VGGConfig) -> None:
+    def __init__(self, tree: Tree, node: str, net: VGGConfig) -> None:
         super().__init__()
         check(net)
-        self.node, self.net = node, net
+        self.tree, self.node, self.net = tree, node, net
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         before, side = 1, net.crop
         for number, stage in enumerate(net.stages, 1):
@@ -47,8 +48,8 @@ class VGG(nn.Module):
         self.body = nn.Sequential(layers)
         features = before if net.head == "pool" else before * side**2
         self.head = _head(net, features)
-        self.logits = nn.Linear(net.dense[-1] if net.dense else features, len(classes_of(node)))
-        layout: dict[str, Any] = {"memory_format": torch.channels_last}  # torch's types do not know it alone
+        self.logits = nn.Linear(net.dense[-1] if net.dense else features, len(tree.classes_of(node)))
+        layout: dict[str, Any] = {"memory_format": torch.channels_last}  # torch's type hints lack it
         self.to(**layout)
         self.apply(_start)
         nn.init.xavier_uniform_(self.logits.weight)
@@ -62,9 +63,9 @@ class VGG(nn.Module):
         if self.net.head == "pool":
             features = features.mean(dim=(2, 3))
         else:
-            features = features.permute(0, 2, 3, 1).flatten(1)  # in the order of Keras' Flatten
+            features = features.permute(0, 2, 3, 1).flatten(1)  # the order of Keras' Flatten
         hidden = self.head(features)
-        with torch.autocast(hidden.device.type, enabled=False):  # logits in full precision, as in Keras
+        with torch.autocast(hidden.device.type, enabled=False):  # float32 logits, as in Keras
             return self.logits(hidden.float())
 
 
@@ -82,7 +83,7 @@ def _head(net: VGGConfig, before: int) -> nn.Sequential:
 
 
 def _start(layer: nn.Module) -> None:
-    """Weights as Keras draws them: He's normal below a ReLU, Glorot's uniform for the logits."""
+    """The initialisers of Keras: He normal before a ReLU, Glorot uniform for the logits."""
     if isinstance(layer, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         if layer.bias is not None:

@@ -1,16 +1,16 @@
-"""A refusal is told with its place, and nothing else is touched."""
+"""Input errors name their place; other exceptions pass unchanged."""
 
 import pytest
 
 from hierarchy.errors import InputError, error_context
 
 
-def test_a_refusal_gets_its_place():
+def test_an_input_error_gets_its_place():
     with pytest.raises(InputError, match="^x.csv: line 3: too short$"), error_context("x.csv: line 3"):
         raise InputError("too short")
 
 
-def test_faults_of_ours_and_results_pass_through():
+def test_bugs_and_results_pass_through():
     with error_context("x.csv"):
         result = 1
     assert result == 1

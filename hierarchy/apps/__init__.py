@@ -1,5 +1,1 @@
-"""What outgrows a command: the web page, batches of millions, the search for better recipes."""
-
-from typing import Final
-
-SCALE: Final = "requirements-scale.txt"  # installs Ray and Optuna
+"""Applications on top of the classifier: web page and batch prediction."""

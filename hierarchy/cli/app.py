@@ -1,4 +1,4 @@
-"""`app`: the web page."""
+"""`app`: start the web page on this machine."""
 
 from typing import Annotated
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hierarchy.cli.options import DETECTOR, RUN
+from hierarchy.cli.options import DETECTOR, ENGINE, RUN
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,9 +24,7 @@ def batch(
     chunk_size: Annotated[int, typer.Option("--chunk-size", min=1, help="Images per chunk.")] = 1000,
     run: Annotated[str | None, RUN] = None,
     detector: Annotated[str, DETECTOR] = "auto",
-    engine: Annotated[
-        str, typer.Option("--engine", help="What runs the nets: auto, onnx, onnx-int8 ...")
-    ] = "auto",
+    engine: Annotated[str, ENGINE] = "auto",
 ) -> None:
     """Predict millions of images; after an interruption, the same command resumes."""
     from hierarchy import runs
@@ -34,5 +32,5 @@ def batch(
     from hierarchy.apps.batch.job import Job
 
     job = Job(run or runs.DEFAULT_RUN, detector, engine, str(out))
-    total = local.batch(source, job, how=executor, workers=workers, address=address, size=chunk_size)
-    print(f"{out}: {total['pictures']:,} pictures, {total['faces']:,} faces, {total['errors']:,} errors")
+    total = local.batch(source, job, executor=executor, workers=workers, address=address, size=chunk_size)
+    print(f"{out}: {total['pictures']:,} images, {total['faces']:,} faces, {total['errors']:,} errors")

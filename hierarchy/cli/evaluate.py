@@ -25,7 +25,7 @@ def evaluate(
         typer.Option("--out", help="Folder for the report. Default: the run's, or SPLIT-VIEW/ inside it."),
     ] = None,
     robustness: Annotated[
-        bool, typer.Option("--robustness", help="Also measure the error under fifteen image corruptions.")
+        bool, typer.Option("--robustness", help="Also measure the error under image corruptions.")
     ] = False,
     ensemble: Annotated[
         str | None,
@@ -50,19 +50,19 @@ def evaluate(
                 "--ensemble reads stored predictions and excludes --run, --robustness and --engine"
             )
         names = ensemble.split(",")
-        return print(
-            ensembles.evaluate(names, data, split=split, view=tta, floor=min_confidence, vote=vote, out=out)
+        report = ensembles.evaluate(
+            names, data, split=split, view=tta, min_confidence=min_confidence, vote=vote, out=out
         )
-    print(
-        evaluation.evaluate(
+    else:
+        report = evaluation.evaluate(
             run or runs.DEFAULT_RUN,
             data,
             split=split,
             view=tta,
-            floor=min_confidence,
+            min_confidence=min_confidence,
             out=out,
-            corrupted=robustness,
-            framework=backend_of(context),
+            corruptions=robustness,
+            backend=backend_of(context),
             engine=engine,
         )
-    )
+    print(report)

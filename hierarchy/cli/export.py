@@ -26,5 +26,5 @@ def export(
     from hierarchy.models.export import export as export_nets
 
     chosen = runs.run(run or runs.DEFAULT_RUN)
-    for line in export_nets(chosen, kind, precision, lambda: faces_for(chosen.card(), data)):
+    for line in export_nets(chosen, kind, precision, lambda: faces_for(chosen.manifest(), data)):
         print(line)

@@ -12,24 +12,16 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from hierarchy.cli.options import renamed
+from hierarchy.errors import InputError
 
 if TYPE_CHECKING:
-    pass
+    from hierarchy.backends import Backend
 
-COMMANDS: Final = (  # each is a module of this package that adds its commands to the application
-    "train",
-    "evaluate",
-    "compare",
-    "predict",
-    "video",
-    "batch",
-    "tune",
-    "export",
-    "data",
-    "runs",
-    "detector",
-    "app",
+# each is a module of this package that adds its commands to the application
+COMMANDS: Final = tuple(
+    "train evaluate compare predict video batch tune export data runs detector app".split()
 )
+log = logging.getLogger(__name__)
 
 
 def application(command: str | None = None) -> typer.Typer:
@@ -56,10 +48,8 @@ def log_to_stderr() -> None:
     package.setLevel(logging.INFO)
 
 
-def main(framework: "Backend | None" = None) -> int:
+def main(backend: "Backend | None" = None) -> int:
     """Run a command; the exit code is 0 for success, 2 for bad input, 130 for Ctrl-C, 1 for a bug."""
-    from hierarchy.errors import InputError
-
     # click's UsageError, which typer does not export
     usage_error: type[Exception] = typer.BadParameter.__bases__[0]
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -69,18 +59,18 @@ def main(framework: "Backend | None" = None) -> int:
     log_to_stderr()
     arguments = renamed(sys.argv[1:] or ["--help"])
     try:
-        return application(arguments[0])(args=arguments, standalone_mode=False, obj=framework) or 0
+        return application(arguments[0])(args=arguments, standalone_mode=False, obj=backend) or 0
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        log.error(f"error: {error}")
         return 2
     except usage_error as error:
-        print(f"error: {error.format_message()} (see --help)", file=sys.stderr)  # type: ignore[attr-defined]
+        log.error(f"error: {error.format_message()} (see --help)")  # type: ignore[attr-defined]
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        sys.stdout = open(os.devnull, "w")  # what is left in the old one cannot be written either
-        print(f"error: the output cannot be written ({error.strerror})", file=sys.stderr)
+        sys.stdout = open(os.devnull, "w")  # the rest of the old one cannot be written either
+        log.error(f"error: the output cannot be written ({error.strerror})")
         return 2

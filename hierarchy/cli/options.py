@@ -4,17 +4,21 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from hierarchy.taxonomy import TREES, VALENCE
+from hierarchy.vision import detectors
+
 if TYPE_CHECKING:
-    pass
+    from hierarchy.backends import Backend
 
 DATA = typer.Option(
     "--data", help="File or folder of faces, or the word sketch. Default: $FER2013_DIR, then data/."
 )
+TREE = typer.Option(
+    "--tree", help=f"{', '.join(TREES)}, or a .toml file. Default: the recipe's, {VALENCE.name}."
+)
 RUN = typer.Option("--run", help="Name of a run; `runs list` shows them. Default: the shipped run.")
 ENGINE = typer.Option("--engine", help="auto, keras, or an exported engine such as onnx, onnx-int8, litert.")
-DETECTOR = typer.Option(
-    "--detector", help="auto, whole, yunet, haar, cnn, a YuNet file, or net.prototxt,net.caffemodel."
-)
+DETECTOR = typer.Option("--detector", help=detectors.option_help())
 TTA = typer.Option("--tta", help="Test-time augmentation: single, flip or ten-crop.")
 NEGATIVES = typer.Option(
     "--negatives", help="Folder of photographs without faces, in addition to scikit-learn's two."

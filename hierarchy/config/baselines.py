@@ -1,7 +1,7 @@
-"""The field's baselines as recipes: flat nets, each of which can also be a node's body in the tree.
+"""Baselines of the literature as recipes: flat nets, which --node all trains as a tree.
 
-Published nets come in two regimes: all layers for 5 epochs, or, under the name with `-features`, the head
-alone for 20 epochs on a frozen body.
+Pretrained backbones come in two versions: fine-tuned for 5 epochs, or, with the suffix `-features`, frozen
+with a head trained for 20 epochs.
 """
 
 from collections.abc import Callable
@@ -13,16 +13,16 @@ from hierarchy.config.schema import AugmentConfig, PretrainedConfig, Recipe, Tra
 from hierarchy.taxonomy import FLAT
 
 GENTLE: Final = AugmentConfig(rotation=10.0, scale=0.1, shift=0.1, brightness=0.1, contrast=0.1)
-STILL: Final = AugmentConfig(flip=False, rotation=0.0, scale=0.0, shift=0.0)  # Keras computes features once
+STILL: Final = AugmentConfig(flip=False, rotation=0.0, scale=0.0, shift=0.0)  # features are computed once
 FINETUNE: Final = TrainConfig(
     epochs=5, optimizer="adam", learning_rate=1e-4, weight_decay=1e-4, label_smoothing=0.0, patience=8
 )
 FEATURES: Final = replace(FINETUNE, epochs=20, freeze_backbone=True)
-HOUR: Final = TrainConfig(learning_rate=0.05, patience=3, max_minutes=60)  # from scratch, on a core
+HOUR: Final = TrainConfig(learning_rate=0.05, patience=3, max_minutes=60)  # from scratch, on one core
 
 
 def vgg13() -> Recipe:
-    """VGG13 from scratch at 48 pixels: ten convolutions, 9.4 million weights, for an hour."""
+    """VGG13 from scratch at 48 pixels: ten convolutions, 9.4 million weights, one hour."""
     stages = ((64, 64), (128, 128), (256, 256), (512, 512), (512, 512))
     return Recipe(
         "vgg13", VGGConfig(stages, crop=48, dropout=0.5), GENTLE, replace(HOUR, epochs=3), node=FLAT
@@ -30,14 +30,14 @@ def vgg13() -> Recipe:
 
 
 def resnet18_scratch() -> Recipe:
-    """ResNet18 from scratch at 48 pixels: 11.2 million weights, for an hour."""
+    """ResNet18 from scratch at 48 pixels: 11.2 million weights, one hour."""
     return Recipe(
         "resnet18_scratch", PretrainedConfig("resnet18", side=48), GENTLE, replace(HOUR, epochs=6), node=FLAT
     )
 
 
 def five_block() -> Recipe:
-    """Five blocks of one convolution and a dense layer; half of the faces are changed."""
+    """Five blocks of one convolution and a dense layer; half of the faces are augmented."""
     net = VGGConfig(
         ((32,), (64,), (128,), (256,), (512,)), crop=48, head="flatten", dense=(256,), dropout=0.5
     )
@@ -55,10 +55,10 @@ def _published(backbone: str, suffix: str, fit: TrainConfig) -> Callable[[], Rec
         net = PretrainedConfig(backbone, side=about.side, weights="hub" if about.hub else about.file)
         return Recipe(name, net, STILL if fit.freeze_backbone else GENTLE, fit, node=FLAT)
 
-    part = "its head alone" if fit.freeze_backbone else "all layers"
     recipe.__name__ = name
-    whose = "published weights" if about.hub else f"weights of {about.file}"
-    recipe.__doc__ = f"{about.title} with {whose}, {part} for {fit.epochs} epochs."
+    weights = "published weights" if about.hub else f"weights of {about.file}"
+    layers = "head only" if fit.freeze_backbone else "all layers"
+    recipe.__doc__ = f"{about.title} with {weights}, {layers}, {fit.epochs} epochs."
     return recipe
 
 

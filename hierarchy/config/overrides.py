@@ -1,4 +1,4 @@
-"""Recipes as text: single values by key (`fit.epochs=20`), and what a run stored; the unknown is refused."""
+"""Recipes from text: settings such as `fit.epochs=20`, and stored recipes. Unknown keys are refused."""
 
 import dataclasses
 import json
@@ -13,10 +13,10 @@ from hierarchy.config.recipes import named
 from hierarchy.config.schema import LARGEST, PretrainedConfig, Recipe, VGGConfig
 from hierarchy.errors import InputError
 from hierarchy.fileio import read_json, write_json
-from hierarchy.taxonomy import VALENCE, Tree
+from hierarchy.taxonomy import Tree
 
-RECIPE_FILE: Final = ".json"  # what the name of a file with a recipe ends in
-RANGES: Final[dict[str, tuple[float, float]]] = {  # from, and below; every other number is 0 or more
+RECIPE_FILE: Final = ".json"  # suffix of files with a recipe
+RANGES: Final[dict[str, tuple[float, float]]] = {  # low <= value < high; other numbers are >= 0
     "stages": (1, math.inf),
     "dense": (1, math.inf),
     "epochs": (1, math.inf),
@@ -44,7 +44,7 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "precision": ("float32", "bfloat16"),
 }
 
-RENAMED: Final = {  # keys of recipes that were stored before -> today's
+RENAMED: Final = {  # keys of recipes stored by earlier versions -> new
     "warm": "warm_start",
     "votes": "soft_label_weight",
     "teacher": "distillation_weight",
@@ -58,7 +58,7 @@ RENAMED: Final = {  # keys of recipes that were stored before -> today's
 
 
 def translated(values: Any, source: str) -> Any:
-    """A recipe's plain values, or a setting `key=value`, with today's keys.
+    """A recipe's plain values, or a setting `key=value`, with renamed keys replaced.
 
     Raises:
         InputError: an old key together with its new name.
@@ -70,14 +70,13 @@ def translated(values: Any, source: str) -> Any:
         return values
     if both := [old for old, new in RENAMED.items() if old in values and new in values]:
         raise InputError(f"{source}: {both[0]!r} is the old name of {RENAMED[both[0]]!r}; give only one")
-    return {
-        RENAMED.get(key, key): translated(value, source) if isinstance(value, Mapping) else value
-        for key, value in values.items()
-    }
+    sections = {key: value for key, value in values.items() if isinstance(value, Mapping) and key != "tree"}
+    values = {**values, **{key: translated(value, source) for key, value in sections.items()}}
+    return {RENAMED.get(key, key): value for key, value in values.items()}
 
 
 def recipe_of(name: str) -> Recipe:
-    """The recipe of a name, or of a file that `tune` or `store` wrote.
+    """The recipe of a name, or of a file written by `store`.
 
     Raises:
         InputError: no such recipe or file, or one with unknown keys.
@@ -86,7 +85,7 @@ def recipe_of(name: str) -> Recipe:
 
 
 def store(recipe: Recipe, path: Path) -> None:
-    """Write a recipe as a file that `recipe_of` takes."""
+    """Write a recipe as a file that `recipe_of` reads."""
     write_json(path, recipe.as_dict())
 
 
@@ -94,34 +93,27 @@ def from_dict(values: Mapping[str, Any], source: str) -> Recipe:
     """The recipe that `as_dict` wrote.
 
     Raises:
-        InputError: a key is unknown; `source` names the file.
+        InputError: an unknown key or value; names `source`.
     """
-    values = translated(values, source)
-    tree = (
-        Tree.from_dict(values["tree"], source) if isinstance(values, dict) and "tree" in values else VALENCE
-    )
-    rest = (
-        {key: value for key, value in values.items() if key != "tree"} if isinstance(values, dict) else values
-    )
-    recipe: Recipe = _build(Recipe, rest, source)
-    return dataclasses.replace(recipe, tree=tree)
+    recipe: Recipe = _build(Recipe, translated(values, source), source)
+    return recipe
 
 
 def net_from_dict(values: Mapping[str, Any], source: str) -> VGGConfig | PretrainedConfig:
     """The net that a recipe's `as_dict` wrote under "net".
 
     Raises:
-        InputError: a key is unknown; `source` names the file.
+        InputError: an unknown key or value; names `source`.
     """
     built: VGGConfig | PretrainedConfig = _build(_part(VGGConfig | PretrainedConfig, values), values, source)
     return built
 
 
 def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """The recipe with single values changed, each written `part.key=value` as in `fit.epochs=20`.
+    """The recipe with values changed by settings `section.key=value`, e.g. `fit.epochs=20`.
 
     Raises:
-        InputError: an unknown key, or a value of another type.
+        InputError: an unknown key, or a value of another type or out of range.
     """
     for setting in settings:
         key, equals, text = translated(setting, "--set").partition("=")
@@ -152,7 +144,7 @@ def _parsed(text: str) -> Any:
 
 
 def _value(wanted: Any, value: Any, key: str) -> Any:
-    """`value` as the type a field wants: whole numbers serve as floats, lists as tuples."""
+    """`value` as the type of a field: integers are accepted for floats, lists for tuples."""
     if wanted is float and type(value) is int:
         value = float(value)
     if get_origin(wanted) is tuple:
@@ -169,11 +161,12 @@ def _value(wanted: Any, value: Any, key: str) -> Any:
 
 
 def _part(wanted: Any, values: Any = None) -> Any:
-    """The dataclass that a field of type `wanted` holds, or may hold; None where it holds a value.
+    """The dataclass in a field's type, None where there is none.
 
-    Of several, the first that has a field for every key of `values`, or else the first.
+    Of several, the first with a field for every key of `values`, else the first.
     """
     kinds = [kind for kind in (wanted, *get_args(wanted)) if dataclasses.is_dataclass(kind)]
+    kinds = [kind for kind in kinds if kind is not Tree]  # a value, with its own reader
     keys = set(values) if isinstance(values, Mapping) else set()
     fitting = [kind for kind in kinds if keys <= {item.name for item in dataclasses.fields(kind)}]
     return next(iter([*fitting, *kinds]), None)
@@ -186,9 +179,8 @@ def _items(value: Any) -> Iterable[Any]:
 def _build(cls: Any, values: Mapping[str, Any], source: str) -> Any:
     hints = get_type_hints(cls)
     if not isinstance(values, Mapping):
-        raise InputError(f"{source}: {values!r} where a recipe has an object of {', '.join(hints)}")
-    unknown = sorted(set(values) - set(hints))
-    if unknown:
+        raise InputError(f"{source}: {values!r}: expected an object with {', '.join(hints)}")
+    if unknown := sorted(set(values) - set(hints)):
         raise InputError(f"{source}: unknown recipe key {unknown[0]!r}: expected one of {', '.join(hints)}")
     needed = [
         each.name
@@ -197,9 +189,11 @@ def _build(cls: Any, values: Mapping[str, Any], source: str) -> Any:
     ]
     if missing := [key for key in needed if key not in values]:
         raise InputError(f"{source}: recipe key {missing[0]!r} is missing")
-    built = {}
+    built: dict[str, Any] = {}
     for key, value in values.items():
-        if part := _part(hints[key], value):
+        if hints[key] is Tree:
+            built[key] = Tree.from_dict(value, source)
+        elif part := _part(hints[key], value):
             empty = value is None and type(None) in get_args(hints[key])
             built[key] = None if empty else _build(part, value, source)
         else:

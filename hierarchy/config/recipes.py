@@ -1,4 +1,4 @@
-"""The named recipes: those of the tree, and the field's baselines that it is compared with."""
+"""The named recipes: those of the tree, and the baselines that it is compared with."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,17 +22,17 @@ def sketch() -> Recipe:
 
 
 def short() -> Recipe:
-    """Two thirds of a million weights; the flat net takes an hour on two cores."""
+    """0.7 million weights a net; the flat net takes an hour on two cores."""
     return Recipe(
         "short", fit=TrainConfig(epochs=24), warm_start=TrainConfig(epochs=4, learning_rate=0.02, warm_up=0.1)
     )
 
 
 def medium() -> Recipe:
-    """1.2 million weights a net; half an hour of flat net on two cores that know bfloat16.
+    """1.2 million weights a net; the flat net takes half an hour on two cores with bfloat16.
 
-    Router and specialists get few epochs and a gentle rate: more of both fitted Training better, and
-    PublicTest no better than the flat net's own sums.
+    Router and specialists get few epochs at a low learning rate: more of both improved Training accuracy, but
+    not PublicTest accuracy over the flat net's own sums.
     """
     return Recipe(
         "medium",
@@ -43,38 +43,37 @@ def medium() -> Recipe:
 
 
 def distilled() -> Recipe:
-    """`medium` trained further by labels and teachers: --start RUN --teacher RUN,RUN.
+    """`medium` trained further on labels and teachers: --init-from RUN --teacher RUN,RUN.
 
-    `--node all,flat` trains the flat net too; without it, the start's flat net stands in.
-    Hinton et al., "Distilling the knowledge in a neural network" (2015). The flat net takes half an
-    hour on two cores, router and specialists together a quarter.
+    `--node all,flat` trains the flat net too; otherwise it is reused. Hinton et al., "Distilling the
+    knowledge in a neural network" (2015). The flat net takes half an hour on two cores, the tree a quarter.
     """
-    told = TrainConfig(warm_up=0.1, label_smoothing=0.0, distillation_weight=0.7, precision="bfloat16")
+    fit = TrainConfig(warm_up=0.1, label_smoothing=0.0, distillation_weight=0.7, precision="bfloat16")
     return replace(
         medium(),
         name="distilled",
-        fit=replace(told, epochs=12, learning_rate=0.05),
-        warm_start=replace(told, epochs=4, learning_rate=0.02),
+        fit=replace(fit, epochs=12, learning_rate=0.05),
+        warm_start=replace(fit, epochs=4, learning_rate=0.02),
     )
 
 
 def small() -> Recipe:
-    """0.3 million weights a net, for slow machines; learns from teachers: --teacher RUN,RUN --node all,flat.
+    """0.3 million weights a net, for slow machines; distilled from --teacher RUN,RUN.
 
-    A quarter of `medium`'s multiplications. The flat net takes hours on two cores.
+    A quarter of the multiplications of `medium`. The flat net takes hours on two cores.
     """
-    told = TrainConfig(label_smoothing=0.0, distillation_weight=0.7, precision="bfloat16")
+    fit = TrainConfig(label_smoothing=0.0, distillation_weight=0.7, precision="bfloat16")
     return Recipe(
         "small",
         net=VGGConfig(stages=((16, 16), (32, 32), (64, 64), (128, 128)), dropout=0.1),
-        fit=replace(told, epochs=80),
-        warm_start=replace(told, epochs=10, learning_rate=0.03, warm_up=0.1),
+        fit=replace(fit, epochs=80),
+        warm_start=replace(fit, epochs=10, learning_rate=0.03, warm_up=0.1),
         node=f"all,{FLAT}",
     )
 
 
 def full() -> Recipe:
-    """The strongest net trained from scratch: eight wide convolutions, averaged weights; wants a GPU."""
+    """The most accurate net from scratch: eight wide convolutions, averaged weights; needs a GPU."""
     strong = TrainConfig(batch_size=128, ema=0.999, precision="bfloat16")
     return Recipe(
         "full",
@@ -92,15 +91,15 @@ def full() -> Recipe:
 
 
 def half() -> Recipe:
-    """As `full` at half its width: 1.2 million weights."""
+    """`full` at half its width: 1.2 million weights."""
     stages = ((32, 32), (64, 64), (128, 128), (256, 256))
     return replace(full(), name="half", net=VGGConfig(stages, spatial_dropout=0.05, dropout=0.3))
 
 
 def earlier() -> Recipe:
-    """The earlier two-tier system's net, reconstructed: six convolutions, Adam, shift and flip.
+    """Reconstruction of an earlier two-tier system: six convolutions, Adam, shift and flip.
 
-    Its size (1.39 million weights), optimizer and augmentation are known; these widths give that size.
+    Its size (1.39 million weights), optimizer and augmentation are known; the widths are chosen to match.
     """
     return Recipe(
         "earlier",
@@ -135,15 +134,15 @@ def named(name: str) -> Recipe:
     """The recipe of a name.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such recipe.
     """
     if name not in RECIPES:
-        raise InputError(f"unknown recipe {name!r}: allowed are {', '.join(RECIPES)}")
+        raise InputError(f"unknown recipe {name!r}: expected one of {', '.join(RECIPES)}")
     return RECIPES[name]()
 
 
 def listing() -> str:
-    """One line a recipe: its name and what it is."""
-    widest = max(map(len, RECIPES))
-    said = {name: (make.__doc__ or "").splitlines()[0] for name, make in RECIPES.items()}
-    return "\n".join(f"{name:<{widest}} {line}" for name, line in said.items())
+    """Name and description of every recipe, one per line."""
+    width = max(map(len, RECIPES))
+    lines = {name: (make.__doc__ or "").splitlines()[0] for name, make in RECIPES.items()}
+    return "\n".join(f"{name:<{width}} {line}" for name, line in lines.items())

@@ -1,6 +1,6 @@
-"""Tree against flat net: what the runs of a recipe score together and alone, from their predictions alone.
+"""Tree against flat net, from stored predictions: scores of the runs of a recipe, alone and combined.
 
-Runs that differ in nothing but their seed are one group. Every line is a way of using their nets.
+Runs that differ in their seed only form a group. Each row of a group's table is a way to use their nets.
 """
 
 import json
@@ -19,10 +19,12 @@ from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
 from hierarchy.evaluation import metrics, predictions, statistics
 from hierarchy.evaluation.predictions import StoredPredictions
-from hierarchy.evaluation.systems import ENSEMBLE_SIZE, RunPredictions, System, systems
+from hierarchy.evaluation.systems import RunPredictions, System, systems
+from hierarchy.manifest import RunManifest
+from hierarchy.reports.plots import covered
 from hierarchy.reports.run_markdown import recipe_of
 from hierarchy.routing import Predictions, predict_from_logits
-from hierarchy.taxonomy import FLAT, NODES
+from hierarchy.taxonomy import FLAT, Tree
 
 VIEWS: Final = ("single", "ten-crop")
 PARTS: Final = {
@@ -31,42 +33,61 @@ PARTS: Final = {
     "leak-free, near": "no near copy either",
 }
 CHOICE: Final = (Split.PublicTest.name, "single")  # split and view that choices are made by
-SAME: Final = ("labels", "teacher", "framework")  # what runs of one group share, besides their data
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one recipe and one data set, the shipped one first.
+    """Runs of one recipe, tree and data set, the default run first.
 
     Attributes:
-        title: recipe and runs.
-        cards: of the runs.
-        kept: view -> predictions of each run; a view that not all were shown is left out.
+        manifests: of the runs.
+        stored: view -> predictions of each run; views that not all runs have are left out.
     """
 
-    title: str
-    cards: list[dict[str, Any]]
-    kept: dict[str, list[StoredPredictions]]
+    manifests: list[RunManifest]
+    stored: dict[str, list[StoredPredictions]]
+
+    @property
+    def tree(self) -> Tree:
+        """The tree of all its runs."""
+        return self.manifests[0].tree
+
+    @property
+    def title(self) -> str:
+        """Recipe and runs."""
+        prefix = "SKETCH, " if runs.sketched(self.manifests[0]) else ""
+        return f"{prefix}{recipe_of(self.manifests[0])} ({', '.join(each.run for each in self.manifests)})"
+
+    @property
+    def classes(self) -> str:
+        """How many classes of the data the tree covers, as "six of seven classes"."""
+        names = self.stored["single"][0].names
+        return covered(self.tree, [name for name in names if self.tree.leaf_named(name) is None])
+
+    @cached_property
+    def truth(self) -> np.ndarray:
+        """Index into the tree's leaves, int64[N]; -1: not counted."""
+        return self.stored["single"][0].target(self.tree)
 
     @cached_property
     def members(self) -> dict[str, list[RunPredictions]]:
-        """What each run says, by view."""
+        """Predictions of each run, by view."""
         return {
-            view: [_member(card, kept) for card, kept in zip(self.cards, every, strict=True)]
-            for view, every in self.kept.items()
+            view: list(map(_member, self.manifests, each_stored)) for view, each_stored in self.stored.items()
         }
 
     def runs_with(self, nodes: Sequence[str]) -> list[int]:
-        """The runs that have all these nets; of runs with one and the same flat net for it, the first."""
-        runs_with = [i for i, kept in enumerate(self.kept["single"]) if set(nodes) <= kept.logits.keys()]
+        """The runs that have all these nets; of runs with the same flat net, the first where it is all."""
+        stored = self.stored["single"]
+        chosen = [i for i, each in enumerate(stored) if set(nodes) <= each.logits.keys()]
         if set(nodes) != {FLAT}:
-            return runs_with
-        return list({self.kept["single"][i].nets[FLAT]: i for i in reversed(runs_with)}.values())[::-1]
+            return chosen
+        return list({stored[i].nets[FLAT]: i for i in reversed(chosen)}.values())[::-1]
 
 
 @dataclass(frozen=True)
 class EqualComputeBaseline:
-    """As many flat nets as the tree has, averaged: the fair opponent of one net a node.
+    """As many flat nets as the tree has nets, averaged.
 
     Attributes:
         title: of the group that they belong to.
@@ -83,121 +104,118 @@ def groups() -> Iterator[Group]:
     Raises:
         InputError: predictions are damaged, or of other nets or faces than their group's.
     """
-    found: dict[str, dict[str, dict[str, Any]]] = {}  # what is shared -> run -> card
+    by_recipe: dict[str, list[RunManifest]] = {}
     copies = set()
     for name in sorted(runs.names(), key=lambda name: (name != runs.DEFAULT_RUN, name)):
-        card = runs.run(name).card()
-        nets = json.dumps(runs.checksums(card))
-        evaluated = (runs.run(name).folder / predictions.FILE).is_file()
-        finished = all(net.get("finished", True) for net in card["nets"].values())
-        if evaluated and finished and nets not in copies:
+        run = runs.run(name)
+        manifest = run.manifest()
+        nets = json.dumps(manifest.checksums)
+        finished = all(net.finished for net in manifest.nets.values())
+        if finished and nets not in copies and (run.folder / predictions.FILE).is_file():
             copies.add(nets)
-            shared = [_recipe(card).as_dict(), *(card.get(key) for key in SAME)]
-            shared += [card.get("data", {}).get("fingerprint")]
-            shared += ["start" in card]  # each seed starts from a flat net of its own
-            found.setdefault(json.dumps(shared, sort_keys=True), {})[name] = card
-    for cards in found.values():
-        kept = {view: every for view in VIEWS if (every := _of_view(cards, view))}
-        yield Group(_title(cards), list(cards.values()), kept)
+            shared = [manifest.tree.hash, _recipe(manifest).as_dict(), manifest.data.get("fingerprint")]
+            shared += [manifest.labels, manifest.teacher, manifest.framework]
+            shared += [bool(manifest.start)]  # each seed starts from its own flat net
+            by_recipe.setdefault(json.dumps(shared, sort_keys=True), []).append(manifest)
+    for manifests in by_recipe.values():
+        yield Group(manifests, {view: stored for view in VIEWS if (stored := _stored(manifests, view))})
 
 
-def equal_compute_baseline(group: Group, every: Sequence[Group]) -> EqualComputeBaseline | None:
-    """The fair opponent of a group: its own, or that of the first other one of the same nets and faces."""
-    for other in (group, *every):
-        flats = other.runs_with([FLAT])
-        if len(flats) >= ENSEMBLE_SIZE and _alike(group, other):
-            system = next(system for system in systems(len(flats), 0) if system.runs == ENSEMBLE_SIZE)
+def equal_compute_baseline(group: Group, others: Sequence[Group]) -> EqualComputeBaseline | None:
+    """The flat nets that cost as much as a group's tree: its own, or those of the first comparable group."""
+    size = len(group.tree.nodes)
+    for other in (group, *others):
+        flats = len(other.runs_with([FLAT]))
+        if flats >= size and _comparable(group, other):
+            system = next(system for system in systems(group.tree, flats, 0) if system.flats == size)
             return EqualComputeBaseline(other.title, dict(_right(system, other)))
     return None
 
 
-def lines(group: Group, opponent: EqualComputeBaseline | None = None) -> Iterator[dict[str, Any]]:
-    """Every line of a group's table: what it is, what it costs, what it scores in each view and part."""
-    against = opponent.right if opponent else {}
-    truth = group.kept["single"][0].target
-    for system in systems(len(group.runs_with([FLAT])), len(group.runs_with(NODES))):
-        runs_with = group.runs_with(system.nodes)
-        if len(runs_with) < system.runs:
+def lines(group: Group, baseline: EqualComputeBaseline | None = None) -> Iterator[dict[str, Any]]:
+    """Every row of a group's table: the system, its cost, and its scores in each view and part."""
+    against = baseline.right if baseline else {}
+    tree = group.tree
+    for system in systems(tree, len(group.runs_with([FLAT])), len(group.runs_with(tree.nodes))):
+        able = group.runs_with(system.nodes)
+        if len(able) < system.runs:
             continue
-        whose = None if opponent is None or opponent.title == group.title else opponent.title
-        cost = _cost(system, group.cards[runs_with[0]])
-        line: dict[str, Any] = {
+        views: dict[str, dict[str, Any]] = {}
+        for (view, part), right in _right(system, group):
+            views.setdefault(view, {})[part] = _scored(right, against.get((view, part)))
+        yield {
             "answer": system.name,
             "uses": system.nodes,
-            "opponent": whose,
-            **cost,
-            "views": {},
+            "equal_compute": system.flats == len(tree.nodes),
+            "flat_nets": len(tree.nodes),
+            "opponent": None if baseline is None or baseline.title == group.title else baseline.title,
+            **_cost(system, group.manifests[able[0]]),
+            "views": views,
+            **_nodes(_systems(system, group, "single"), group.truth),
         }
-        for (view, part), right in _right(system, group):
-            line["views"].setdefault(view, {})[part] = _scored(right, against.get((view, part)))
-        yield line | _nodes(_systems(system, group, "single"), truth)
 
 
 def on_public_test(group: Group) -> float | None:
     """Mean accuracy of the runs' trees (soft) on PublicTest; None where one was not evaluated there."""
-    found = []
-    for card in (group.cards[i] for i in group.runs_with(NODES)):
-        if not predictions.path_of(card["run"], *CHOICE).is_file():
+    accuracies = []
+    for manifest in (group.manifests[i] for i in group.runs_with(group.tree.nodes)):
+        if not predictions.path_of(manifest.run, *CHOICE).is_file():
             return None
-        kept = predictions.of_run(card, *CHOICE)
-        tree, _ = predict_from_logits(kept.logits, card.get("calibration", {}))
-        found.append(metrics.by_node(tree, kept.target)[FLAT]["accuracy"])
-    return float(np.mean(found)) if found else None
+        stored = predictions.of_run(manifest, *CHOICE)
+        predicted, _ = predict_from_logits(manifest.tree, stored.logits, manifest.calibration)
+        accuracies.append(metrics.by_node(predicted, stored.target(manifest.tree))[FLAT]["accuracy"])
+    return float(np.mean(accuracies)) if accuracies else None
 
 
-def _of_view(cards: Mapping[str, dict[str, Any]], view: str) -> list[StoredPredictions]:
-    """Predictions of every run in one view, of the same faces; none where one was not shown it."""
-    paths = [predictions.path_of(name, Split.PrivateTest.name, view) for name in cards]
+def _stored(manifests: Sequence[RunManifest], view: str) -> list[StoredPredictions]:
+    """Predictions of every run in one view, of the same faces; empty where a run lacks that view."""
+    paths = [predictions.path_of(each.run, Split.PrivateTest.name, view) for each in manifests]
     if not all(path.is_file() for path in paths):
         return []
-    every = [predictions.of_run(card, Split.PrivateTest.name, view) for card in cards.values()]
-    for path, kept in zip(paths, every, strict=True):
-        same = [
-            np.array_equal(getattr(kept, key), getattr(every[0], key)) for key in ("row", "split", "label")
-        ]
-        if not all(same) or (kept.split != Split.PrivateTest).any():
+    stored = [predictions.of_run(each, Split.PrivateTest.name, view) for each in manifests]
+    for path, each in zip(paths, stored, strict=True):
+        if not _same_faces(each, stored[0]) or (each.split != Split.PrivateTest).any():
             raise InputError(f"{path}: not of the same PrivateTest faces as {paths[0]}; evaluate it again")
-    return every
+    return stored
 
 
-def _recipe(card: Mapping[str, Any]) -> Recipe:
-    return from_dict(card["recipe"], f"run {card['run']!r}")
+def _same_faces(one: StoredPredictions, other: StoredPredictions) -> bool:
+    keys = ("row", "split", "label", "names")
+    return all(np.array_equal(getattr(one, key), getattr(other, key)) for key in keys)
 
 
-def _title(cards: Mapping[str, dict[str, Any]]) -> str:
-    first = next(iter(cards.values()))
-    drawn = "SKETCH, " if runs.sketched(first) else ""
-    return f"{drawn}{recipe_of(first)} ({', '.join(cards)})"
+def _recipe(manifest: RunManifest) -> Recipe:
+    return from_dict(manifest.recipe, f"run {manifest.run!r}")
 
 
-def _alike(group: Group, other: Group) -> bool:
-    """Whether two groups' nets have the same layers and learned and were shown the same faces."""
-    ours, theirs = (each.kept["single"][0] for each in (group, other))
-    cards = (group.cards[0], other.cards[0])
-    known = [(_recipe(card).net, card.get("data", {}).get("fingerprint")) for card in cards]
-    faces = all(np.array_equal(getattr(ours, key), getattr(theirs, key)) for key in ("row", "label"))
-    return known[0] == known[1] and faces
+def _comparable(group: Group, other: Group) -> bool:
+    """Whether two groups have nets of the same layers and tree, trained and scored on the same faces."""
+    known = [
+        (each.tree, _recipe(each.manifests[0]).net, each.manifests[0].data.get("fingerprint"))
+        for each in (group, other)
+    ]
+    return known[0] == known[1] and _same_faces(group.stored["single"][0], other.stored["single"][0])
 
 
 def _right(system: System, group: Group) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
-    """For each view and part, which faces each system is right on: bool[systems, faces]."""
-    truth, parts = group.kept["single"][0].target, _parts(group.kept["single"][0])
-    for view in group.kept:
-        right = np.array([system.chosen(each) == truth for each in _systems(system, group, view)])
+    """For each view and part, which predictions of each system are correct: bool[systems, faces]."""
+    parts = _parts(group)
+    for view in group.stored:
+        right = np.array([system.chosen(each) == group.truth for each in _systems(system, group, view)])
         yield from (((view, part), right[:, rows]) for part, rows in parts.items())
 
 
 def _systems(system: System, group: Group, view: str) -> list[Predictions]:
-    """What each choice of runs says together in one view."""
-    runs_with = [group.members[view][i] for i in group.runs_with(system.nodes)]
-    return [system.joined(chosen) for chosen in combinations(runs_with, system.runs)]
+    """Predictions of each choice of runs in one view."""
+    members = [group.members[view][i] for i in group.runs_with(system.nodes)]
+    return [system.joined(chosen) for chosen in combinations(members, system.runs)]
 
 
-def _member(card: Mapping[str, Any], kept: StoredPredictions) -> RunPredictions:
-    calibration = card.get("calibration", {})
-    tree, flat = predict_from_logits(kept.logits, calibration)
-    plain, _ = predict_from_logits(kept.logits, calibration, tempered=False)
-    even, _ = predict_from_logits(kept.logits, calibration, adjusted=False)
+def _member(manifest: RunManifest, stored: StoredPredictions) -> RunPredictions:
+    given = (manifest.tree, stored.logits, manifest.calibration)
+    tree, flat = predict_from_logits(*given)
+    plain, _ = predict_from_logits(*given, tempered=False)
+    even, _ = predict_from_logits(*given, adjusted=False)
     return RunPredictions(plain, even, tree, tree.joint if flat is None else flat)
 
 
@@ -206,28 +224,30 @@ def _scored(right: np.ndarray, opponent: np.ndarray | None) -> dict[str, Any]:
     return statistics.mean_accuracy(right) | against
 
 
-def _cost(system: System, card: dict[str, Any]) -> dict[str, Any]:
-    """Nets run a face, weights to be kept, and multiplications a face in billions."""
-    nets = [card["nets"][node] for node in system.nodes]
-    macs = [net.get("macs") for net in nets]
-    share = (len(nets) - system.idle) / len(nets)  # the nets of a recipe are all but equally large
+def _cost(system: System, manifest: RunManifest) -> dict[str, Any]:
+    """Nets run for a face, weights stored, and multiplications for a face in billions."""
+    nets = [manifest.nets[node] for node in system.nodes]
+    macs = [net.macs for net in nets if net.macs is not None]
+    share = (len(nets) - system.idle) / len(nets)  # the nets of a recipe are about equally large
     return {
         "nets": system.runs * (len(nets) - system.idle),
-        "parameters": system.runs * sum(net["parameters"] for net in nets),
-        "gmac": None if None in macs else system.runs * share * sum(macs) / 1e9,
+        "parameters": system.runs * sum(net.parameters for net in nets),
+        "gmac": system.runs * share * sum(macs) / 1e9 if len(macs) == len(nets) else None,
     }
 
 
-def _parts(kept: StoredPredictions) -> dict[str, np.ndarray]:
-    """Faces that count in each part, bool[N]: six classes, and without copies."""
-    six = kept.target >= 0
-    free = {} if kept.leaks is None else kept.leaks.free
-    masks = (six, *(six & rows for rows in free.values()))
+def _parts(group: Group) -> dict[str, np.ndarray]:
+    """Faces that count in each part, bool[N]."""
+    own, leaks = group.truth >= 0, group.stored["single"][0].leaks
+    masks = [own, *(own & free for free in ({} if leaks is None else leaks.free).values())]
     return {part: rows for part, rows in zip(PARTS, masks, strict=False) if rows.any()}
 
 
-def _nodes(systems: Sequence[Predictions], truth: np.ndarray) -> dict[str, float]:
-    """Mean accuracy of router and specialists, each on its own faces, and mean calibration error."""
-    every = [metrics.by_node(one, truth) for one in systems]
-    means = {node: float(np.mean([each[node]["accuracy"] for each in every])) for node in NODES}
-    return means | {"ece": float(np.mean([each[FLAT]["ece"] for each in every]))}
+def _nodes(systems: Sequence[Predictions], truth: np.ndarray) -> dict[str, Any]:
+    """Mean accuracy of router and specialists, each on the faces below it, and mean calibration error."""
+    scores = [metrics.by_node(one, truth) for one in systems]
+    accuracies = {
+        node: [each[node]["accuracy"] for each in scores if each[node]["n"]] for node in systems[0].tree.nodes
+    }
+    nodes = {node: float(np.mean(each)) if each else None for node, each in accuracies.items()}
+    return {"nodes": nodes, "ece": float(np.mean([each[FLAT]["ece"] for each in scores]))}

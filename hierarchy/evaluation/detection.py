@@ -1,8 +1,8 @@
-"""The face detector of one's own: trained, and counted beside the others in scenes with known faces."""
+"""Train the custom CNN face detector, and evaluate it and others in scenes with known faces."""
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,13 +15,14 @@ from hierarchy.data.splits import select_split
 from hierarchy.evaluation.statistics import share
 from hierarchy.models import export
 from hierarchy.models.keras_backend import KERAS_BACKEND
-from hierarchy.reports.run_markdown import interval, percent, table
+from hierarchy.reports.tables import accuracy, table
+from hierarchy.taxonomy import VALENCE
 from hierarchy.vision import cnn_detector, detectors, synthetic_scenes
 from hierarchy.vision.boxes import matched, overlap
 from hierarchy.vision.synthetic_scenes import Scene
 
-FOUND: Final = 0.5  # intersection over union from which a box has found a face
-CHOOSING: Final = 150  # scenes of PublicTest faces on which the threshold is chosen
+FOUND: Final = 0.5  # least intersection over union of a box that counts as a face
+CHOOSING: Final = 150  # scenes of PublicTest faces that the threshold is chosen on
 THRESHOLDS: Final = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995)
 COMPARED: Final = (cnn_detector.CNN, detectors.YUNET, detectors.HAAR)
 SCORES, REPORT = "found.json", "REPORT.md"
@@ -29,16 +30,19 @@ Boxes = Callable[[np.ndarray], np.ndarray]  # uint8[H,W] -> float[N,4]
 
 
 def train(data: str | None, folder: Path | None, rounds: int, seed: int) -> Path:
-    """Fit the detector on Training faces, choose its threshold on PublicTest's, and keep it.
+    """Train the detector on Training faces, choose its threshold on PublicTest faces, and store it.
 
     Args:
-        data: as everywhere; drawn faces where there are none.
-        folder: of photographs without faces, see `data.scenes.backgrounds`.
+        data: file or folder of faces; None: see `loading.training_faces`.
+        folder: of photographs without faces, see `vision.synthetic_scenes.backgrounds`.
         rounds: of training.
         seed: of everything random.
 
+    Returns:
+        The net's file.
+
     Raises:
-        InputError: the data, the pictures or the converter to ONNX are not there.
+        InputError: the data, the pictures or the converter to ONNX are missing.
     """
     KERAS_BACKEND.start()
     export.check_tools("onnx")
@@ -48,79 +52,81 @@ def train(data: str | None, folder: Path | None, rounds: int, seed: int) -> Path
     training, choosing = (select_split(faces, split).pixels for split in (Split.Training, Split.PublicTest))
     net = face_detector.train(training, synthetic_scenes.backgrounds(folder, False), seed, rounds)
     written = face_detector.as_onnx(net)
-    with tempfile.TemporaryDirectory() as place:  # what is kept stays whole until all is known of the new one
+    with tempfile.TemporaryDirectory() as place:  # the stored net is replaced only when all has succeeded
         new = Path(place) / cnn_detector.NET
         new.write_bytes(written)
         chosen = threshold(cnn_detector.loaded(new), choosing, folder, seed)
-    card = {
+    about = {
         "sha256": fileio.sha256(written),
         **chosen,
         "rounds": rounds,
         "seed": seed,
         "backgrounds": synthetic_scenes.names(folder),
-        "data": loading.describe(faces),
+        "data": loading.describe(faces, VALENCE),
         "versions": runs.versions("tensorflow"),
     }
     path = cnn_detector.folder() / cnn_detector.NET
     fileio.write_atomic(path, written)
-    fileio.write_json(cnn_detector.folder() / cnn_detector.INFO, card)
+    fileio.write_json(cnn_detector.folder() / cnn_detector.INFO, about)
     return path
 
 
 def threshold(
     net: cnn_detector.WindowNet, pixels: np.ndarray, folder: Path | None, seed: int
 ) -> dict[str, Any]:
-    """From which share on a window counts: the best F1 in scenes of faces uint8[N,48,48], as its card has it.
+    """The threshold of the best F1 in scenes of faces uint8[N,48,48], and the F1 of each.
 
-    The scenes' backgrounds are the halves that training saw: those for scoring choose nothing.
+    The scenes have the backgrounds of training; those for scoring are not used.
     """
-    shown = list(synthetic_scenes.scenes(pixels, synthetic_scenes.backgrounds(folder, False), CHOOSING, seed))
-    f1 = {sure: score(_net(net, sure), shown)["f1"] for sure in THRESHOLDS}
+    scenes = list(
+        synthetic_scenes.scenes(pixels, synthetic_scenes.backgrounds(folder, False), CHOOSING, seed)
+    )
+    f1 = {sure: score(_net(net, sure), scenes)["f1"] for sure in THRESHOLDS}
     return {"sure": max(f1, key=lambda sure: f1[sure]), "f1_by_threshold": f1}
 
 
 def report(data: str | None, folder: Path | None, number: int) -> str:
-    """Score COMPARED on scenes of PrivateTest faces, and write it down; a table.
+    """Score COMPARED on scenes of PrivateTest faces and write the report; returns its table.
 
     Raises:
-        InputError: the data, the pictures or the detector are not there.
+        InputError: the data, the pictures or the detector are missing.
     """
     faces = select_split(loading.labelled_faces(data), Split.PrivateTest)
-    shown = list(synthetic_scenes.scenes(faces.pixels, synthetic_scenes.backgrounds(folder, True), number, 1))
-    found = {name: score(_boxes(name), shown) for name in COMPARED}
+    scenes = list(
+        synthetic_scenes.scenes(faces.pixels, synthetic_scenes.backgrounds(folder, True), number, 1)
+    )
+    scores = {name: score(_boxes(name), scenes) for name in COMPARED}
     about = {
         "scenes": number,
-        "faces": int(sum(len(scene.boxes) for scene in shown)),
+        "faces": int(sum(len(scene.boxes) for scene in scenes)),
         "source": faces.source,
         "backgrounds": synthetic_scenes.names(folder),
     }
-    fileio.write_json(cnn_detector.folder() / SCORES, about | {"detectors": found})
-    said = markdown(about, found)
-    fileio.write_atomic(
-        cnn_detector.folder() / REPORT, f"# Faces found in composed scenes\n\n{said}\n".encode()
-    )
-    return said
+    fileio.write_json(cnn_detector.folder() / SCORES, about | {"detectors": scores})
+    text = markdown(about, scores)
+    page = f"# Faces found in composed scenes\n\n{text}\n"
+    fileio.write_atomic(cnn_detector.folder() / REPORT, page.encode())
+    return text
 
 
-def markdown(about: Any, found: Any) -> str:
-    """The table, and what it is of."""
+def markdown(about: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
+    """The table, and what was scored."""
     rows = [
         (
             name,
-            f"{percent(one['recall']['accuracy'])} ({interval(one['recall'])})",
-            f"{percent(one['precision']['accuracy'])} ({interval(one['precision'])})",
+            accuracy(one["recall"]),
+            accuracy(one["precision"]),
             f"{one['f1']:.2f}",
             f"{one['ms']:.0f}",
         )
-        for name, one in found.items()
+        for name, one in scores.items()
     ]
-    header = ("--faces", "faces found", "boxes that are faces", "F1", "ms a scene")
+    header = ("--detector", "faces found", "boxes that are faces", "F1", "ms a scene")
     return (
         f"{about['faces']:,} PrivateTest faces of {about['source']} in {about['scenes']} scenes of "
-        f"{synthetic_scenes.WIDTH}x{synthetic_scenes.HEIGHT} pixels, "
-        f"on halves of {len(about['backgrounds'])} photographs (named "
-        f"in {SCORES}) and drawn clouds; a box has found a face from {FOUND} of their union on.\n\n"
-        + table(header, rows)
+        f"{synthetic_scenes.WIDTH}x{synthetic_scenes.HEIGHT} pixels, on halves of "
+        f"{len(about['backgrounds'])} photographs (named in {SCORES}) and drawn clouds; a box counts as a "
+        f"face from an intersection over union of {FOUND}.\n\n" + table(header, rows)
     )
 
 
@@ -133,16 +139,16 @@ def _boxes(name: str) -> Boxes:
     return lambda grey: np.array([face.box for face in find(grey)], float).reshape(-1, 4)
 
 
-def score(find: Boxes, shown: Sequence[Scene]) -> dict[str, Any]:
-    """What a detector finds in scenes.
+def score(find: Boxes, scenes: Sequence[Scene]) -> dict[str, Any]:
+    """Scores of a detector in scenes.
 
     Returns:
-        recall, of the faces, and precision, of the boxes, each with n and its interval; f1; ms a scene.
+        recall, of the faces, and precision, of the boxes, each with n and interval; f1; ms for a scene.
     """
     hit: list[bool] = []
     right: list[bool] = []
     spent = 0.0
-    for scene in shown:
+    for scene in scenes:
         started = time.perf_counter()
         boxes = find(scene.picture)
         spent += time.perf_counter() - started
@@ -155,5 +161,5 @@ def score(find: Boxes, shown: Sequence[Scene]) -> dict[str, Any]:
         "recall": recall,
         "precision": precision,
         "f1": 2 * r * p / (r + p) if r + p else 0.0,
-        "ms": 1000 * spent / len(shown),
+        "ms": 1000 * spent / len(scenes),
     }

@@ -1,27 +1,27 @@
-"""Several runs answering together, of either framework: the mean of their probabilities, or their vote.
+"""Several runs predicting together, of either framework: the mean of their probabilities, or their vote.
 
-What each of them says is read from its predictions.npz; no net is opened.
+Their predictions are read from predictions.npz; no net is opened.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from hierarchy import routing, runs
 from hierarchy.data.dataset import Split
-from hierarchy.data.formats.ferplus import LABELS
 from hierarchy.data.splits import select_split
 from hierarchy.errors import InputError
 from hierarchy.evaluation import metrics, predictions, run_report
 from hierarchy.evaluation.evaluate import check_split, faces_for, outside_runs
 from hierarchy.evaluation.predictions import StoredPredictions
+from hierarchy.manifest import RunManifest
 from hierarchy.routing import Predictions
-from hierarchy.taxonomy import FLAT, TREE, tree_hash
+from hierarchy.taxonomy import FLAT
 
 FOLDER: Final = "ensembles"  # under results/
-HOW: Final = {False: "mean", True: "vote"}
+ANSWER: Final = "together"
 
 
 def evaluate(
@@ -30,79 +30,88 @@ def evaluate(
     *,
     split: str,
     view: str,
-    floor: float,
+    min_confidence: float,
     vote: bool = False,
     out: Path | None = None,
 ) -> str:
-    """Score runs that answer together and write the report of a run.
+    """Score runs that predict together and write a report like a run's.
 
     Args:
-        names: of two or more runs that were evaluated on this split in this view.
+        names: of two or more runs of one tree that were evaluated on this split in this view.
         data: file or folder of the faces that they were evaluated on; None: as for a run.
         split: PublicTest or PrivateTest.
-        view: what each net was shown of a face.
-        floor: probability below which an answer stops at its branch.
-        vote: each run has one vote, and their mean parts equals; else the mean counts.
+        view: what each net is shown of a face.
+        min_confidence: probability below which only the branch is predicted.
+        vote: one vote for each run, ties decided by the mean; otherwise the mean probability.
         out: folder of the report; None: one under results/ensembles/.
 
+    Returns:
+        The headline and the path of the report.
+
     Raises:
-        InputError: fewer than two runs, or of other labels or faces than each other's.
+        InputError: fewer than two runs, or runs of different trees, labels or faces.
     """
     check_split(split)
     if len(set(names)) < max(2, len(names)):
-        raise InputError(f"--ensemble {','.join(names)}: allowed are two runs or more, each once")
-    cards = [runs.run(name).card() for name in names]
-    kept = [predictions.of_run(card, split, view) for card in cards]
-    _check_labels(cards)
-    faces = select_split(faces_for(cards[0], data), Split[split])
-    for name, one in zip(names, kept, strict=True):
-        if not (np.array_equal(one.row, faces.row) and np.array_equal(one.label, faces.label)):
-            raise InputError(f"run {name!r}: evaluated on other faces or labels than {faces.source}'s")
-    said = [_said(one, card) for one, card in zip(kept, cards, strict=True)]
-    together = voted(said) if vote else routing.mean(said)
-    scores = metrics.score(together, faces, flat=together.joint, leaks=kept[0].leaks, min_confidence=floor)
-    name = "+".join(names)
-    folder = (
-        outside_runs(out) if out else runs.home() / "results" / FOLDER / f"{name}-{HOW[vote]}-{split}-{view}"
+        raise InputError(f"--ensemble {','.join(names)}: expected two or more different runs")
+    manifests = [runs.run(name).manifest() for name in names]
+    _check_alike(manifests)
+    stored = [predictions.of_run(manifest, split, view) for manifest in manifests]
+    faces = select_split(faces_for(manifests[0], data), Split[split])
+    for name, each in zip(names, stored, strict=True):
+        if not (np.array_equal(each.row, faces.row) and np.array_equal(each.label, faces.label)):
+            raise InputError(f"run {name!r}: evaluated on other faces or labels than {faces.source}")
+    members = [
+        routing.predict_from_logits(manifest.tree, each.logits, manifest.calibration)[0]
+        for each, manifest in zip(stored, manifests, strict=True)
+    ]
+    together = voted(members) if vote else routing.mean(members)
+    scores = metrics.score(
+        together, faces, flat=together.joint, leaks=stored[0].leaks, min_confidence=min_confidence
     )
+    name, how = "+".join(names), "vote" if vote else "mean"
+    folder = outside_runs(out) if out else runs.home() / "results" / FOLDER / f"{name}-{how}-{split}-{view}"
+    manifest = _manifest(name, manifests, how)
     whole = run_report.write(
-        folder, scores, _kept(kept[0], together, cards), faces, card=_card(name, cards, HOW[vote]), view=view
+        folder, scores, _stored(stored[0], together, manifest), faces, manifest=manifest, view=view
     )
     return f"{run_report.headline(whole)}\n{folder / run_report.REPORT}"
 
 
-def voted(said: Sequence[Predictions]) -> Predictions:
-    """A vote of each run for its likeliest leaf; the mean of their probabilities counts as one vote more.
+def voted(members: Sequence[Predictions]) -> Predictions:
+    """A vote of each run for its likeliest leaf; the mean of their probabilities counts as one more vote.
 
-    As that is split over all leaves, it decides only between leaves of equally many votes.
+    As that vote is split over all leaves, it only decides between leaves of equal votes.
     """
-    votes = np.sum([np.eye(each.joint.shape[1])[routing.soft(each)] for each in said], axis=0)
-    return routing.from_flat((votes + routing.mean(said).joint) / (len(said) + 1))
+    votes = np.sum([np.eye(each.joint.shape[1])[routing.soft(each)] for each in members], axis=0)
+    mean = routing.mean(members)
+    return routing.from_flat(mean.tree, (votes + mean.joint) / (len(members) + 1))
 
 
-def _said(kept: StoredPredictions, card: Mapping[str, Any]) -> Predictions:
-    return routing.predict_from_logits(kept.logits, card.get("calibration", {}))[0]
-
-
-def _check_labels(cards: Sequence[Mapping[str, Any]]) -> None:
-    labels = {card.get("labels", LABELS[0]) for card in cards}
+def _check_alike(manifests: Sequence[RunManifest]) -> None:
+    for manifest in manifests:
+        manifests[0].tree.check_same(manifest.tree, f"--ensemble: run {manifest.run!r}")
+    labels = {manifest.labels for manifest in manifests}
     if len(labels) > 1:
-        raise InputError(f"--ensemble: its runs learned different labels ({', '.join(sorted(labels))})")
+        raise InputError(f"--ensemble: runs of different labels ({', '.join(sorted(labels))})")
 
 
-def _kept(
-    first: StoredPredictions, together: Predictions, cards: Sequence[Mapping[str, Any]]
-) -> StoredPredictions:
-    """Its predictions: log probabilities stand for logits, the checksums of all nets for a net's."""
-    floored = np.maximum(together.joint, np.finfo(np.float32).tiny)  # what has no votes still has a logarithm
-    nets = {FLAT: "+".join(net for card in cards for net in runs.checksums(card).values())}
+def _stored(first: StoredPredictions, together: Predictions, manifest: RunManifest) -> StoredPredictions:
+    """The predictions with log probabilities for logits, and the checksums of all nets for a net's."""
+    floored = np.maximum(together.joint, np.finfo(np.float32).tiny)  # a leaf without votes needs a logarithm
+    nets = {FLAT: "+".join(manifest.checksums.values())}
     logits = {FLAT: np.log(floored).astype(np.float32)}
-    return StoredPredictions(first.row, first.split, first.label, logits, first.leaks, nets)
+    return StoredPredictions(first.row, first.split, first.label, logits, first.leaks, nets, first.names)
 
 
-def _card(name: str, cards: Sequence[Mapping[str, Any]], how: str) -> dict[str, Any]:
-    """What the report says of how it was made."""
-    nets = {f"{node} of {card['run']}": net for card in cards for node, net in card["nets"].items()}
-    recipe = {"name": f"{how} of {', '.join(str(card['run']) for card in cards)}"}
-    about = {"run": name, "answer": "together", "recipe": recipe, "data": cards[0].get("data", {})}
-    return about | {"nets": nets, "tree": TREE, "tree_hash": tree_hash()}
+def _manifest(name: str, manifests: Sequence[RunManifest], how: str) -> RunManifest:
+    """What the report says of its making."""
+    return RunManifest(
+        run=name,
+        tree=manifests[0].tree,
+        recipe={"name": f"{how} of {', '.join(manifest.run for manifest in manifests)}"},
+        nets={f"{node} of {each.run}": net for each in manifests for node, net in each.nets.items()},
+        labels=manifests[0].labels,
+        data=manifests[0].data,
+        answer=ANSWER,
+    )

@@ -1,21 +1,21 @@
-"""Every run in results/ on a line: what it scores and costs, how long which framework trained it.
+"""Every run in results/ in a table: scores, costs and training time.
 
-Speeds are those that tests/benchmarks/*_speed.py measured last, each table in one go.
+Speeds are the latest of tests/benchmarks/*_speed.py, each table measured at once.
 """
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
-from csv import DictWriter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hierarchy import fileio, runs
 from hierarchy.data.dataset import Split
-from hierarchy.data.formats.ferplus import LABELS
 from hierarchy.evaluation import run_report
+from hierarchy.evaluation.scores import Row, Scores
+from hierarchy.manifest import FER2013_LABELS, NetRecord, RunManifest
 from hierarchy.reports import plots
-from hierarchy.reports.run_markdown import interval, minutes, percent, recipe_of, table
-from hierarchy.taxonomy import FLAT, NODES
+from hierarchy.reports.run_markdown import recipe_of
+from hierarchy.reports.tables import accuracy, as_csv, percent, table
+from hierarchy.taxonomy import FLAT, colour
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 CSV: Final = "runs.csv"
 PICTURE: Final = "runs.png"
 BENCHMARKS: Final = "benchmarks.json"
-SPEED: Final = "inference_speed"  # its part of BENCHMARKS: run -> answer -> batch -> milliseconds a face
-SAME: Final = "same_nets"  # framework -> answer -> batch -> milliseconds a face, of the shipped run
+SPEED: Final = "inference_speed"  # its part of BENCHMARKS: run -> system -> batch -> milliseconds for a face
+SAME: Final = "same_nets"  # framework -> system -> batch -> milliseconds for a face, of the default run
 TRAINED: Final = "training_speed"
 BATCHES: Final = ("1", "64")
-ROW: Final = 0.3  # inches a line
+ROW: Final = 0.3  # inches for a row
 REPORTED: Final = (
     "Reported by others, on this set but each by a protocol of its own: ResNet18 61.6, VGG13 68.8, "
     "FaceNet 65.9, CLIP 62.4; five blocks on FER+ 83.3."
@@ -35,7 +35,7 @@ REPORTED: Final = (
 
 
 def write(folder: Path) -> str:
-    """Write runs.csv and runs.png into a folder; the Markdown of the same is for the comparison's page."""
+    """Write runs.csv and runs.png into a folder; return the Markdown tables of the same."""
     lines = standings()
     fileio.write_atomic(folder / CSV, csv(lines).encode())
     fileio.write_atomic(folder / PICTURE, plots.png(picture(lines)))
@@ -43,107 +43,109 @@ def write(folder: Path) -> str:
 
 
 def standings() -> list[dict[str, Any]]:
-    """A line for the tree and the flat net of every run that was evaluated on PrivateTest, best first."""
+    """Rows for the tree and the flat net of every run that was evaluated on PrivateTest.
+
+    Ordered by tree, then faces and labels, then accuracy.
+    """
     speeds = benchmarks().get(SPEED, {})
     lines = [line for name in runs.names() for line in _of_run(runs.run(name), speeds.get(name, {}))]
-    return sorted(lines, key=lambda line: (*_apart(line), -line["accuracy"]))
+    trees = list(dict.fromkeys(line["tree"] for line in lines))
+    return sorted(lines, key=lambda line: (trees.index(line["tree"]), *_apart(line), -line["accuracy"]))
 
 
 def _apart(line: Mapping[str, Any]) -> tuple[bool, bool]:
-    """What is scored on other faces or labels comes after the others."""
-    return line["run"].startswith("SKETCH "), line["labels"] != LABELS[0]
+    """Rows that are scored on other faces or labels follow the others."""
+    return line["run"].startswith("SKETCH "), line["labels"] != FER2013_LABELS
 
 
 def _of_run(run: runs.Run, speeds: Mapping[str, Mapping[str, float]]) -> Iterator[dict[str, Any]]:
-    path, card = run.folder / run_report.SCORES, run.card()
+    path, manifest = run.folder / run_report.SCORES, run.manifest()
     if not path.is_file():
         return
-    scores = fileio.read_json(path)
-    answers = (
-        {plots.NAMES[plots.SOFT]: (NODES, scores["six_class"]["soft"])} if plots.has_tree(scores) else {}
-    )
-    if FLAT in scores and "from" not in card["nets"][FLAT]:  # another run's stands there
-        answers[plots.NAMES[FLAT]] = ((FLAT,), scores[FLAT])
-    for answer, (nodes, score) in answers.items():
+    scores = Scores.read(path)
+    systems: dict[str, tuple[Sequence[str], Row]] = {}
+    if scores.has_tree:
+        systems[plots.NAMES[plots.SOFT]] = (scores.classes.nodes, scores.tree["soft"])
+    if scores.flat and manifest.nets[FLAT].copied_from is None:  # otherwise it is in that run's row
+        systems[plots.NAMES[FLAT]] = ((FLAT,), scores.flat)
+    for answer, (nodes, row) in systems.items():
         speed = {f"ms_{batch}": speeds.get(answer, {}).get(batch) for batch in BATCHES}
-        yield _line(run, card, answer, nodes, score, speed)
+        nets = [manifest.nets[node] for node in nodes]
+        yield _about(run, manifest, scores, answer, nets) | _score(row) | _cost(nets) | speed | _size(nets)
 
 
-def _line(
-    run: runs.Run,
-    card: Mapping[str, Any],
-    answer: str,
-    nodes: Sequence[str],
-    score: Mapping[str, Any],
-    speed: Mapping[str, float | None],
+def _about(
+    run: runs.Run, manifest: RunManifest, scores: Scores, answer: str, nets: Sequence[NetRecord]
 ) -> dict[str, Any]:
-    nets = [card["nets"][node] for node in nodes]
-    sizes = [net.get("bytes") for net in nets]
-    macs = [net.get("macs") for net in nets]
+    backend = nets[0].backend
+    same = manifest.framework.lower() == backend
     return {
-        "run": f"SKETCH {run.name}" if runs.sketched(card) else run.name,
+        "tree": plots.tree_name(scores.classes),
+        "classes": plots.covered(scores.classes, scores.left_out),
+        "run": f"SKETCH {run.name}" if runs.sketched(manifest) else run.name,
         "answer": answer,
-        "framework": _framework(card, nets[0]["backend"]),
-        "recipe": recipe_of(card),
-        "labels": card.get("labels", LABELS[0]),
-        "n": score["n"],
-        "accuracy": score["accuracy"],
-        "ci95": score["ci95"],
-        "macro_f1": score["macro_f1"],
-        "parameters": sum(net["parameters"] for net in nets),
-        "gmac": None if None in macs else sum(macs) / 1e9,
-        "epochs": sum(net["epochs"] for net in nets),
-        "minutes": minutes({"nets": dict(zip(nodes, nets, strict=True))}),
-        "images_per_second": sum(net["images_per_second"] for net in nets) / len(nets),
-        **speed,
-        "megabytes": None if None in sizes else sum(sizes) / 1e6,
+        "framework": manifest.framework if same else f"{manifest.framework} on {backend}",
+        "recipe": recipe_of(manifest),
+        "labels": manifest.labels,
     }
 
 
-def _framework(card: Mapping[str, Any], backend: str) -> str:
-    name = str(card.get("framework", "Keras"))
-    return name if name.lower() == backend else f"{name} on {backend}"
+def _score(row: Row) -> dict[str, Any]:
+    return {key: row[key] for key in ("n", "accuracy", "ci95", "macro_f1")}
+
+
+def _cost(nets: Sequence[NetRecord]) -> dict[str, Any]:
+    macs = [net.macs for net in nets if net.macs is not None]
+    return {
+        "parameters": sum(net.parameters for net in nets),
+        "gmac": sum(macs) / 1e9 if len(macs) == len(nets) else None,
+        "epochs": sum(net.epochs for net in nets),
+        "minutes": sum(net.minutes for net in nets if net.copied_from is None),
+        "images_per_second": sum(net.images_per_second for net in nets) / len(nets),
+    }
+
+
+def _size(nets: Sequence[NetRecord]) -> dict[str, Any]:
+    sizes = [net.size for net in nets if net.size is not None]
+    return {"megabytes": sum(sizes) / 1e6 if len(sizes) == len(nets) else None}
 
 
 def benchmarks() -> dict[str, Any]:
-    """What tests/benchmarks measured last, by kind; nothing where they were never run."""
+    """The latest results of tests/benchmarks, by kind; empty where they were never run."""
     path = runs.home() / "results" / BENCHMARKS
-    found: dict[str, Any] = fileio.read_json(path) if path.is_file() else {}
-    return found
+    known: dict[str, Any] = fileio.read_json(path) if path.is_file() else {}
+    return known
 
 
 def markdown(lines: Sequence[Mapping[str, Any]]) -> str:
-    """The lines as two tables, the scores and the costs, and what others report."""
+    """Two tables, of scores and of costs, and figures that others report."""
     scores, costs = [], []
     for line in lines:
         name = (line["run"], line["answer"])
-        share = f"{percent(line['accuracy'])} ({interval(line)})"
-        about = (line["framework"], line["recipe"], f"{line['n']:,}")
-        scores.append((*name, *about, share, percent(line["macro_f1"])))
+        about = (line["tree"], line["classes"], line["framework"], line["recipe"], f"{line['n']:,}")
+        scores.append((*name, *about, accuracy(line), percent(line["macro_f1"])))
         speed = [_figure(line[f"ms_{batch}"], ".2f") for batch in BATCHES]
         size = (f"{line['parameters']:,}", _figure(line["gmac"], ".3f"), _figure(line["megabytes"], ".1f"))
         time = (str(line["epochs"]), f"{line['minutes']:.0f}", f"{line['images_per_second']:.0f}")
         costs.append((*name, *size, *time, *speed))
-    what = ("run", "answer")
-    first = (*what, "framework", "recipe", "n", "accuracy", "macro-F1")
+    key = ("run", "answer")
+    first = (*key, "tree", "classes", "framework", "recipe", "n", "accuracy", "macro-F1")
     speeds = [f"ms a face, {batch} at once" for batch in BATCHES]
-    second = (*what, "parameters", "GMAC", "MB", "epochs", "minutes", "images/s", *speeds)
+    second = (*key, "parameters", "GMAC", "MB", "epochs", "minutes", "images/s", *speeds)
     return "\n\n".join([table(first, scores), table(second, costs), *_frameworks(), REPORTED])
 
 
 def _frameworks() -> Iterator[str]:
-    """TensorFlow beside PyTorch on the same work, where the benchmarks were run."""
+    """TensorFlow and PyTorch on the same work, where the benchmarks were run."""
     known = benchmarks()
     if same := known.get(SAME):
-        header = ("the shipped nets", "answer", *(f"ms a face, {batch} at once" for batch in BATCHES))
-        yield table(
-            header,
-            [
-                (side, answer, *(f"{speed[batch]:.2f}" for batch in BATCHES))
-                for side, answers in same.items()
-                for answer, speed in answers.items()
-            ],
-        )
+        header = ("the default run's nets", "answer", *(f"ms a face, {batch} at once" for batch in BATCHES))
+        rows = [
+            (framework, answer, *(f"{speed[batch]:.2f}" for batch in BATCHES))
+            for framework, answers in same.items()
+            for answer, speed in answers.items()
+        ]
+        yield table(header, rows)
     if trained := known.get(TRAINED):
         rows = [
             (n, f"{row['faces_per_second']:.0f}", f"{row['of_pytorch']:.2f}") for n, row in trained.items()
@@ -152,34 +154,33 @@ def _frameworks() -> Iterator[str]:
 
 
 def csv(lines: Sequence[Mapping[str, Any]]) -> str:
-    """The lines unrounded, a column for every figure."""
-    out = io.StringIO()
-    rows = [{**line, "low": line["ci95"][0], "high": line["ci95"][1]} for line in lines]
-    columns = [key for key in rows[0] if key != "ci95"] if rows else []
-    writer = DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    """The rows unrounded, a column for every figure."""
+    ends = [dict(zip(("low", "high"), line["ci95"], strict=True)) for line in lines]
+    rows = [dict(line) | end for line, end in zip(lines, ends, strict=True)]
+    return as_csv({key: value for key, value in row.items() if key != "ci95"} for row in rows)
 
 
 def picture(lines: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Accuracy of every line with its 95 % interval, in the colour of its answer."""
+    """Accuracy of every row with its 95 % interval, in the colour of its system."""
     size = (10.0, 1.6 + ROW * len(lines))
-    title = f"Every run, {Split.PrivateTest.name}, {plots.CLASSES}, single view"
+    classes = ", ".join(dict.fromkeys(line["classes"] for line in lines))
+    title = f"Every run, {Split.PrivateTest.name}, {classes}, single view"
     figure, (axes,) = plots.canvas(1, 1, size, title)
+    several = len({line["tree"] for line in lines}) > 1
     for place, line in enumerate(lines):
-        colour = plots.COLOURS[FLAT if line["answer"] == plots.NAMES[FLAT] else plots.SOFT]
-        axes.plot([100 * end for end in line["ci95"]], [place, place], color=colour)
-        axes.plot(100 * line["accuracy"], place, "o", color=colour, markersize=5)
-    axes.set_yticks(range(len(lines)), map(_name, lines))
+        ink = colour(FLAT) if line["answer"] == plots.NAMES[FLAT] else plots.BLUE
+        axes.plot([100 * end for end in line["ci95"]], [place, place], color=ink)
+        axes.plot(100 * line["accuracy"], place, "o", color=ink, markersize=5)
+    axes.set_yticks(range(len(lines)), [_name(line, several) for line in lines])
     axes.set_ylim(len(lines) - 0.5, -0.5)
-    axes.set_xlabel("right, %")
+    axes.set_xlabel("accuracy, %")
     return figure
 
 
-def _name(line: Mapping[str, Any]) -> str:
-    labels = "" if line["labels"] == LABELS[0] else f", {line['labels']} labels"
-    return f"{line['run']}, {line['answer']} ({line['framework']}{labels})"
+def _name(line: Mapping[str, Any], several_trees: bool) -> str:
+    labels = "" if line["labels"] == FER2013_LABELS else f", {line['labels']} labels"
+    tree = f"{line['tree']}: " if several_trees else ""
+    return f"{tree}{line['run']}, {line['answer']} ({line['framework']}{labels})"
 
 
 def _figure(value: float | None, form: str) -> str:

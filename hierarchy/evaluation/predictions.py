@@ -1,6 +1,6 @@
-"""predictions.npz: what every net of a run said of every face of a split, so that any score can be repeated.
+"""predictions.npz: the logits of every net of a run on every face of a split, before calibration.
 
-Logits are kept as the nets gave them, before calibration; pixels are not kept.
+All scores can be computed from it again; pixels are not stored.
 """
 
 import io
@@ -15,28 +15,31 @@ import numpy as np
 
 from hierarchy import runs
 from hierarchy.data.dataset import Split
+from hierarchy.data.formats.codes import FER2013_NAMES
 from hierarchy.errors import InputError
 from hierarchy.evaluation.metrics import Leakage
+from hierarchy.manifest import RunManifest
 from hierarchy.runs import Run
-from hierarchy.taxonomy import FER7, FLAT, LEAVES, NODES
+from hierarchy.taxonomy import FLAT, Tree
 
 FILE: Final = "predictions.npz"
-MAIN: Final = (Split.PrivateTest.name, "single")  # the split and view whose report stands at a run's top
-COLUMNS: Final = ("row", "split", "label", "nets", "twin", "near")
-CODES: Final = np.array([LEAVES.index(name) if name in LEAVES else -1 for name in FER7])
+MAIN: Final = (Split.PrivateTest.name, "single")  # split and view of the report at a run's top
+COLUMNS: Final = ("row", "split", "label", "nets", "names", "twin", "near")
+MARK: Final = "logits of "  # before a node's name that is also a column's
 
 
 @dataclass(frozen=True)
 class StoredPredictions:
-    """The nets' answers to N faces, and what is needed to judge them.
+    """Logits for N faces, and what is needed to score them.
 
     Attributes:
         row: int32[N], each face's row in its file.
         split: int8[N], values of Split.
-        label: int8[N], index into FER7; -1: unlabelled.
+        label: int8[N], index into `names`; -1: unlabelled.
         logits: node -> float32[N, its classes], before calibration.
-        leaks: which faces have copies in Training; None where nobody looked.
+        leaks: which faces have copies in Training; None where they were not searched for.
         nets: node -> checksum of the net that gave its logits.
+        names: what the labels mean.
     """
 
     row: np.ndarray
@@ -45,63 +48,72 @@ class StoredPredictions:
     logits: Mapping[str, np.ndarray]
     leaks: Leakage | None = None
     nets: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = FER2013_NAMES
 
-    @property
-    def target(self) -> np.ndarray:
-        """Index into LEAVES, int64[N]; -1: unlabelled, or an expression that is left out of the tree."""
-        return np.where(self.label < 0, -1, CODES[self.label])
+    def target(self, tree: Tree) -> np.ndarray:
+        """Index into the tree's leaves, int64[N]; -1: unlabelled, or a class that the tree lacks."""
+        codes = [tree.class_index(FLAT, tree.leaf_named(name)) for name in self.names]
+        return np.array([*codes, -1])[self.label]
 
     def to_bytes(self) -> bytes:
-        """The whole as a compressed .npz archive without pickles."""
-        columns: dict[str, Any] = {"row": self.row, "split": self.split, "label": self.label, **self.logits}
-        columns |= {} if self.leaks is None else vars(self.leaks)
+        """A compressed .npz archive without pickles."""
+        columns: dict[str, Any] = {"row": self.row, "split": self.split, "label": self.label}
+        columns |= {_column(node): logits for node, logits in self.logits.items()}
+        columns |= {} if self.leaks is None else {"twin": self.leaks.exact, "near": self.leaks.near}
         columns["nets"] = np.array(json.dumps(dict(self.nets)))
+        columns |= {} if self.names == FER2013_NAMES else {"names": np.array(self.names)}
         out = io.BytesIO()
         np.savez_compressed(out, allow_pickle=False, **columns)
         return out.getvalue()
 
 
+def _column(node: str) -> str:
+    return f"{MARK}{node}" if node in (*COLUMNS, "file", "allow_pickle") else node
+
+
 def folder_of(run: Run, split: str, view: str) -> Path:
-    """Where the report of a run lies: the single view of PrivateTest at its top."""
+    """Folder of a run's report: for the single view of PrivateTest the run's own."""
     return run.folder if (split, view) == MAIN else run.folder / f"{split}-{view}"
 
 
 def path_of(name: str, split: str, view: str) -> Path:
-    """Where a run's predictions of a split lie, evaluated or not."""
+    """File of a run's predictions on a split, whether it exists or not."""
     return folder_of(runs.run(name), split, view) / FILE
 
 
-def of_run(card: Mapping[str, Any], split: str, view: str) -> StoredPredictions:
-    """What a run's nets said of a split.
+def of_run(manifest: RunManifest, split: str, view: str) -> StoredPredictions:
+    """The stored predictions of a run on a split.
 
     Raises:
-        InputError: it was not evaluated there in that view, or other nets than its own were.
+        InputError: it was not evaluated there in that view, or its nets have changed since.
     """
-    path = path_of(card["run"], split, view)
+    name = manifest.run
+    path = path_of(name, split, view)
     if not path.is_file():
         raise InputError(
-            f"run {card['run']!r}: no predictions of {split}, {view}; "
-            f"evaluate --run {card['run']} --split {split} --view {view} writes them"
+            f"run {name!r}: no predictions of {split}, {view}; "
+            f"write them with: evaluate --run {name} --split {split} --tta {view}"
         )
-    kept = read(path)
-    if kept.nets != {node: runs.checksums(card).get(node) for node in kept.logits}:
-        raise InputError(f"{path}: of other nets than the run's; evaluate it again")
-    return kept
+    stored = read(path)
+    if stored.nets != {node: manifest.checksums.get(node) for node in stored.logits}:
+        raise InputError(f"{path}: made with other nets than the run's; evaluate it again")
+    return stored
 
 
 def read(path: Path) -> StoredPredictions:
-    """What `to_bytes` wrote.
+    """The predictions that `to_bytes` wrote.
 
     Raises:
-        InputError: the file is missing, damaged, or something else.
+        InputError: the file is missing, damaged, or not one of predictions.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            columns = dict(kept)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            columns = dict(archive)
         row, split, label = (columns[name] for name in COLUMNS[:3])
         nets = json.loads(str(columns["nets"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        raise InputError(f"{path}: cannot be read as predictions; evaluate writes them") from None
+        raise InputError(f"{path}: cannot be read as predictions; write them with `evaluate`") from None
     leaks = Leakage(columns["twin"], columns["near"]) if "twin" in columns else None
-    logits = {node: columns[node] for node in (FLAT, *NODES) if node in columns}
-    return StoredPredictions(row, split, label, logits, leaks, nets)
+    logits = {key.removeprefix(MARK): value for key, value in columns.items() if key not in COLUMNS}
+    names = tuple(map(str, columns.get("names", FER2013_NAMES)))
+    return StoredPredictions(row, split, label, logits, leaks, nets, names)

@@ -1,4 +1,4 @@
-"""What bad pictures cost: the error of tree and flat net under every corruption of FER-2013-C."""
+"""Errors of tree and flat net under the image corruptions of FER-2013-C."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +12,10 @@ from hierarchy.data import corruptions
 from hierarchy.data.dataset import FaceDataset
 from hierarchy.evaluation import statistics
 from hierarchy.fileio import read_json
-from hierarchy.reports.run_markdown import percent, table
+from hierarchy.manifest import RunManifest
+from hierarchy.reports.tables import percent, table
 from hierarchy.routing import predict_from_logits
-from hierarchy.runs import checksums
-from hierarchy.taxonomy import FLAT, NODES
+from hierarchy.taxonomy import FLAT
 
 FILE: Final = "robustness.json"
 FACES: Final = 1000
@@ -23,85 +23,85 @@ SEED: Final = 0
 
 
 def measure(
-    classifier: HierarchicalClassifier, faces: FaceDataset, card: Mapping[str, Any], about: Mapping[str, Any]
+    classifier: HierarchicalClassifier, faces: FaceDataset, manifest: RunManifest, about: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Errors on at most FACES seeded faces, clean and under every corruption and strength.
+    """Errors on at most FACES random faces, clean and under every corruption and strength.
 
     Args:
         classifier: of the run.
-        faces: one split; those of expressions outside the tree are left aside.
-        card: of the run.
-        about: what else the errors are of: split, view, data.
+        faces: one split; faces of classes that the tree lacks are left out.
+        manifest: of the run.
+        about: what else the errors depend on: split, view, data.
 
     Returns:
-        n, seed, what the errors are of, errors of the clean faces, of those that were enlarged and reduced
-        alone, and errors by corruption and strength; they are of the tree (soft) and of the flat net, where
-        there are such.
+        n, seed, what the errors are of, errors on clean faces, on faces that were only enlarged and reduced,
+        and by corruption and strength; each for the tree (soft) and the flat net, where the run has them.
 
     Raises:
         InputError: the package that draws corruptions is not installed.
     """
     corruptions.library()
-    own = np.flatnonzero(faces.target(FLAT) >= 0)
-    rows = np.sort(np.random.default_rng(SEED).permutation(own)[:FACES])
-    truth, pixels = faces.target(FLAT)[rows], faces.pixels[rows]
+    target = faces.target(manifest.tree, FLAT)
+    rows = np.sort(np.random.default_rng(SEED).permutation(np.flatnonzero(target >= 0))[:FACES])
+    truth, pixels = target[rows], faces.pixels[rows]
 
-    def errors(shown: np.ndarray) -> dict[str, float]:
-        tree, flat = predict_from_logits(classifier.outputs(shown), card.get("calibration", {}))
-        labels = {"tree": routing.soft(tree)} if set(NODES) <= card["nets"].keys() else {}
+    def errors(batch: np.ndarray) -> dict[str, float]:
+        tree, flat = predict_from_logits(manifest.tree, classifier.outputs(batch), manifest.calibration)
+        labels = {"tree": routing.soft(tree)} if manifest.complete else {}
         labels |= {} if flat is None else {FLAT: flat.argmax(axis=1)}
         return {name: 1 - statistics.share(label == truth)["accuracy"] for name, label in labels.items()}
 
-    found = {
+    by_corruption = {
         name: [
             errors(corruptions.corrupted(pixels, name, strength, SEED)) for strength in corruptions.STRENGTHS
         ]
         for name in corruptions.CORRUPTIONS
     }
     clean = {"clean": errors(pixels), "resized": errors(corruptions.resized(pixels))}
-    return {"n": len(rows), "seed": SEED, "of": _of(card, about), **clean, "corruptions": found}
+    return {"n": len(rows), "seed": SEED, "of": _of(manifest, about), **clean, "corruptions": by_corruption}
 
 
-def known(folder: Path, card: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What was measured before, of these very nets and faces, or None."""
+def known(folder: Path, manifest: RunManifest, about: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Errors measured before on the same nets and faces, or None."""
     if not (folder / FILE).is_file():
         return None
-    found = read_json(folder / FILE)
-    return found if found.get("of") == _of(card, about) else None
+    measured = read_json(folder / FILE)
+    return measured if measured.get("of") == _of(manifest, about) else None
 
 
-def markdown(found: Mapping[str, Any]) -> str:
+def markdown(measured: Mapping[str, Any]) -> str:
     """Errors by corruption, the mean over strengths and the strongest, and the means over all corruptions."""
-    systems = list(found["clean"])
-    whole = {"none": found["clean"], "enlarging and reducing alone": found.get("resized")}
+    systems = list(measured["clean"])
+    whole = {"none": measured["clean"], "only enlarged and reduced": measured.get("resized")}
+    blank = ["-"] * len(systems)
     rows = [
-        (title, *(percent(errors[name]) for name in systems), *["-"] * len(systems))
+        (title, *(percent(errors[name]) for name in systems), *blank)
         for title, errors in whole.items()
         if errors
     ]
-    means: dict[str, list[float]] = {name: [] for name in systems}
-    for corruption, errors in found["corruptions"].items():
-        for name in systems:
-            means[name].append(float(np.mean([each[name] for each in errors])))
+    means = {
+        corruption: [float(np.mean([each[name] for each in errors])) for name in systems]
+        for corruption, errors in measured["corruptions"].items()
+    }
+    for corruption, errors in measured["corruptions"].items():
         strongest = [percent(errors[-1][name]) for name in systems]
-        rows.append(
-            (corruption.replace("_", " "), *(percent(means[name][-1]) for name in systems), *strongest)
-        )
-    over_all = {name: float(np.mean(means[name])) for name in systems}
-    rows.append(("all corruptions", *map(percent, over_all.values()), *["-"] * len(systems)))
-    said = " and ".join(f"{name} {percent(error)} %" for name, error in over_all.items())
+        rows.append((corruption.replace("_", " "), *map(percent, means[corruption]), *strongest))
+    over_all = [float(np.mean(each)) for each in zip(*means.values(), strict=True)]
+    rows.append(("all corruptions", *map(percent, over_all), *blank))
     strength = f"strength {corruptions.STRENGTHS[-1]}"
-    header = (
-        "corruption",
-        *(f"{name}, mean" for name in systems),
-        *(f"{name}, {strength}" for name in systems),
-    )
+    header = ["corruption", *(f"{name}, {what}" for what in ("mean", strength) for name in systems)]
+    pairs = zip(systems, over_all, strict=True)
+    summary = " and ".join(f"{name} {percent(error)} %" for name, error in pairs)
     return (
-        f"{table(header, rows)}\n\nErrors in percent on {found['n']:,} faces drawn at random, seed "
-        f"{found['seed']}, under fifteen common corruptions: the mean of five strengths and the strongest. "
-        f"The mean over all: {said}."
+        f"{table(header, rows)}\n\nErrors in percent on {measured['n']:,} faces drawn at random, seed "
+        f"{measured['seed']}, under {len(means)} common corruptions: the mean of "
+        f"{len(corruptions.STRENGTHS)} strengths and the strongest. The mean over all: {summary}."
     )
 
 
-def _of(card: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
-    return {"nets": checksums(card), "calibration": card.get("calibration"), **about}
+def _of(manifest: RunManifest, about: Mapping[str, Any]) -> dict[str, Any]:
+    calibration = {
+        node: {"offset": list(each.offset), "temperature": each.temperature}
+        for node, each in manifest.calibration.items()
+    }
+    return {"nets": manifest.checksums, "calibration": calibration, **about}

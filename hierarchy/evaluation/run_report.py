@@ -1,4 +1,4 @@
-"""A run's scores as files: scores.json, REPORT.md with its pictures, and predictions.npz to check them by."""
+"""A run's scores as files: scores.json, REPORT.md with its pictures, and predictions.npz."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,10 +8,11 @@ from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.evaluation import predictions
 from hierarchy.evaluation.predictions import StoredPredictions
 from hierarchy.fileio import write_atomic, write_json
+from hierarchy.manifest import RunManifest
 from hierarchy.reports import plots
-from hierarchy.reports.run_markdown import interval, markdown, percent, recipe_of
+from hierarchy.reports.run_markdown import markdown, recipe_of
+from hierarchy.reports.tables import interval, percent
 from hierarchy.runs import sketched
-from hierarchy.taxonomy import NODES
 
 SCORES: Final = "scores.json"
 REPORT: Final = "REPORT.md"
@@ -20,10 +21,10 @@ REPORT: Final = "REPORT.md"
 def write(
     folder: Path,
     scores: Mapping[str, Any],
-    kept: StoredPredictions,
+    stored: StoredPredictions,
     faces: FaceDataset,
     *,
-    card: Mapping[str, Any],
+    manifest: RunManifest,
     view: str,
     history: Sequence[Mapping[str, Any]] = (),
     robustness: str | None = None,
@@ -31,17 +32,17 @@ def write(
     """Write predictions.npz, the pictures, REPORT.md and scores.json, each whole or not at all.
 
     Args:
-        folder: where they go: the run's own, or another one for a foreign data set.
+        folder: where they are written: the run's own, or another one for other data.
         scores: of `metrics.score`.
-        kept: what the nets said of all rows of `faces`.
+        stored: predictions of all rows of `faces`.
         faces: one split.
-        card: the run's recipe.json.
-        view: what each net was shown of a face.
+        manifest: of the run.
+        view: what each net is shown of a face.
         history: rows of the run's history.csv.
-        robustness: what corruptions cost, as Markdown, where it was measured.
+        robustness: errors under corruptions as Markdown, where they were measured.
 
     Returns:
-        What scores.json holds: first what was scored, then the scores.
+        The content of scores.json: what was scored, then the scores.
 
     Raises:
         InputError: the folder cannot be written.
@@ -51,26 +52,26 @@ def write(
         "split": Split(int(faces.split[0])).name,
         "view": view,
         "n": scores["n"],
-        "recipe": recipe_of(card),
-        "seeds": sorted({net["seed"] for net in card["nets"].values()}),
+        "recipe": recipe_of(manifest),
+        "seeds": sorted({net.seed for net in manifest.nets.values()}),
         "drawn": faces.drawn,
-        "tree": set(NODES) <= card["nets"].keys(),  # if not, all scores are of sums of the flat net
-    } | ({"answer": card["answer"]} if "answer" in card else {})
+        "has_tree": manifest.complete,  # if not, all scores are of sums of the flat net
+    } | ({"answer": manifest.answer} if manifest.answer else {})
     whole = about | dict(scores)
-    write_atomic(folder / predictions.FILE, kept.to_bytes())
-    pictures = plots.files(whole, history, sketched=sketched(card))
+    write_atomic(folder / predictions.FILE, stored.to_bytes())
+    pictures = plots.files(whole, history, sketched=sketched(manifest))
     for name, data in pictures.items():
         write_atomic(folder / name, data)
-    write_atomic(folder / REPORT, markdown(whole, card, pictures, robustness).encode())
+    write_atomic(folder / REPORT, markdown(whole, manifest, pictures, robustness).encode())
     write_json(folder / SCORES, whole)
     return whole
 
 
 def headline(scores: Mapping[str, Any]) -> str:
-    """The score on one line, with what it is of."""
-    soft = scores["six_class"]["soft"]
-    alone = "" if plots.has_tree(scores) or "answer" in scores else f", {plots.answering(scores)} alone"
+    """The accuracy on one line, with what it is of."""
+    soft = scores["tree"]["soft"]
+    only = "" if scores["has_tree"] or scores.get("answer") else f", {plots.answering(scores)} only"
     return (
-        f"{plots.subject(scores)}: {percent(soft['accuracy'])} % right ({interval(soft)}), "
-        f"{plots.CLASSES}, n = {soft['n']:,}{alone}"
+        f"{plots.subject(scores)}: {percent(soft['accuracy'])} % accuracy ({interval(soft)}), "
+        f"{plots.coverage(scores)}, n = {soft['n']:,}{only}"
     )

@@ -1,6 +1,6 @@
-"""How far a share of right answers can be trusted, and whether two systems are apart.
+"""Confidence intervals of accuracies, and tests of whether two systems differ.
 
-All functions take which faces were answered rightly, bool arrays; faces are what is drawn at random.
+All functions take bool arrays of correct predictions; the faces are the random sample.
 """
 
 from typing import Any, Final
@@ -11,7 +11,7 @@ DRAWS: Final = 2000  # of the bootstrap
 
 
 def share(right: np.ndarray) -> dict[str, Any]:
-    """Of bool[N] answers: n, the share that is right, and its 95 % interval [low, high] after Wilson."""
+    """n, accuracy and its 95 % Wilson interval [low, high] of correct predictions bool[N]."""
     from scipy.stats import binomtest
 
     n, hits = len(right), int(np.sum(right))
@@ -22,14 +22,14 @@ def share(right: np.ndarray) -> dict[str, Any]:
 
 
 def mean_accuracy(right: np.ndarray) -> dict[str, Any]:
-    """The mean share of right answers of several systems on the same faces.
+    """Mean accuracy of several systems on the same faces.
 
     Args:
         right: bool[S, N], whether system s is right on face n.
 
     Returns:
-        systems and n; accuracy, the mean share; spread, its standard deviation over systems, None for one
-        alone; ci95, the 95 % interval [low, high] from drawing the faces anew.
+        systems and n; accuracy, the mean; spread, its standard deviation over systems, None for a single
+        one; ci95, the 95 % interval [low, high] of a bootstrap over faces.
     """
     systems, n = right.shape
     spread = float(right.mean(axis=1).std(ddof=1)) if systems > 1 and n else None
@@ -40,11 +40,11 @@ def mean_accuracy(right: np.ndarray) -> dict[str, Any]:
 
 
 def paired_difference(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
-    """How much more often bool[S, N] are right than bool[T, N], in the mean over systems.
+    """Mean accuracy of bool[S, N] minus that of bool[T, N].
 
     Returns:
-        difference, with its 95 % interval ci95 from drawing the faces anew; and mcnemar_p, exact, of each of
-        ours against the first of theirs.
+        difference; ci95, its 95 % interval of a bootstrap over faces; mcnemar_p, the exact p-value of each
+        of ours against the first of theirs.
     """
     gap = ours.mean(axis=0) - theirs.mean(axis=0)
     p = [mcnemar(each, theirs[0]) for each in ours]
@@ -52,10 +52,10 @@ def paired_difference(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
 
 
 def _bootstrapped(values: np.ndarray) -> list[float] | None:
-    """95 % interval of the mean of float[N] over faces drawn with replacement; None where there is none."""
+    """95 % interval of the mean of float[N] over resampled faces; None where all values are equal."""
     from scipy.stats import bootstrap
 
-    if len(values) < 2 or (values == values[0]).all():  # nothing that another draw could change
+    if len(values) < 2 or (values == values[0]).all():
         return None
     options: dict[str, Any] = {"n_resamples": DRAWS, "batch": 100, "method": "percentile"}
     interval = bootstrap((values,), np.mean, rng=np.random.default_rng(0), **options).confidence_interval
@@ -63,7 +63,7 @@ def _bootstrapped(values: np.ndarray) -> list[float] | None:
 
 
 def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
-    """Exact two-sided p-value that two systems, judged on the same rows bool[N], are right equally often."""
+    """Exact two-sided p-value that two systems, bool[N] on the same rows, have the same accuracy."""
     from scipy.stats import binomtest
 
     only_a, only_b = int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())

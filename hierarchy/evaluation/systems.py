@@ -1,6 +1,6 @@
-"""The ways to use the nets of one or several runs of a recipe: flat, tree, averaged, multiplied.
+"""Ways to combine the nets of one or several runs of a recipe: flat, tree, averaged, multiplied.
 
-Each way says what it costs, since a tree of three nets is rightly held against three flat ones.
+Each system says what it costs, so that the tree is compared with as many flat nets as it has nets.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,21 +10,20 @@ from typing import Final
 import numpy as np
 
 from hierarchy import routing
-from hierarchy.reports import plots
+from hierarchy.reports.plots import spelled
 from hierarchy.routing import Predictions
-from hierarchy.taxonomy import BRANCHES, FLAT, NODES
+from hierarchy.taxonomy import FLAT, Tree
 
-ENSEMBLE_SIZE: Final = len(NODES)  # as many flat nets as the tree has
-FLAT_SYSTEM, SOFT = "flat net", "tree, soft"  # the ways that recipes are told apart by
-MOST: Final = 5  # nets a node
+FLAT_SYSTEM, SOFT = "flat net", "tree, soft"  # the systems that recipes are compared by
+MOST: Final = 5  # nets averaged for one node
 
 
 @dataclass(frozen=True)
 class RunPredictions:
-    """One run's answers in one view."""
+    """Predictions of one run in one view."""
 
     plain: Predictions  # the tree, without temperatures
-    even: Predictions  # the tree, as if classes were equally frequent
+    even: Predictions  # the tree, without the offsets of class frequencies
     tree: Predictions
     flat: np.ndarray
 
@@ -34,11 +33,11 @@ class System:
     """A way to use the nets of some runs.
 
     Attributes:
-        name: of its line.
+        name: of its row.
         nodes: the nets it uses of every run.
-        runs: how many runs it takes together; each choice of so many is a system of its own.
-        joined: their answers as one.
-        chosen: how a leaf is chosen.
+        runs: how many runs it combines; each choice of that many is a system.
+        joined: their predictions combined.
+        chosen: the routing rule.
         idle: nets of each run that a face does not need.
     """
 
@@ -49,34 +48,41 @@ class System:
     chosen: Callable[[Predictions], np.ndarray] = routing.soft
     idle: int = 0
 
+    @property
+    def flats(self) -> int:
+        """Flat nets averaged, where it uses nothing else; otherwise 0."""
+        return self.runs if self.nodes == (FLAT,) else 0
 
-def systems(flats: int, trees: int) -> Iterator[System]:
-    """Every way to use so many runs with a flat net and so many with a tree, the fair opponent first."""
-    yield System(FLAT_SYSTEM, (FLAT,), 1, lambda each: routing.from_flat(each[0].flat))
-    for count in sorted({ENSEMBLE_SIZE, min(MOST, flats)}):
+
+def systems(tree: Tree, flats: int, trees: int) -> Iterator[System]:
+    """The systems that `flats` runs with a flat net and `trees` runs with a tree allow, baselines first."""
+    nodes = tree.nodes
+    yield System(FLAT_SYSTEM, (FLAT,), 1, _flat_mean)
+    for count in sorted({len(nodes), min(MOST, flats)}):
         if 1 < count <= flats:
-            yield System(f"{plots.SPELLED[count]} flat nets averaged", (FLAT,), count, _flat_together)
-    yield System("tree, hard", NODES, 1, lambda each: each[0].tree, routing.hard, idle=len(BRANCHES) - 1)
-    yield System("tree, soft, without temperatures", NODES, 1, lambda each: each[0].plain)
-    yield System("tree, soft, without class frequencies", NODES, 1, lambda each: each[0].even)
-    yield System(SOFT, NODES, 1, lambda each: each[0].tree)
-    yield System("tree times flat net", (*NODES, FLAT), 1, _product)
-    count = min(MOST, trees)
-    if count > 1:
-        many = plots.SPELLED[count]
-        yield System(f"{many} trees averaged", NODES, count, _tree_together)
-        yield System(f"{many} trees averaged, times {many} flat nets", (*NODES, FLAT), count, _product)
+            yield System(f"{spelled(count)} flat nets averaged", (FLAT,), count, _flat_mean)
+    unused = max(len(nodes) - 2, 0)  # the router and one specialist are enough
+    yield System("tree, hard", nodes, 1, _tree_mean, routing.hard, unused)
+    yield System("tree, soft, without temperatures", nodes, 1, lambda each: each[0].plain)
+    yield System("tree, soft, without class frequencies", nodes, 1, lambda each: each[0].even)
+    yield System(SOFT, nodes, 1, _tree_mean)
+    yield System("tree times flat net", (*nodes, FLAT), 1, _product)
+    if (count := min(MOST, trees)) > 1:
+        many = spelled(count)
+        yield System(f"{many} trees averaged", nodes, count, _tree_mean)
+        yield System(f"{many} trees averaged, times {many} flat nets", (*nodes, FLAT), count, _product)
 
 
-def _flat_together(members: Sequence[RunPredictions]) -> Predictions:
-    return routing.from_flat(np.mean([each.flat for each in members], axis=0))
+def _flat_mean(members: Sequence[RunPredictions]) -> Predictions:
+    return routing.from_flat(members[0].tree.tree, np.mean([each.flat for each in members], axis=0))
 
 
-def _tree_together(members: Sequence[RunPredictions]) -> Predictions:
-    return routing.mean([each.tree for each in members])
+def _tree_mean(members: Sequence[RunPredictions]) -> Predictions:
+    return members[0].tree if len(members) == 1 else routing.mean([each.tree for each in members])
 
 
 def _product(members: Sequence[RunPredictions]) -> Predictions:
     """A product of experts, as a geometric mean: of tree and flat net, each the mean of its members."""
-    product = np.sqrt(_tree_together(members).joint * _flat_together(members).joint)
-    return routing.from_flat(product / product.sum(axis=1, keepdims=True))
+    trees, flats = routing.mean([each.tree for each in members]), _flat_mean(members)
+    product = np.sqrt(trees.joint * flats.joint)
+    return routing.from_flat(trees.tree, product / product.sum(axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""Pictures with what was answered drawn on them, one file a picture, as `predict --save` writes them."""
+"""Images with their predictions drawn on them, one file per image, as `predict --save` writes them."""
 
 from collections.abc import Iterable, Iterator
 from itertools import count, groupby
@@ -8,53 +8,54 @@ from hierarchy import fileio
 from hierarchy.data import images
 from hierarchy.errors import InputError
 from hierarchy.inference import occlusion
-from hierarchy.inference.occlusion import Nodes
+from hierarchy.inference.occlusion import NodeLogits
 from hierarchy.inference.predictor import DATA_FILES, FacePrediction
-from hierarchy.taxonomy import ROUTER, classes_of
+from hierarchy.taxonomy import ROUTER
 from hierarchy.vision import draw
 
 
 def saved(
-    found: Iterable[FacePrediction], folder: Path, model: Nodes | None = None
+    predictions: Iterable[FacePrediction], folder: Path, model: NodeLogits | None = None
 ) -> Iterator[FacePrediction]:
-    """Draw every picture once all its faces are answered, and pass its answers on.
+    """Draw every image once all its faces are predicted, and pass the predictions on.
 
     Args:
-        found: answers as they come, those of a picture one after another; rows of data files are passed on.
-        folder: for NAME.png of every picture, numbered where names repeat.
-        model: is asked where it looked; None: no heat maps.
+        predictions: those of an image one after another; rows of data files are not drawn.
+        folder: for NAME.png of every image, numbered where names repeat.
+        model: computes heat maps; None: no heat maps.
 
     Raises:
-        InputError: the folder cannot be written, or holds a file of such a name that was not drawn here.
+        InputError: the folder cannot be written, or holds another file of that name.
     """
     taken: set[str] = set()
-    for path, group in groupby(found, lambda answer: answer.path):
-        answers = list(group)
+    for path, group in groupby(predictions, lambda prediction: prediction.path):
+        faces = list(group)
         if not path.rpartition("#")[0].endswith(DATA_FILES):
             target = folder / f"{_free(Path(path).stem, taken)}.png"
             if not draw.may_take(target):
-                raise InputError(f"{target}: was not drawn by --save and stays; name another folder")
-            notes = [drawn for answer in answers if (drawn := note(answer, model))]
+                raise InputError(f"{target}: not written by --save; choose another folder")
+            notes = [drawn for face in faces if (drawn := note(face, model))]
             fileio.write_atomic(target, draw.png(draw.annotated(images.read(path, colour=True), notes)))
-        yield from answers
+        yield from faces
 
 
 def _free(stem: str, taken: set[str]) -> str:
-    """A name that no picture has had, numbered from the second on."""
+    """A name that is not taken yet: the stem, or the stem with the first free number from 2 on."""
     names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
     name = next(name for name in names if name not in taken)
     taken.add(name)
     return name
 
 
-def note(answer: FacePrediction, model: Nodes | None) -> draw.Note | None:
-    """What is drawn of an answer, with heat where a model is given; None where there is no face."""
-    if answer.face is None or answer.branch is None or answer.crop is None:
+def note(face: FacePrediction, model: NodeLogits | None) -> draw.Note | None:
+    """What to draw for a prediction, with the deciding net's heat map if a model is given; None: no face."""
+    if face.face is None or face.branch is None or face.crop is None:
         return None
-    named, heat = answer.label or answer.branch, None
+    heat = None
     if model is not None:
-        # the specialist chose the label, the router the branch at which an answer stopped
-        node = answer.branch if answer.label else ROUTER
-        heat = occlusion.occlusion(model, node, classes_of(node).index(named), answer.crop)
-    title = f"{answer.branch} > {answer.label or 'unsure'}"
-    return draw.Note(answer.face, title, named, answer.probabilities, answer.crop, heat)
+        # the specialist decides the label; the router decides the branch, and so a branch's only leaf
+        special = face.label is not None and face.branch in model.tree_.nodes
+        node, name = (face.branch, face.label) if special else (ROUTER, face.branch)
+        heat = occlusion.occlusion(model, node, model.tree_.classes_of(node).index(name), face.crop)
+    title = f"{face.branch} > {face.label or 'unsure'}"
+    return draw.Note(face.face, title, face.label or face.branch, face.probabilities, face.crop, heat)

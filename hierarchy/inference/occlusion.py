@@ -1,15 +1,16 @@
-"""Where the net that decided looked: a grey patch slides over the face, and its answer drops.
+"""Occlusion heat maps: how much a net's probability drops when a grey patch covers each part of the face.
 
 Source: Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2014). It needs no gradient
-and so works on every engine.
+and so works with every engine.
 """
 
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from hierarchy import routing
 from hierarchy.data.images import SIDE
+from hierarchy.taxonomy import Tree
 
 PATCH, STEP, GREY = 12, 4, 128  # pixels, pixels, value
 CORNERS: Final = [
@@ -17,32 +18,36 @@ CORNERS: Final = [
 ]
 
 
-class Nodes(Protocol):
-    """What gives a node's logits of faces uint8[N,48,48]."""
+class NodeLogits(Protocol):
+    """A model that gives the logits of each node of its tree."""
 
-    def logits(self, node: str, X: np.ndarray) -> np.ndarray:
-        """float[N, classes of the node]."""
+    @property
+    def tree_(self) -> Tree:
+        """The tree of its nets."""
+
+    def logits(self, node: str, X: Any) -> np.ndarray:
+        """float[N, classes of the node], for faces uint8[N,48,48]."""
 
 
-def occlusion(model: Nodes, node: str, column: int, pixels: np.ndarray) -> np.ndarray:
-    """How much a node's probability of a class drops when a patch covers each place.
+def occlusion(model: NodeLogits, node: str, column: int, pixels: np.ndarray) -> np.ndarray:
+    """Drop of a node's probability of a class when a patch covers each place.
 
     Args:
         model: has the node.
         node: of the tree.
-        column: the class among the node's own.
+        column: index of the class among the node's.
         pixels: uint8[48,48].
 
     Returns:
         float64[48,48], the mean drop over the patches that cover a pixel; negative where covering helps.
     """
     covered = np.repeat(pixels[None], len(CORNERS) + 1, axis=0)
-    for shown, (top, left) in zip(covered[1:], CORNERS, strict=True):
-        shown[top : top + PATCH, left : left + PATCH] = GREY
-    share = routing.softmax(model.logits(node, covered))[:, column]
+    for face, (top, left) in zip(covered[1:], CORNERS, strict=True):
+        face[top : top + PATCH, left : left + PATCH] = GREY
+    probability = routing.softmax(model.logits(node, covered))[:, column]
     drop, times = np.zeros((2, SIDE, SIDE))
-    for lost, (top, left) in zip(share[0] - share[1:], CORNERS, strict=True):
+    for difference, (top, left) in zip(probability[0] - probability[1:], CORNERS, strict=True):
         place = np.s_[top : top + PATCH, left : left + PATCH]
-        drop[place] += lost
+        drop[place] += difference
         times[place] += 1
     return drop / times

@@ -1,4 +1,4 @@
-"""From pictures and data files to answers: what `predict` prints, one object a face."""
+"""From images and data files to predictions: one object per face."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,32 +13,31 @@ import numpy as np
 
 from hierarchy import routing
 from hierarchy.data import images
-from hierarchy.data.formats import registry
 from hierarchy.data.images import SkippedImage
 from hierarchy.errors import InputError
 from hierarchy.routing import Predictions
-from hierarchy.taxonomy import BRANCHES, LEAVES
+from hierarchy.taxonomy import Tree
 from hierarchy.vision.align import DetectedFace, whole
 from hierarchy.vision.detectors import WHOLE, Detector, create_detector
 
-BATCH: Final = 64  # faces answered at once: few, so that the first answer comes soon and memory does not grow
 T = TypeVar("T")
+BATCH: Final = 64  # faces per call of the nets: few, for an early first result and little memory
 DATA_FILES: Final = (".csv", ".csv.gz", ".parquet")
+BOX: Final = ("x", "y", "width", "height")
 
 
 @dataclass(frozen=True)
 class FacePrediction:
-    """What the nets say of one face.
+    """The prediction of one face.
 
     Attributes:
-        path: the picture, or `file.csv#row` where a data file holds it.
-        face: [x, y, width, height] in pixels of the upright picture; None where there is no face in it.
-        score: the detector's, 0 to 1; None where nothing was searched or found.
-        branch, label: the answer; `label` is None where it stopped at the branch, both are without a face.
-        confidence: probability of the label, or of the branch where it stopped there; 0 without a face,
-            None where the label alone was asked for.
-        probabilities: of every leaf, by name; they sum to one; none without a face, or for labels alone.
-        crop: uint8[48,48], what the nets saw; not printed.
+        path: of the image; `file.csv#row` for a row of a data file.
+        face: [x, y, width, height] in pixels of the upright image; None if it shows no face.
+        score: of the detector, 0 to 1; None if none was run.
+        branch, label: the prediction; `label` is None below the minimum confidence, both without a face.
+        confidence: probability of the label, else of the branch; 0 without a face, None for labels only.
+        probabilities: by leaf, sum to one; empty without a face and for labels only.
+        crop: uint8[48,48], the input of the nets; not printed.
     """
 
     path: str
@@ -55,54 +54,54 @@ class FacePrediction:
         return json.dumps({name: value for name, value in vars(self).items() if name != "crop"})
 
     def as_row(self) -> dict[str, Any]:
-        """One row of CSV, keyed by COLUMNS; what is missing or None stays an empty cell."""
-        box = {} if self.face is None else dict(zip(BOX, self.face, strict=True))
-        rest = {
-            "score": self.score,
-            "branch": self.branch,
-            "label": self.label,
-            "confidence": self.confidence,
-        }
-        return {"path": self.path, **box, **rest, **self.probabilities}
+        """One row of CSV, keyed by `columns`; what is missing or None stays an empty cell."""
+        box = dict(zip(BOX, self.face or (), strict=False))
+        fields = {name: getattr(self, name) for name in ("score", "branch", "label", "confidence")}
+        return {"path": self.path, **box, **fields, **self.probabilities}
 
     def as_text(self) -> str:
-        """One line for a person."""
+        """One line of text."""
         if self.face is None:
             return f"{self.path}  no face"
         place = "" if self.score is None else "  face at {},{} ({}x{})".format(*self.face)
-        named = f"{self.path}{place}  {self.branch} > {self.label or 'unsure'}"
+        text = f"{self.path}{place}  {self.branch} > {self.label or 'unsure'}"
         shares = "  ".join(f"{name} {value:.2f}" for name, value in self.probabilities.items())
-        return f"{named}  ({shares})" if shares else named
+        return f"{text}  ({shares})" if shares else text
+
+
+def columns(tree: Tree) -> tuple[str, ...]:
+    """Columns of a CSV file of predictions."""
+    return ("path", *BOX, "score", "branch", "label", "confidence", *tree.leaves)
 
 
 class Predictor(Protocol):
-    """What answers: the classifier, or what behaves as it does for faces uint8[N,48,48]."""
+    """A classifier of faces uint8[N,48,48]."""
 
     routing: str
 
+    @property
+    def tree_(self) -> Tree:
+        """The tree of its nets."""
+
     def predictions(self, X: Any) -> Predictions:
-        """What all nets say."""
+        """Probabilities of branches and leaves."""
 
     def lazy(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Soft's labels, and how many nets gave each."""
+        """Index of the soft label, and nets run per face, both int64[N]."""
 
 
 class Picture(NamedTuple):
-    """A picture in memory: what to call it, and its file's bytes."""
+    """An image in memory: its name and the bytes of its file."""
 
     path: str
     data: bytes
 
 
 class Crop(NamedTuple):
-    """A face as the nets take it, and what `FacePrediction` calls its picture."""
+    """A detected face, and the path of its prediction."""
 
     path: str
     face: DetectedFace
-
-
-BOX: Final = ("x", "y", "width", "height")
-COLUMNS: Final = ("path", *BOX, "score", "branch", "label", "confidence", *LEAVES)
 
 
 def predict_stream(
@@ -112,59 +111,57 @@ def predict_stream(
     labels_only: bool = False,
     find: Detector | None = None,
 ) -> Iterator[FacePrediction | InputError]:
-    """An Answer for every face, one without a face for a picture that has none, or why a file has no answer.
+    """A prediction for every face, one without a face for an image that shows none, or the reason of failure.
 
-    Of a data file, which is held whole, every row is a face.
+    Every row of a data file is a face; such a file is held in memory.
 
     Args:
         classifier: with nets.
-        files: pictures of any kind `images.read` takes, and files named as in DATA_FILES; what could not be
-            found is passed on, what cannot be read is `SkippedImage`.
-        min_confidence: below this probability of the label, the answer stops at the branch.
-        labels_only: soft's labels, by lazy routing, without probabilities.
-        find: gives a picture's faces; None: a picture as a whole is one.
+        files: images as `images.read` takes them, and files with the suffixes DATA_FILES; an InputError is
+            passed on, a file that cannot be read becomes a `SkippedImage`.
+        min_confidence: below this probability of the label, only the branch is predicted.
+        labels_only: soft labels by lazy routing, without probabilities.
+        find: face detector; None: the whole image is one face.
     """
-    look = find or create_detector(WHOLE)
-    crops = chain.from_iterable(_crops(file, look) for file in files)
-    for batch in _ahead(crops):
+    detector = find or create_detector(WHOLE)
+    crops = chain.from_iterable(_crops(file, detector) for file in files)
+    for batch in _read_ahead(crops):
         faces = [crop for crop in batch if isinstance(crop, Crop)]
-        answered = (
-            _labelled(classifier, faces) if labels_only else _answered(classifier, faces, min_confidence)
-        )
-        yield from (next(answered) if isinstance(crop, Crop) else crop for crop in batch)
+        predicted = _label(classifier, faces) if labels_only else _predict(classifier, faces, min_confidence)
+        yield from (next(predicted) if isinstance(crop, Crop) else crop for crop in batch)
 
 
 def predict_image(
     classifier: Predictor, file: Path | Picture, find: Detector, min_confidence: float = 0.0
 ) -> list[FacePrediction]:
-    """The answers of one file, as in `predict_stream`.
+    """The predictions of one file, as in `predict_stream`.
 
     Raises:
         InputError: it cannot be read.
     """
-    found = []
-    for answer in predict_stream(classifier, [file], min_confidence, find=find):
-        if isinstance(answer, InputError):
-            raise answer
-        found.append(answer)
-    return found
+    predicted = []
+    for prediction in predict_stream(classifier, [file], min_confidence, find=find):
+        if isinstance(prediction, InputError):
+            raise prediction
+        predicted.append(prediction)
+    return predicted
 
 
-def _ahead(crops: Iterator[T]) -> Iterator[list[T]]:
-    """Batches, each read while the nets answer the one before; who leaves does not wait for one."""
-    ended = Event()
+def _read_ahead(crops: Iterator[T]) -> Iterator[list[T]]:
+    """Batches, each read while the nets run on the one before; closing stops the reading at the next item."""
+    closed = Event()
 
     def read() -> list[T]:
-        return list(islice(takewhile(lambda _: not ended.is_set(), crops), BATCH))
+        return list(islice(takewhile(lambda _: not closed.is_set(), crops), BATCH))
 
     with ThreadPoolExecutor(1) as reader:
         try:
-            coming = reader.submit(read)
-            while batch := coming.result():
-                coming = reader.submit(read)
+            pending = reader.submit(read)
+            while batch := pending.result():
+                pending = reader.submit(read)
                 yield batch
         finally:
-            ended.set()
+            closed.set()
 
 
 def _crops(file: Path | Picture | InputError, find: Detector) -> Iterator[Crop | FacePrediction | InputError]:
@@ -173,62 +170,54 @@ def _crops(file: Path | Picture | InputError, find: Detector) -> Iterator[Crop |
         return
     path = str(file) if isinstance(file, Path) else file.path
     try:
-        if isinstance(file, Picture):
-            yield from _faces(images.read(file.data, path), path, find)
-        elif path.endswith(DATA_FILES):
+        if isinstance(file, Path) and path.endswith(DATA_FILES):
             yield from _rows(file)
         else:
-            yield from _faces(images.read(file), path, find)
+            yield from _faces(images.read(file if isinstance(file, Path) else file.data, path), path, find)
     except InputError as error:
         yield SkippedImage(path, str(error))
 
 
 def _rows(file: Path) -> Iterator[Crop]:
+    from hierarchy.data.formats import registry
+
     faces = registry.read(file)
     for row, pixels in zip(faces.row, faces.pixels, strict=True):
         yield Crop(f"{file}#{row}", whole(pixels))
 
 
 def _faces(grey: np.ndarray, path: str, find: Detector) -> Iterator[Crop | FacePrediction]:
-    found = find(grey)
-    yield from (Crop(path, face) for face in found)
-    if not found:
+    faces = find(grey)
+    yield from (Crop(path, face) for face in faces)
+    if not faces:
         yield FacePrediction(path, None, None, None, None, 0.0, {})
 
 
-def _answered(
-    classifier: Predictor, crops: Sequence[Crop], min_confidence: float
-) -> Iterator[FacePrediction]:
+def _predict(classifier: Predictor, crops: Sequence[Crop], min_confidence: float) -> Iterator[FacePrediction]:
     predictions = classifier.predictions(_pixels(crops))
-    for row, crop in enumerate(crops):
-        yield _answer(crop, predictions.take(np.array([row])), min_confidence, classifier.routing)
+    tree, joint = predictions.tree, predictions.joint
+    chosen = (routing.hard if classifier.routing == "hard" else routing.soft)(predictions)
+    for crop, leaf, branches, leaves in zip(crops, chosen, predictions.branch, joint, strict=True):
+        confident = leaves[leaf] >= min_confidence
+        branch = tree.branch_of_leaf[leaf] if confident else int(branches.argmax())
+        yield FacePrediction(
+            path=crop.path,
+            face=crop.face.box,
+            score=crop.face.score,
+            branch=tree.branches[branch],
+            label=tree.leaves[leaf] if confident else None,
+            confidence=float(leaves[leaf] if confident else branches[branch]),
+            probabilities=dict(zip(tree.leaves, leaves.tolist(), strict=True)),
+            crop=crop.face.pixels,
+        )
 
 
-def _labelled(classifier: Predictor, crops: Sequence[Crop]) -> Iterator[FacePrediction]:
-    for crop, leaf in zip(crops, classifier.lazy(_pixels(crops))[0], strict=True):
-        branch = BRANCHES[routing.OWNER[leaf]]
-        face = crop.face
-        yield FacePrediction(crop.path, face.box, face.score, branch, LEAVES[leaf], None, {}, face.pixels)
+def _label(classifier: Predictor, crops: Sequence[Crop]) -> Iterator[FacePrediction]:
+    tree = classifier.tree_
+    for (path, face), leaf in zip(crops, classifier.lazy(_pixels(crops))[0], strict=True):
+        label = tree.leaves[leaf]
+        yield FacePrediction(path, face.box, face.score, tree.branch_of(label), label, None, {}, face.pixels)
 
 
 def _pixels(crops: Sequence[Crop]) -> np.ndarray:
     return np.stack([crop.face.pixels for crop in crops])
-
-
-def _answer(crop: Crop, prediction: Predictions, min_confidence: float, rule: str) -> FacePrediction:
-    probability = prediction.joint[0]
-    leaf = int((routing.hard if rule == "hard" else routing.soft)(prediction)[0])
-    branch = routing.OWNER[leaf]
-    stopped = probability[leaf] < min_confidence
-    if stopped:
-        branch = int(prediction.branch[0].argmax())
-    return FacePrediction(
-        path=crop.path,
-        face=crop.face.box,
-        score=crop.face.score,
-        branch=BRANCHES[branch],
-        label=None if stopped else LEAVES[leaf],
-        confidence=float(prediction.branch[0, branch] if stopped else probability[leaf]),
-        probabilities=dict(zip(LEAVES, probability.tolist(), strict=True)),
-        crop=crop.face.pixels,
-    )

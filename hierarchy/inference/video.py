@@ -8,6 +8,7 @@ from typing import Final
 from hierarchy import fileio
 from hierarchy.inference.timeline import Timeline, drawn
 from hierarchy.reports.plots import png
+from hierarchy.taxonomy import Tree
 from hierarchy.vision import draw
 from hierarchy.vision.tracker import TrackedFace, Tracker, track
 from hierarchy.vision.video import Frame, Video, Writer
@@ -16,54 +17,57 @@ PICTURE: Final = ".png"  # suffix of the timeline's plot, beside its CSV file
 
 
 def follow(
-    opened: Video,
+    video: Video,
     tracker: Tracker,
-    out: Path | None,
-    csv: Path | None,
-    every: int,
-    show: Callable[[Frame, Sequence[TrackedFace]], None],
-    step: Callable[[], None],
+    tree: Tree,
+    *,
+    out: Path | None = None,
+    csv: Path | None = None,
+    frame_step: int = 1,
+    show: Callable[[Frame, Sequence[TrackedFace]], None] = lambda frame, faces: None,
+    on_frame: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answer a video's frames, and write what was asked for.
+    """Predict the frames of a video and write the requested files.
 
     Args:
-        opened: a new one.
+        video: a new one.
         tracker: a new one.
-        out: as in `video`.
-        csv: as in `video`.
-        every: as in `video`.
-        show: takes every frame that was looked at, with its faces.
-        step: is told of every frame.
+        tree: of the tracker's predictions.
+        out: video with the predictions drawn on it, see `vision.video.CODECS`.
+        csv: timeline; its plot is written beside it.
+        frame_step: predict every N-th frame.
+        show: receives every predicted frame with its faces.
+        on_frame: called after every frame.
 
     Raises:
         InputError: no frame can be read, or a file cannot be written.
-        KeyboardInterrupt: it was left; what was answered until then is written.
+        KeyboardInterrupt: interrupted; the results until then are written.
     """
-    stopped = None
+    interrupt = None
     with ExitStack() as stack:
         table = stack.enter_context(fileio.atomic(csv)) if csv else None
-        rows = Timeline(stack.enter_context(table.open("w", newline=""))) if table else None
-        film = stack.enter_context(fileio.atomic(out)) if out else None
-        writer = stack.enter_context(Writer(film, opened.rate, opened.size)) if film else None
+        rows = Timeline(stack.enter_context(table.open("w", newline="")), tree) if table else None
+        target = stack.enter_context(fileio.atomic(out)) if out else None
+        writer = stack.enter_context(Writer(target, video.rate, video.size)) if target else None
         try:
-            with opened:
-                for frame, seen, looked in track(opened, tracker, every):
-                    if looked:
-                        show(frame, seen)
-                    if looked and rows:
-                        rows.add(frame, seen)
+            with video:
+                for frame, faces, predicted in track(video, tracker, frame_step):
+                    if predicted:
+                        show(frame, faces)
+                    if predicted and rows:
+                        rows.add(frame, faces)
                     if writer:
-                        writer.add(draw.overlaid(frame.picture, [note(face) for face in seen]), frame.time)
-                    step()
+                        writer.add(draw.overlaid(frame.picture, list(map(note, faces))), frame.time)
+                    on_frame()
         except KeyboardInterrupt as error:
-            stopped = error
+            interrupt = error
     if csv:
-        fileio.write_atomic(csv.with_suffix(PICTURE), png(drawn(csv, Path(opened.name).name), draw.SOFTWARE))
-    if stopped:
-        raise stopped
+        fileio.write_atomic(csv.with_suffix(PICTURE), png(drawn(csv, Path(video.name).name), draw.SOFTWARE))
+    if interrupt:
+        raise interrupt
 
 
 def note(face: TrackedFace) -> draw.Note:
-    """What is drawn of a face."""
+    """What to draw for a tracked face."""
     title = f"{face.track}  {face.branch} > {face.label}"
     return draw.Note(face.face.box, title, face.label, face.shares)

@@ -7,49 +7,50 @@ from pathlib import Path
 
 from hierarchy import fileio
 from hierarchy.errors import InputError
-from hierarchy.inference.predictor import COLUMNS, FacePrediction
+from hierarchy.inference.predictor import FacePrediction, columns
+from hierarchy.taxonomy import Tree
 
 Show = Callable[[Iterable[FacePrediction]], None]
 
 
-def as_json(found: Iterable[FacePrediction]) -> None:
-    """One object a line."""
-    for answer in found:
-        print(answer.as_json(), flush=True)
+def as_json(predictions: Iterable[FacePrediction]) -> None:
+    """Print one JSON object per line."""
+    for prediction in predictions:
+        print(prediction.as_json(), flush=True)
 
 
-def as_text(found: Iterable[FacePrediction]) -> None:
-    """One line a face."""
-    for answer in found:
-        print(answer.as_text(), flush=True)
+def as_text(predictions: Iterable[FacePrediction]) -> None:
+    """Print one line per face."""
+    for prediction in predictions:
+        print(prediction.as_text(), flush=True)
 
 
-def as_csv(target: Path) -> Show:
-    """A CSV file with COLUMNS, whole or not at all."""
+def as_csv(target: Path, tree: Tree) -> Show:
+    """Write a CSV file atomically, and print its path."""
 
-    def show(found: Iterable[FacePrediction]) -> None:
-        fileio.write_atomic(target, _lines(found))
+    def show(predictions: Iterable[FacePrediction]) -> None:
+        fileio.write_atomic(target, _lines(predictions, tree))
         print(target)
 
     return show
 
 
-def _lines(found: Iterable[FacePrediction]) -> Iterator[bytes]:
-    """The lines of the CSV file; a picture's name may hold bytes that are no text."""
+def _lines(predictions: Iterable[FacePrediction], tree: Tree) -> Iterator[bytes]:
+    """The lines of the CSV file; paths may hold bytes that are not valid UTF-8."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, columns(tree), lineterminator="\n")
     writer.writeheader()
-    yield text.getvalue().encode()
-    for answer in found:
-        text.seek(0), text.truncate()
-        writer.writerow(answer.as_row())
+    for prediction in predictions:
         yield text.getvalue().encode(errors="surrogateescape")
+        text.seek(0), text.truncate()
+        writer.writerow(prediction.as_row())
+    yield text.getvalue().encode(errors="surrogateescape")
 
 
-def answered(found: Iterable[FacePrediction | InputError], bad: list[str]) -> Iterator[FacePrediction]:
-    """The predictions alone; the reasons of what failed are appended to `bad`."""
-    for answer in found:
-        if isinstance(answer, FacePrediction):
-            yield answer
+def successful(results: Iterable[FacePrediction | InputError], errors: list[str]) -> Iterator[FacePrediction]:
+    """The predictions; the messages of failures are appended to `errors`."""
+    for result in results:
+        if isinstance(result, FacePrediction):
+            yield result
         else:
-            bad.append(str(answer))
+            errors.append(str(result))

@@ -1,1 +1,1 @@
-"""The nets: preprocessing, augmentation, architecture, training. The only rooms that import keras."""
+"""The nets: preprocessing, augmentation, layers, training, export. The only package that imports Keras."""

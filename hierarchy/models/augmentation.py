@@ -1,9 +1,8 @@
-"""What happens to training faces: one affine resampling, light, erasing, mixing.
+"""Augmentation of training faces: one affine resampling, brightness and contrast, random erasing.
 
-`Augmentation` is a Keras layer, so it runs on every backend and device and inside the compiled training
-step. It takes and gives uint8 faces: training goes through the same preprocessing as everything else. Flip,
-rotation, scale and shift are one transform and one interpolation, because each interpolation blurs a
-48-pixel face.
+`Augmentation` is a Keras layer from uint8 to uint8, so it runs on every backend inside the compiled training
+step, and the preprocessing of training is that of inference. Flip, rotation, scale and shift share one
+interpolation, because each interpolation blurs a 48-pixel face.
 """
 
 import math
@@ -16,11 +15,11 @@ from hierarchy.data.dataset import SIDE
 
 
 class Augmentation(keras.layers.Layer):
-    """uint8[N,48,48] -> uint8[N,48,48]: changed at random while training, the same at any other time.
+    """uint8[N,48,48] -> uint8[N,48,48]: random changes in training, identity otherwise.
 
     Args:
-        strengths: how far each step may go.
-        seed: of the layer's own random stream.
+        strengths: of each step.
+        seed: of the layer's random stream.
     """
 
     def __init__(self, strengths: AugmentConfig, seed: int = 0) -> None:
@@ -29,7 +28,7 @@ class Augmentation(keras.layers.Layer):
         self.seed_generator = random.SeedGenerator(seed)
 
     def call(self, pixels: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
-        """Faces in, faces out."""
+        """Augment a batch."""
         if not training:
             return pixels
         image = ops.cast(pixels, "float32")
@@ -39,11 +38,11 @@ class Augmentation(keras.layers.Layer):
         return ops.cast(ops.round(ops.clip(changed, 0.0, 255.0)), "uint8")
 
     def _uniform(self, image: keras.KerasTensor, low: float, high: float) -> keras.KerasTensor:
-        """One number a face, float32[N,1,1]."""
+        """One number per face, float32[N,1,1]."""
         return random.uniform((ops.shape(image)[0], 1, 1), low, high, seed=self.seed_generator)
 
     def _moved(self, image: keras.KerasTensor) -> keras.KerasTensor:
-        """Flip, rotation, scale and shift: for each pixel of the result, where it comes from."""
+        """Flip, rotation, scale and shift: computes the source position of each output pixel."""
         s = self.strengths
         angle = self._uniform(image, -s.rotation, s.rotation) * (math.pi / 180)
         scale = 1.0 / self._uniform(image, 1.0 - s.scale, 1.0 + s.scale)
@@ -67,11 +66,11 @@ class Augmentation(keras.layers.Layer):
         return image
 
     def _erased(self, image: keras.KerasTensor) -> keras.KerasTensor:
-        """Paint a rectangle of one random grey over some faces (Zhong et al., "Random erasing", 2020)."""
+        """Fill a random rectangle of some faces with a random grey (Zhong et al., "Random erasing", 2020)."""
         if not self.strengths.erasing:
             return image
         area = self._uniform(image, *ERASED) * SIDE**2
-        aspect = ops.exp(self._uniform(image, -1.0, 1.0))  # e to either side, about 1:3 to 3:1
+        aspect = ops.exp(self._uniform(image, -1.0, 1.0))  # about 1:3 to 3:1
         height, width = ops.sqrt(area * aspect), ops.sqrt(area / aspect)
         top = self._uniform(image, 0.0, 1.0) * (SIDE - height)
         left = self._uniform(image, 0.0, 1.0) * (SIDE - width)
@@ -85,7 +84,7 @@ class Augmentation(keras.layers.Layer):
 def _sampled(
     image: keras.KerasTensor, rows: keras.KerasTensor, columns: keras.KerasTensor
 ) -> keras.KerasTensor:
-    """Bilinear reading of float32[N,48,48] at float positions [N,48,48]; outside, the border is repeated."""
+    """Bilinear interpolation of float32[N,48,48] at positions [N,48,48]; the border is repeated outside."""
     rows, columns = ops.clip(rows, 0.0, SIDE - 1.0), ops.clip(columns, 0.0, SIDE - 1.0)
     top, left = ops.floor(rows), ops.floor(columns)
     lower, right = rows - top, columns - left

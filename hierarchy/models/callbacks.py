@@ -1,4 +1,4 @@
-"""Keras callbacks of a training run: seeds, checkpoints, a progress bar."""
+"""Keras callbacks of a training run: seeds, learning rate, checkpoints, progress bar."""
 
 import time
 from typing import Any
@@ -15,14 +15,14 @@ from hierarchy.training.schedules import learning_rate
 
 
 class ReseedCallback(keras.callbacks.Callback):
-    """At every epoch's start, derive order, augmentation and dropout from (seed, epoch)."""
+    """Derive order, augmentation and dropout of every epoch from (seed, epoch)."""
 
     def __init__(self, batches: KerasDataset, seed: int) -> None:
         super().__init__()
         self.batches, self.seed = batches, seed
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Set the batches' order and every random layer's state."""
+        """Set the order of the batches and the state of every random layer."""
         self.batches.begin(epoch)
         inner = [layer for part in self.model.layers for layer in getattr(part, "layers", [part])]
         for index, layer in enumerate(inner):
@@ -38,51 +38,48 @@ class ReseedCallback(keras.callbacks.Callback):
 class LRCallback(keras.callbacks.Callback):
     """Set the learning rate of every epoch."""
 
-    def __init__(self, logbook: CheckpointManager) -> None:
+    def __init__(self, checkpoints: CheckpointManager) -> None:
         super().__init__()
-        self.logbook = logbook
+        self.checkpoints = checkpoints
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """By the epochs that have been."""
+        """Compute it from the history."""
         steps = int(self.params["steps"])
-        rate = learning_rate(self.logbook.fit, epoch * steps, steps, self.logbook.rows)
+        rate = learning_rate(self.checkpoints.fit, epoch * steps, steps, self.checkpoints.rows)
         self.model.optimizer.learning_rate = rate
 
 
 class RawWeightsCallback(keras.callbacks.Callback):
-    """Keep weights and optimizer of the last whole epoch, as they are before any averaging."""
+    """Store weights and optimizer of every epoch before averaged weights are swapped in."""
 
-    def __init__(self, logbook: CheckpointManager) -> None:
+    def __init__(self, checkpoints: CheckpointManager) -> None:
         super().__init__()
-        self.logbook = logbook
+        self.checkpoints = checkpoints
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write the epoch's own file; the journal makes it count."""
-        self.logbook.keep(weights_to_bytes(self.model))
+        """Write the epoch's file; CheckpointCallback completes the epoch."""
+        self.checkpoints.write_raw(weights_to_bytes(self.model))
 
 
 class CheckpointCallback(keras.callbacks.Callback):
-    """Judge each epoch by its PublicTest accuracy and commit it to the logbook.
+    """Complete each epoch with its metrics; `before` seconds are added to the first one."""
 
-    `before` are seconds that went by before the first epoch, and count with it.
-    """
-
-    def __init__(self, logbook: CheckpointManager, net: keras.Model, before: float = 0.0) -> None:
+    def __init__(self, checkpoints: CheckpointManager, net: keras.Model, before: float = 0.0) -> None:
         super().__init__()
-        self.logbook, self.net, self.before = logbook, net, before
+        self.checkpoints, self.net, self.before = checkpoints, net, before
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Start the clock."""
+        """Start the timer."""
         self.started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Stop the clock of the training part of the epoch."""
+        """Stop the timer of the training part of the epoch."""
         self.fitted = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Add the epoch with its figures, and stop where nothing more is to be done."""
+        """Add the epoch with its metrics, and stop where training is over."""
         logs = logs or {}
-        faces = int(self.params["steps"]) * self.logbook.fit.batch_size
+        faces = int(self.params["steps"]) * self.checkpoints.fit.batch_size
         row = {
             **{key: float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")},
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
@@ -90,25 +87,25 @@ class CheckpointCallback(keras.callbacks.Callback):
             "seconds": time.perf_counter() - self.started + self.before,
         }
         self.before = 0.0
-        self.logbook.add(row, weights_to_bytes(self.net))
-        self.model.stop_training = self.logbook.done
+        self.checkpoints.add(row, weights_to_bytes(self.net))
+        self.model.stop_training = self.checkpoints.done
 
 
 class ProgressCallback(keras.callbacks.Callback):
-    """Show how the training goes on a bar that is up."""
+    """Update a progress bar."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__()
         self.progress = progress
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Start from the epochs already done."""
+        """Begin the epoch."""
         self.progress.begin(epoch, int(self.params["steps"]))
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """One step on."""
+        """Advance by one step."""
         self.progress.step()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Say how the epoch went."""
+        """Print the metrics of the epoch."""
         self.progress.end(logs or {})

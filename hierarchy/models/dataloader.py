@@ -1,4 +1,4 @@
-"""Epochs as `fit` takes them."""
+"""The batches of training as a Keras dataset."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from hierarchy.training.targets import NodeDataset
 
 
 class KerasDataset(EpochSampler, keras.utils.PyDataset):
-    """Epochs, with the manners of a Keras data set."""
+    """EpochSampler as a PyDataset, restricted to this process's share of each batch."""
 
     def __init__(
         self, node_dataset: NodeDataset, fit: TrainConfig, augment: AugmentConfig, seed: int

@@ -1,7 +1,6 @@
-"""Fitting on several devices and hosts at once: Keras' own data parallelism on the JAX backend.
+"""Data-parallel training on several devices and hosts, by keras.distribution on the JAX backend.
 
-Every process is given its share of each batch; weights are the same everywhere. It is the one way of Keras'
-that fits on several hosts.
+Every process gets its share of each batch; weights are replicated.
 """
 
 import logging
@@ -19,24 +18,24 @@ from hierarchy.errors import InputError
 
 log = logging.getLogger(__name__)
 
-PATIENCE: Final = 60  # seconds that the hosts wait for each other
-ASKED: Final = 3  # seconds that a host may take to say that it is there
-LOST: Final = ("Gloo", "coordination", "heartbeat")  # words of JAX's error where another process is gone
-_SPREAD: list[int] = []  # the number of devices, where there are to be several
+PATIENCE: Final = 60  # seconds that hosts wait for each other at the start
+CONNECT: Final = 3  # seconds to connect to a host
+LOST: Final = ("Gloo", "coordination", "heartbeat")  # words in JAX's errors after another process has died
+_DEVICES: list[int] = []  # their total number; empty without `begin`
 _HOSTS: list[str] = []
-_HERE: list[socket.socket] = []  # tells the others that this process is alive
+_LISTENING: list[socket.socket] = []  # keeps this process reachable for the others
 
 
 def begin(devices: int, hosts: Sequence[str], rank: int) -> None:
-    """Join the other hosts, and name the devices that fit. Called once, before any net is built.
+    """Join the other hosts and set up the devices. Called once, before any net is built.
 
     Args:
-        devices: of each process; of processors so many are made.
-        hosts: HOST:PORT of every process, the first of them leads; empty: this process alone.
-        rank: which of the hosts this process is.
+        devices: per process; on a CPU, virtual ones.
+        hosts: HOST:PORT of every process, the coordinator first; empty: this process only.
+        rank: index of this process in `hosts`.
 
     Raises:
-        InputError: fewer devices than asked for, or a host that does not answer.
+        InputError: too few devices, or a host that does not respond.
     """
     import jax
 
@@ -48,23 +47,23 @@ def begin(devices: int, hosts: Sequence[str], rank: int) -> None:
         jax.distributed.initialize(hosts[0], len(hosts), rank)
     if jax.local_device_count() < devices:
         raise InputError(f"--devices {devices}: this machine has {jax.local_device_count()}")
-    _SPREAD[:], _HOSTS[:] = [devices * max(len(hosts), 1)], hosts
+    _DEVICES[:], _HOSTS[:] = [devices * max(len(hosts), 1)], hosts
 
 
 def _meet(hosts: Sequence[str], rank: int) -> None:
-    """Be there for the others, and wait until those are there whom JAX would wait for.
+    """Listen on this host's port and wait for the others, since JAX would wait without a message.
 
-    The first host's port is JAX's; at its own, every other one says that it is alive.
+    The first host's port is JAX's; the others listen on theirs.
     """
     if rank:
         name, _, port = hosts[rank].rpartition(":")
         try:
-            _HERE[:] = [socket.create_server((name, int(port)))]
+            _LISTENING[:] = [socket.create_server((name, int(port)))]
         except OSError as error:
-            raise InputError(f"--hosts {hosts[rank]}: cannot be listened on ({error.strerror})") from None
+            raise InputError(f"--hosts {hosts[rank]}: cannot listen ({error.strerror})") from None
     until = time.monotonic() + PATIENCE
     missing = hosts[:1] if rank else hosts[1:]
-    log.info(f"waiting for {', '.join(missing)}, {PATIENCE} s at most")
+    log.info(f"waiting up to {PATIENCE} s for {', '.join(missing)}")
     while missing := [host for host in missing if not _answers(host)]:
         if time.monotonic() > until:
             raise InputError(f"--hosts: no answer from {', '.join(missing)} in {PATIENCE} s")
@@ -74,20 +73,20 @@ def _meet(hosts: Sequence[str], rank: int) -> None:
 def _answers(host: str) -> bool:
     name, _, port = host.rpartition(":")
     try:
-        socket.create_connection((name, int(port)), timeout=ASKED).close()
+        socket.create_connection((name, int(port)), timeout=CONNECT).close()
     except OSError:
         return False
     return True
 
 
 @contextmanager
-def everywhere() -> Iterator[None]:
-    """Nets built inside are fitted on all devices; without `begin`, on one as ever.
+def data_parallel() -> Iterator[None]:
+    """Nets built inside are trained on all devices; without `begin`, on one.
 
-    Where another process is gone, this one says which and ends at once with exit code 2; its last whole
-    epoch is kept. (Left to itself, JAX would wait for the dead for a minute and more, and abort.)
+    When another process has died, this one names it and exits with code 2 at once; JAX itself would wait for
+    a minute and abort. The last completed epoch is kept.
     """
-    if not _SPREAD:
+    if not _DEVICES:
         yield
         return
     import keras
@@ -100,7 +99,7 @@ def everywhere() -> Iterator[None]:
             raise
         gone = [host for host in _HOSTS if not _answers(host)]
         print(
-            f"error: lost {', '.join(gone) or 'another process'} of --hosts; go on with --resume on all",
+            f"error: lost {', '.join(gone) or 'another process'} of --hosts; restart all with --resume",
             file=sys.stderr,
             flush=True,
         )
@@ -108,18 +107,18 @@ def everywhere() -> Iterator[None]:
 
 
 def check(batch_size: int) -> None:
-    """Refuse batches that the devices cannot share equally.
+    """Refuse batches that cannot be split equally.
 
     Raises:
-        InputError: a number of faces that is no multiple of the devices.
+        InputError: the batch size is not a multiple of the number of devices.
     """
-    if _SPREAD and batch_size % _SPREAD[0]:
-        raise InputError(f"fit.batch_size={batch_size}: allowed are multiples of the {_SPREAD[0]} devices")
+    if _DEVICES and batch_size % _DEVICES[0]:
+        raise InputError(f"fit.batch_size={batch_size}: expected a multiple of the {_DEVICES[0]} devices")
 
 
 def share(batch: np.ndarray) -> np.ndarray:
     """This process's rows of a batch."""
-    if not _SPREAD:
+    if not _DEVICES:
         return batch
     import jax
 
@@ -127,25 +126,26 @@ def share(batch: np.ndarray) -> np.ndarray:
     return part
 
 
-def judged(pixels: np.ndarray, target: np.ndarray, batch_size: int) -> tuple[np.ndarray, ...]:
-    """Validation faces and targets as `fit` takes them: this process's share of every batch.
+def validation_data(pixels: np.ndarray, target: np.ndarray, batch_size: int) -> tuple[np.ndarray, ...]:
+    """Validation faces and targets for `fit`: this process's share of every batch.
 
-    Batches are filled up with faces of no weight.
+    The last batch is padded with faces of weight 0.
     """
-    if not _SPREAD:
+    if not _DEVICES:
         return pixels, target
     missing = -len(pixels) % batch_size
     weight = np.concatenate([np.ones(len(pixels)), np.zeros(missing)]).astype(np.float32)
     rows = np.concatenate([np.arange(len(pixels)), np.zeros(missing, int)])
-    batches = [share(batch) for batch in np.split(rows, len(rows) // batch_size)]
-    mine = np.concatenate(batches)
-    weights = np.concatenate([share(batch) for batch in np.split(weight, len(weight) // batch_size)])
-    return pixels[mine], target[mine], weights
+    batches = len(rows) // batch_size
+    own, weights = (
+        np.concatenate([share(batch) for batch in np.split(column, batches)]) for column in (rows, weight)
+    )
+    return pixels[own], target[own], weights
 
 
 def batch_size(whole: int) -> int:
-    """How many faces of a batch are this process's."""
-    if not _SPREAD:
+    """This process's share of a batch size."""
+    if not _DEVICES:
         return whole
     import jax
 

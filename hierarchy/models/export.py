@@ -1,8 +1,8 @@
-"""From a run's nets to small artefacts that need no Keras: ONNX, LiteRT or OpenVINO.
+"""Export a run's nets to ONNX, LiteRT or OpenVINO, which need no Keras.
 
-The conversions are Keras' own `model.export` and each library's quantisation. float16 halves the file and
-computes in float32; int8 quantises weights by channel and activations by what CALIBRATION faces of Training
-show. An artefact is asked about drawn faces before it is kept.
+Conversion is by Keras' `model.export` and each library's quantisation. float16 halves the file and computes
+in float32; int8 quantises weights per channel and activations by the ranges seen on CALIBRATION Training
+faces. Every exported net is compared with its original before it is stored.
 """
 
 import importlib.util
@@ -22,73 +22,73 @@ from hierarchy.models import keras_setup
 from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.runtimes import EXPORT_REQUIREMENTS, FORMATS
 
-CALIBRATION: Final = 512  # Training faces, drawn once
-CLOSE: Final = {"float32": 1e-3, "float16": 0.05, "int8": 1.0}  # of logits, between an artefact and Keras
+CALIBRATION: Final = 512  # Training faces
+CLOSE: Final = {"float32": 1e-3, "float16": 0.05, "int8": 1.0}  # largest difference of logits from Keras
 TOOLS: Final = {"onnx": ("tf2onnx", "onnx"), "litert": (), "openvino": ("openvino",)}
 
 
 def export(run: runs.Run, kind: str, precision: str, faces: Callable[[], FaceDataset]) -> Iterator[str]:
-    """Write a run's artefacts beside its nets and name them on its card.
+    """Write a run's exported nets beside its own and list them in its manifest.
 
     Args:
         run: trained in Keras.
         kind: one of FORMATS.
-        precision: one of PRECISIONS that the format has.
-        faces: gives faces with a Training split; asked for int8 alone.
+        precision: one of the format's PRECISIONS.
+        faces: loads faces with a Training split; called for int8 only.
 
     Yields:
-        A line for each artefact.
+        A line for each exported net.
 
     Raises:
-        InputError: an unknown format or precision, a missing tool, another backend than TensorFlow, nets of
-            another framework, no faces to calibrate on, or an artefact that answers otherwise than its net.
+        InputError: an unknown format or precision, a missing tool, another backend than TensorFlow, PyTorch
+            nets, no Training faces for int8, or logits that differ from the original's.
     """
     engine = _engine(kind, precision)
-    nodes = runtimes.exported_nodes(run.card())
+    nodes = runtimes.exported_nodes(run.manifest())
     paths = {node: run.net(node) for node in nodes}
     for path in paths.values():
-        KERAS_BACKEND.open(path)  # refuses another framework's files
+        KERAS_BACKEND.open(path)  # refuses PyTorch nets
     check_tools(kind)
     from hierarchy.models import serialization
 
-    shown = _calibration(faces()) if precision == "int8" else None
-    asked = sketch_faces(runtimes.CHUNK).pixels
+    calibration = _calibration(faces()) if precision == "int8" else None
+    probe = sketch_faces(runtimes.CHUNK).pixels
     entry: dict[str, Any] = {}
-    kept: dict[str, bytes] = {}
+    written: dict[str, bytes] = {}
     for node, path in paths.items():
         with tempfile.TemporaryDirectory() as folder:
             suffix = FORMATS[kind].suffixes[0]
             target = Path(folder) / f"{node}{'' if engine == kind else f'-{precision}'}{suffix}"
             net = serialization.load(path)
-            logits = np.asarray(net(asked))  # Keras exports what has been called
-            _convert(net, target, kind, precision, shown)
-            gap = float(np.abs(runtimes.ExportedModel(engine, target, KERAS_BACKEND)(asked) - logits).max())
-            if not gap <= CLOSE[precision]:  # nor is what is not a number close
-                raise InputError(
-                    f"{path}: as {engine} it gives other logits (by {gap:.2g}); nothing was kept"
-                )
+            logits = np.asarray(net(probe))  # Keras exports only nets that were called
+            _convert(net, target, kind, precision, calibration)
+            exported = runtimes.ExportedModel(engine, target, KERAS_BACKEND)
+            gap = float(np.abs(exported(probe) - logits).max())
+            if not gap <= CLOSE[precision]:  # NaN too
+                raise InputError(f"{path}: {engine} logits differ by {gap:.2g}; nothing was written")
             files = {file.name: file.read_bytes() for file in _files(target, kind)}
-        kept |= files
+        written |= files
         size = sum(map(len, files.values()))
         checksums = {name: fileio.sha256(data) for name, data in files.items()}
         entry[node] = {"files": checksums, "bytes": size, "net": fileio.sha256(path.read_bytes())}
-        yield f"{run.folder / target.name}: {size / 1e6:.1f} MB, logits within {gap:.2g} of Keras'"
-    for name, data in kept.items():
+        yield f"{run.folder / target.name}: {size / 1e6:.1f} MB, logits within {gap:.2g} of Keras"
+    for name, data in written.items():
         fileio.write_atomic(run.folder / name, data)
-    run.amend({"exports": {**run.card().get("exports", {}), engine: entry}})
+    before = fileio.read_json(run.folder / runs.MANIFEST).get("exports", {})
+    run.amend({"exports": {**before, engine: entry}})
 
 
 def _engine(kind: str, precision: str) -> str:
     if kind not in FORMATS:
-        raise InputError(f"format {kind!r}: allowed are {', '.join(FORMATS)}")
+        raise InputError(f"format {kind!r}: expected one of {', '.join(FORMATS)}")
     if precision not in FORMATS[kind].precisions:
-        allowed = ", ".join(FORMATS[kind].precisions)
-        raise InputError(f"precision {precision!r}: allowed for {kind} are {allowed}")
+        known = ", ".join(FORMATS[kind].precisions)
+        raise InputError(f"precision {precision!r}: expected for {kind} one of {known}")
     return next(name for name, setting in runtimes.ENGINES.items() if setting == (kind, precision))
 
 
 def check_tools(kind: str) -> None:
-    """Refuse to begin what cannot be converted to a format.
+    """Check that nets can be converted to a format.
 
     Raises:
         InputError: a missing tool, or another backend than TensorFlow.
@@ -96,9 +96,7 @@ def check_tools(kind: str) -> None:
     import keras
 
     if keras.backend.backend() != "tensorflow":
-        raise InputError(
-            f"KERAS_BACKEND={keras.backend.backend()}: export converts by TensorFlow; allowed is tensorflow"
-        )
+        raise InputError(f"KERAS_BACKEND={keras.backend.backend()}: export needs tensorflow")
     for name in (*TOOLS[kind], FORMATS[kind].library.split(".")[0]):
         if importlib.util.find_spec(name) is None:
             raise InputError(f"{name} is not installed: pip install -r {EXPORT_REQUIREMENTS}")
@@ -107,9 +105,7 @@ def check_tools(kind: str) -> None:
 def _calibration(faces: FaceDataset) -> np.ndarray:
     train = faces.of(Split.Training).pixels
     if not len(train):
-        raise InputError(
-            "int8 is calibrated on faces of Training, and these data have none; allowed is --data"
-        )
+        raise InputError("int8 needs Training images for calibration; pass --data PATH")
     return train[np.random.default_rng(0).permutation(len(train))[:CALIBRATION]]
 
 
@@ -117,22 +113,22 @@ def _files(target: Path, kind: str) -> list[Path]:
     return [target.with_suffix(suffix) for suffix in FORMATS[kind].suffixes]
 
 
-def _convert(net: Any, target: Path, kind: str, precision: str, shown: np.ndarray | None) -> None:
+def _convert(net: Any, target: Path, kind: str, precision: str, calibration: np.ndarray | None) -> None:
     with warnings.catch_warnings(), keras_setup.quiet():
-        warnings.simplefilter("ignore")  # the converters' own
-        _WAYS[kind](net, target, precision, shown)
+        warnings.simplefilter("ignore")  # of the converters
+        CONVERTERS[kind](net, target, precision, calibration)
 
 
-def _to_onnx(net: Any, target: Path, precision: str, shown: np.ndarray | None) -> None:
+def _to_onnx(net: Any, target: Path, precision: str, calibration: np.ndarray | None) -> None:
     net.export(target, format="onnx", verbose=False)
     if precision == "float16":
         _halve(target)
-    if shown is not None:
-        _quantise(target, shown)
+    if calibration is not None:
+        _quantise(target, calibration)
 
 
 def _halve(path: Path) -> None:
-    """Store an ONNX net's kernels in half precision; they are widened once, when the net is opened."""
+    """Store an ONNX net's weights in float16; they are cast to float32 when the net is opened."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -147,19 +143,20 @@ def _halve(path: Path) -> None:
     onnx.save(model, path)
 
 
-def _quantise(path: Path, shown: np.ndarray) -> None:
+def _quantise(path: Path, calibration: np.ndarray) -> None:
     from onnxruntime import quantization
 
     class Reader(quantization.CalibrationDataReader):
         def __init__(self) -> None:
-            self.batches = iter(np.split(shown, range(runtimes.CHUNK, len(shown), runtimes.CHUNK)))
+            ends = range(runtimes.CHUNK, len(calibration), runtimes.CHUNK)
+            self.batches = iter(np.split(calibration, ends))
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             batch = next(self.batches, None)
             return None if batch is None else {"pixels": batch}
 
     quantization.shape_inference.quant_pre_process(path, path)
-    # eight-bit sums of two products fit the sixteen bits of AVX2 if weights leave one bit free
+    # reduce_range: AVX2 adds pairs of 8-bit products in 16 bits, which 7-bit weights cannot overflow
     quantization.quantize_static(
         path,
         path,
@@ -170,18 +167,18 @@ def _quantise(path: Path, shown: np.ndarray) -> None:
     )
 
 
-def _to_litert(net: Any, target: Path, precision: str, shown: np.ndarray | None) -> None:
+def _to_litert(net: Any, target: Path, precision: str, calibration: np.ndarray | None) -> None:
     import tensorflow as tf
 
-    how: dict[str, Any] = {} if precision == "float32" else {"optimizations": [tf.lite.Optimize.DEFAULT]}
+    options: dict[str, Any] = {} if precision == "float32" else {"optimizations": [tf.lite.Optimize.DEFAULT]}
     if precision == "float16":
-        how["target_spec"] = {"supported_types": [tf.float16]}
-    if shown is not None:
-        how["representative_dataset"] = lambda: ([face[None]] for face in shown)
-    net.export(target, format="litert", verbose=False, **how)
+        options["target_spec"] = {"supported_types": [tf.float16]}
+    if calibration is not None:
+        options["representative_dataset"] = lambda: ([face[None]] for face in calibration)
+    net.export(target, format="litert", verbose=False, **options)
 
 
-def _to_openvino(net: Any, target: Path, precision: str, shown: np.ndarray | None) -> None:
+def _to_openvino(net: Any, target: Path, precision: str, calibration: np.ndarray | None) -> None:
     import openvino
 
     net.export(str(target), format="openvino", verbose=False)
@@ -192,4 +189,4 @@ def _to_openvino(net: Any, target: Path, precision: str, shown: np.ndarray | Non
             target.with_name("half.xml").with_suffix(suffix).replace(target.with_suffix(suffix))
 
 
-_WAYS: Final = {"onnx": _to_onnx, "litert": _to_litert, "openvino": _to_openvino}
+CONVERTERS: Final = {"onnx": _to_onnx, "litert": _to_litert, "openvino": _to_openvino}

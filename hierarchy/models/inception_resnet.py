@@ -1,7 +1,7 @@
-"""Inception-ResNet v1, the net behind FaceNet, which no kept library builds for Keras 3.
+"""Inception-ResNet v1, the architecture of FaceNet, which no maintained library has for Keras 3.
 
-Szegedy et al., "Inception-v4, Inception-ResNet and the impact of residual connections" (2017), in the form
-that D. Sandberg's facenet trains; layers have its names, so that weights files made for it fit.
+Szegedy et al., "Inception-v4, Inception-ResNet and the impact of residual connections" (2017), in the
+form of D. Sandberg's facenet; layers have the names of its weights files.
 """
 
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ Step = tuple[str, int, int | tuple[int, int]]  # name, filters, kernel
 def inception_resnet_v1(
     *, input_tensor: keras.KerasTensor, weights: str | None = None, **ignored: Any
 ) -> keras.Model:
-    """From a coloured picture, float32[N,160,160,3] as a rule, to its pooled features, float32[N,1792].
+    """From an RGB image, usually float32[N,160,160,3], to pooled features float32[N,1792].
 
-    FaceNet's last layer, which makes 128 numbers of them that tell people apart, is left out: a head on
-    those 128 was right on 37 % of PublicTest.
+    Without FaceNet's last layer, a 128-dimensional embedding of identities: a head on the embedding had 37 %
+    PublicTest accuracy.
 
     Args:
-        input_tensor: the picture.
-        weights: HDF5 file of weights, as FaceNet for Keras is handed on; None: random ones.
-        ignored: what the nets of keras.applications take besides.
+        input_tensor: the image.
+        weights: HDF5 file of FaceNet's weights for Keras; None: random weights.
+        ignored: other arguments of keras.applications.
 
     Raises:
-        OSError: no such file, or none of this net.
+        OSError: the file does not exist, or is not of this net.
     """
     x = _convolution(input_tensor, 32, 3, "Conv2d_1a_3x3", 2, "valid")
     x = _convolution(x, 32, 3, "Conv2d_2a_3x3", 1, "valid")
@@ -83,7 +83,7 @@ def _norm(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 def _branch(
     x: keras.KerasTensor, steps: Sequence[Step], name: str, reduced: bool = False
 ) -> keras.KerasTensor:
-    """Convolutions one after another; where the picture is reduced, the last of them halves it."""
+    """A sequence of convolutions; if `reduced`, the last one has stride 2."""
     for step, filters, kernel in steps:
         halved = reduced and step == steps[-1][0]
         strides, padding = (2, "valid") if halved else (1, "same")
@@ -94,7 +94,7 @@ def _branch(
 def _residual(
     x: keras.KerasTensor, name: str, branches: Sequence[Sequence[Step]], scale: float, relu: bool = True
 ) -> keras.KerasTensor:
-    """The picture, and what its branches add to it at a scale."""
+    """A residual block of parallel branches, scaled."""
     parts = [_branch(x, steps, f"{name}_Branch_{number}") for number, steps in enumerate(branches)]
     added = layers.Concatenate(name=f"{name}_Concatenate")(parts)
     added = layers.Conv2D(x.shape[-1], 1, name=f"{name}_Conv2d_1x1")(added)
@@ -103,14 +103,14 @@ def _residual(
 
 
 def _reduced(x: keras.KerasTensor, name: str, branches: Sequence[Sequence[Step]]) -> keras.KerasTensor:
-    """Half the picture: branches that halve it side by side, a maximum pool the last of them."""
+    """A reduction block: parallel branches of stride 2, the last one a max pooling."""
     parts = [_branch(x, steps, f"{name}_Branch_{number}", True) for number, steps in enumerate(branches)]
     pool = layers.MaxPooling2D(3, 2, name=f"{name}_Branch_{len(branches)}_MaxPool_1a_3x3")(x)
     return layers.Concatenate(name=name)([*parts, pool])
 
 
 def _fill(net: keras.Model, path: Path) -> None:
-    """Give every layer the arrays of its name; nothing but arrays is read from the file."""
+    """Load the weights of every layer by name; only arrays are read from the file."""
     if not path.is_file():
         raise OSError(f"{path}: no such file")
     with h5py.File(path, "r") as file:
@@ -122,4 +122,4 @@ def _fill(net: keras.Model, path: Path) -> None:
                     names = np.asarray(group.attrs["weight_names"]).astype(str)
                     layer.set_weights([np.asarray(group[name]) for name in names])
                 except (KeyError, ValueError):
-                    raise OSError(f"{path}: not FaceNet's weights, {layer.name} does not fit") from None
+                    raise OSError(f"{path}: not FaceNet weights ({layer.name} differs)") from None

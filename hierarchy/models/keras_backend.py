@@ -1,37 +1,40 @@
-"""Keras as what fits nets and opens them."""
+"""Keras as a `Backend`: trains and opens nets."""
 
 import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hierarchy.backends import Backend
+from hierarchy.backends import COMMANDS, Backend
 from hierarchy.errors import InputError
 from hierarchy.routing import Logits
-from hierarchy.training.backend import DOORS, TrainTask
+
+if TYPE_CHECKING:
+    from hierarchy.training.backend import TrainTask
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Keras:
-    """Keras 3 on the backend that KERAS_BACKEND names.
+    """Keras 3 on $KERAS_BACKEND.
 
     Attributes:
-        devices: that fit at once, of each host.
-        hosts: HOST:PORT of every process that fits; empty: this one alone.
-        rank: which of them this process is.
+        devices: that train in parallel, per host.
+        hosts: HOST:PORT of every process that trains; empty: this one only.
+        rank: index of this process in `hosts`.
     """
 
     devices: int = 1
     hosts: tuple[str, ...] = ()
     rank: int = 0
     name = "Keras"
-    command = DOORS[name]
+    command = COMMANDS[name]
     exported = True
 
     def start(self, *, deterministic: bool = False) -> None:
-        """Import keras, quietly."""
+        """Import Keras and join the other hosts."""
         from hierarchy.models import keras_setup
 
         keras_setup.start()
@@ -39,7 +42,7 @@ class Keras:
 
         if not trainer.tensorboard_works():
             log.info(
-                "TensorBoard needs the TensorFlow backend and is left out; history.csv holds the same figures"
+                "no TensorBoard events: they need the tensorflow backend; history.csv has the same metrics"
             )
         if deterministic:
             keras_setup.make_deterministic()
@@ -48,8 +51,8 @@ class Keras:
 
             distributed.begin(self.devices, self.hosts, self.rank)
 
-    def fit(self, task: TrainTask) -> None:
-        """Fit one net with `fit`."""
+    def fit(self, task: "TrainTask") -> None:
+        """Train one net with Keras' own `fit`."""
         from hierarchy.models import trainer
 
         trainer.fit_node(task)
@@ -58,10 +61,10 @@ class Keras:
         """A .keras file, opened at the first call.
 
         Raises:
-            InputError: another framework's file.
+            InputError: a file of another backend.
         """
         if path.suffix != ".keras":
-            raise InputError(f"{path}: a net of the PyTorch mirror; `python -m pt_files` opens it")
+            raise InputError(f"{path}: a PyTorch net; use {COMMANDS['PyTorch']}")
         from hierarchy.models import keras_setup
 
         keras_setup.start()
@@ -73,23 +76,23 @@ class Keras:
 KERAS_BACKEND: Backend = Keras()
 
 
-def with_devices(framework: Backend, devices: int, hosts: str | None, rank: int) -> Backend:
-    """The framework, fitting on several devices or hosts where there are to be any.
+def with_devices(backend: Backend, devices: int, hosts: str | None, rank: int) -> Backend:
+    """The backend, training on several devices or hosts where more than one is requested.
 
     Raises:
-        InputError: a host without a port, a rank that is none of theirs, another backend, or the mirror.
+        InputError: a host without a port, a rank outside of `hosts`, or not Keras on JAX.
     """
     if devices == 1 and not hosts:
-        return framework
-    if not isinstance(framework, Keras):
-        raise InputError("--devices and --hosts are for python tf_model.py, not for the PyTorch mirror")
+        return backend
+    if not isinstance(backend, Keras):
+        raise InputError("--devices and --hosts need Keras, not the PyTorch mirror")
     if os.environ.get("KERAS_BACKEND") != "jax":
-        raise InputError("--devices and --hosts fit on the JAX backend alone: KERAS_BACKEND=jax python ...")
+        raise InputError("--devices and --hosts need the JAX backend: KERAS_BACKEND=jax python ...")
     each = tuple(hosts.split(",")) if hosts else ()
     for host in each:
         name, _, port = host.rpartition(":")
         if not name or not port.isdecimal() or not 0 < int(port) < 2**16 or each.count(host) > 1:
-            raise InputError(f"--hosts {hosts}: allowed is HOST:PORT for every process, as in a:9911,b:9911")
+            raise InputError(f"--hosts {hosts}: expected HOST:PORT of every process, e.g. a:9911,b:9911")
     if each and rank >= len(each):
-        raise InputError(f"--rank {rank}: allowed are 0 to {len(each) - 1}, one for each of --hosts")
+        raise InputError(f"--rank {rank}: expected 0 to {len(each) - 1}, an index into --hosts")
     return Keras(devices, each, rank)

@@ -1,4 +1,4 @@
-"""Keras on the backend that KERAS_BACKEND names, TensorFlow where it names none, and no noise on stderr."""
+"""Start Keras on $KERAS_BACKEND (default: tensorflow), without TensorFlow's messages on stderr."""
 
 import logging
 import os
@@ -17,27 +17,27 @@ INSTALL = {
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Send file descriptor 2 nowhere: what TensorFlow notes there comes from C++ and obeys no setting."""
+    """Redirect file descriptor 2 to null: TensorFlow's C++ messages ignore every setting."""
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
 
 
 def start() -> None:
-    """Import keras for the first time in the process.
+    """Import keras.
 
     Raises:
         InputError: an unknown backend, or one that is not installed.
     """
     name = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if name not in INSTALL:
-        raise InputError(f"KERAS_BACKEND={name}: allowed are {', '.join(INSTALL)}")
+        raise InputError(f"KERAS_BACKEND={name}: expected one of {', '.join(INSTALL)}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only, from C++ ...
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # ... and from Python
     try:
@@ -48,7 +48,7 @@ def start() -> None:
 
 
 def seed(value: int) -> None:
-    """Seed everything random; Keras imports TensorFlow for it, wherever that is installed."""
+    """Seed everything random; Keras imports TensorFlow for it where installed."""
     with quiet():
         import keras
 
@@ -56,7 +56,7 @@ def seed(value: int) -> None:
 
 
 def accelerated() -> bool:
-    """Whether nets are fitted on something else than the processor."""
+    """Whether nets are trained on a GPU or TPU."""
     import keras
 
     if keras.backend.backend() == "torch":
@@ -67,7 +67,7 @@ def accelerated() -> bool:
 
 
 def make_deterministic() -> None:
-    """Let every operation give the same bits again, at some cost in speed."""
+    """Make every operation bit-reproducible, at some cost in speed."""
     import keras
 
     if keras.backend.backend() == "tensorflow":

@@ -1,8 +1,7 @@
-"""The one step from uint8 pixels to what a net computes on, and the views a face is shown in.
+"""Preprocessing from uint8 pixels to the input of a net, and the views of test-time augmentation.
 
-The step is made of stock Keras layers inside every net, so it travels with the weights. Views are whole
-uint8 faces, shifted or mirrored, so that any engine can be shown them: a net sees the centre of what it is
-given.
+Preprocessing is made of stock Keras layers inside every net and stored with its weights. Views are uint8
+faces, shifted or mirrored, so that they work with any engine.
 """
 
 from collections.abc import Callable
@@ -30,10 +29,9 @@ def preprocess(pixels: "keras.KerasTensor", crop: int) -> "keras.KerasTensor":
 
 
 def views(pixels: np.ndarray, view: str) -> list[np.ndarray]:
-    """The faces as each view shows them, every one uint8[N,48,48].
+    """The views of faces, each uint8[N,48,48].
 
-    `single` is the face itself, `flip` adds its mirror image, `ten-crop` the centre and the four corners of
-    both.
+    `single` is the face itself, `flip` adds its mirror image, `ten-crop` is centre and four corners of both.
     """
     sides = [pixels] if view == "single" else [pixels, pixels[:, :, ::-1]]
     offsets = [(0, 0)]
@@ -43,12 +41,12 @@ def views(pixels: np.ndarray, view: str) -> list[np.ndarray]:
 
 
 def averaged(net: Callable[[np.ndarray], np.ndarray], view: str) -> Callable[[np.ndarray], np.ndarray]:
-    """A net, uint8[N,48,48] -> logits, that answers with the mean of its logits over a view's pictures."""
-    return lambda pixels: np.mean([net(shown) for shown in views(pixels, view)], axis=0)
+    """A net, uint8[N,48,48] -> logits, averaged over the views."""
+    return lambda pixels: np.mean([net(each) for each in views(pixels, view)], axis=0)
 
 
 def _shifted(pixels: np.ndarray, down: int, right: int) -> np.ndarray:
-    """The window moved over the face; what comes in from outside repeats the border."""
+    """The face shifted by whole pixels; the border is repeated outside."""
     padded = np.pad(pixels, ((0, 0), (CORNER, CORNER), (CORNER, CORNER)), mode="edge")
     top, left = CORNER + down, CORNER + right
     return padded[:, top : top + SIDE, left : left + SIDE]

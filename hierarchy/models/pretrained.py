@@ -1,4 +1,4 @@
-"""Published nets of Keras' own library as bodies: faces are enlarged and coloured as they know them."""
+"""Pretrained backbones of keras.applications: faces are resized and normalised as in their training."""
 
 from collections.abc import Callable
 from typing import Final
@@ -12,7 +12,7 @@ from hierarchy.data.dataset import SIDE
 from hierarchy.errors import InputError, first_line
 from hierarchy.models.inception_resnet import inception_resnet_v1
 from hierarchy.models.vgg import HEAD
-from hierarchy.taxonomy import classes_of
+from hierarchy.taxonomy import Tree
 
 BUILDERS: Final[dict[str, Callable[..., keras.Model]]] = {
     "vgg16": keras.applications.VGG16,
@@ -21,15 +21,16 @@ BUILDERS: Final[dict[str, Callable[..., keras.Model]]] = {
 }
 
 
-def build(node: str, net: PretrainedConfig) -> keras.Model:
+def build(tree: Tree, node: str, net: PretrainedConfig) -> keras.Model:
     """A net uint8[N,48,48] -> logits float32[N, classes of the node].
 
     Args:
-        node: which of the tree's nodes it serves; gives the number of logits.
-        net: which published net, of which weights.
+        tree: of the node.
+        node: name of the net; its classes give the number of logits.
+        net: backbone and weights.
 
     Raises:
-        InputError: the weights cannot be had.
+        InputError: the weights are not available.
     """
     about = BACKBONES[net.backbone]
     pixels = keras.Input((SIDE, SIDE), dtype="uint8", name="pixels")
@@ -40,22 +41,22 @@ def build(node: str, net: PretrainedConfig) -> keras.Model:
     offset = [-mean / one for mean, one in zip(about.mean, about.deviation, strict=True)]
     x = layers.Rescaling(scale, offset, name="scale")(x)
     x = layers.Dropout(net.dropout, name="drop")(_features(x, net))
-    logits = layers.Dense(len(classes_of(node)), dtype="float32", name=HEAD)(x)
+    logits = layers.Dense(len(tree.classes_of(node)), dtype="float32", name=HEAD)(x)
     return keras.Model(pixels, logits, name=node)
 
 
 def _features(x: keras.KerasTensor, net: PretrainedConfig) -> keras.KerasTensor:
-    """The published net's pooled features, float32[N, its channels]."""
+    """The backbone's pooled features, float32[N, channels]."""
     named = {"random": None, "hub": BACKBONES[net.backbone].hub or "hub"}
     weights = named.get(net.weights, net.weights)
     try:
         body = BUILDERS[net.backbone](include_top=False, weights=weights, input_tensor=x, pooling="avg")
-    except Exception as error:  # a download fails in as many ways as there are networks
-        said = first_line(error)
+    except Exception as error:  # downloads fail with errors of many types
+        reason = first_line(error)
         if weights is None:
-            raise InputError(f"net.side={net.side}: {net.backbone} cannot be built ({said})") from None
+            raise InputError(f"net.side={net.side}: {net.backbone} cannot be built ({reason})") from None
         raise InputError(
-            f"net.weights={net.weights}: no weights of {net.backbone} there ({said}); "
-            "allowed are hub (a download), a file of them, and random"
+            f"net.weights={net.weights}: not weights of {net.backbone} ({reason}); "
+            "expected hub (downloaded), a file, or random"
         ) from None
     return body.output

@@ -1,4 +1,4 @@
-"""Nets as files: .keras archives with half-precision weights that plain Keras opens on any backend."""
+"""Nets as files: .keras archives with float16 weights that plain Keras opens on any backend."""
 
 import io
 import json
@@ -13,34 +13,34 @@ import h5py
 import keras
 import numpy as np
 
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, first_line
 
-CHUNK: Final = 64  # faces a call; smaller ones are padded, so that shapes stay few
+CHUNK: Final = 64  # faces per call; the last chunk is padded to keep the number of shapes small
 
 
 def to_bytes(net: keras.Model) -> bytes:
-    """A net as a .keras archive with its float32 weights in float16: half the size."""
+    """A net as a .keras archive with float16 weights: half the size."""
     out = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(_saved(net.save, "net.keras"))) as source,
         zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target,
     ):
         for name in source.namelist():
-            # the same weights give the same bytes, whenever and wherever they are written
+            # fixed timestamps: the same weights give the same bytes
             target.writestr(zipfile.ZipInfo(name), CHANGES.get(name, bytes)(source.read(name)))
     return out.getvalue()
 
 
 def weights_to_bytes(model: keras.Model) -> bytes:
-    """A model's weights at full precision, and its optimizer's state where it is compiled, as HDF5."""
+    """A model's float32 weights and, if compiled, its optimizer's state, as HDF5."""
     return _saved(model.save_weights, "model.weights.h5")
 
 
 def _saved(save: Callable[[Path], None], name: str) -> bytes:
-    """What Keras writes, which it does only to a path, as bytes.
+    """The bytes of a file that Keras saves.
 
     Raises:
-        InputError: the folder of temporary files cannot be written.
+        InputError: the temporary folder cannot be written.
     """
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -55,18 +55,18 @@ def load(path: Path) -> keras.Model:
     """The net of a .keras archive.
 
     Raises:
-        InputError: the file is damaged or is no net.
+        InputError: the file is damaged or not a net.
     """
     try:
         return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as a net ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path}: not a valid net ({first_line(error)})") from None
 
 
 class Lazy:
     """A stored net as a function uint8[N,48,48] -> logits float32[N,K]; opened at the first call.
 
-    Faces are shown one at a time or by CHUNK, the last chunk padded: two shapes, each compiled once.
+    Batches have two shapes, 1 and CHUNK, each compiled once.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,9 +81,7 @@ class Lazy:
                 from hierarchy.models import torch_layers
 
                 self.net = torch_layers.of(self.net)
-            self.net.compile(
-                jit_compile=keras.backend.backend() == "jax"
-            )  # elsewhere it costs more than it saves
+            self.net.compile(jit_compile=keras.backend.backend() == "jax")  # slower on the others
         size = 1 if len(pixels) == 1 else CHUNK
         chunks = [pixels[start : start + size] for start in range(0, max(len(pixels), 1), size)]
         return np.concatenate([_padded(self.net, chunk, size) for chunk in chunks])
@@ -96,7 +94,7 @@ def _padded(net: keras.Model, chunk: np.ndarray, size: int) -> np.ndarray:
 
 
 def _halved(weights: bytes) -> bytes:
-    """An HDF5 file with every float32 array in float16; Keras gives them back as float32."""
+    """An HDF5 file with every float32 array in float16; Keras reads them back as float32."""
     descriptor, name = tempfile.mkstemp(suffix=".h5")
     os.close(descriptor)
     try:
@@ -118,12 +116,12 @@ def _copy(path: str, item: h5py.Group | h5py.Dataset, target: h5py.File) -> None
 
 
 def _without(key: str) -> Callable[[bytes], bytes]:
-    """JSON without a key, at any depth: the day of writing, addresses in memory."""
+    """Removes a key from JSON at any depth: dates, memory addresses."""
 
-    def kept(part: dict[str, Any]) -> dict[str, Any]:
+    def remove(part: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in part.items() if name != key}
 
-    return lambda text: json.dumps(json.loads(text, object_hook=kept)).encode()
+    return lambda text: json.dumps(json.loads(text, object_hook=remove)).encode()
 
 
 CHANGES: Final[dict[str, Callable[[bytes], bytes]]] = {

@@ -1,9 +1,8 @@
-"""Keras' convolution, normalisation and pooling on PyTorch's own kernels: what training on PyTorch runs.
+"""Convolution, batch normalisation and pooling of Keras on PyTorch's kernels, for the torch backend.
 
-Keras 3 writes normalisation as a dozen elementwise passes, and on PyTorch copies each picture to
-channels-first and back around every convolution and pool. A picture with its channels last is a view away
-from what PyTorch's kernels take, so these layers copy nothing. Same names, same weights, same numbers: nets
-are stored with Keras' own layers.
+Keras 3 computes normalisation as a dozen elementwise passes, and on PyTorch copies images to channels-first
+and back around every convolution and pooling. These layers permute views instead of copying. Names, weights
+and results are the same; nets are stored with stock Keras layers.
 """
 
 from typing import Any
@@ -18,13 +17,13 @@ class Conv2D(layers.Conv2D):
     """A convolution of stride one: [N,H,W,C] -> [N,H,W,filters]."""
 
     def convolution_op(self, inputs: torch.Tensor, kernel: Any) -> torch.Tensor:
-        """The layer's product, before its bias."""
+        """The convolution without bias."""
         weight = ops.convert_to_tensor(kernel).permute(3, 2, 0, 1)
         return _last(functional.conv2d(_first(inputs), weight, padding=self.padding))
 
 
 class BatchNormalization(layers.BatchNormalization):
-    """Normalisation over all but the channels; half-precision input keeps float32 statistics."""
+    """Batch normalisation; statistics are float32 for half-precision input too."""
 
     def call(self, inputs: torch.Tensor, training: bool | None = None, mask: None = None) -> torch.Tensor:
         """[N,H,W,C] or [N,C], the same out."""
@@ -43,15 +42,15 @@ class BatchNormalization(layers.BatchNormalization):
 
 
 class MaxPooling2D(layers.MaxPooling2D):
-    """The greatest of each square: [N,H,W,C] -> [N,H/2,W/2,C]."""
+    """A max pooling: [N,H,W,C] -> [N,H/2,W/2,C]."""
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Pictures in, smaller pictures out."""
+        """Pool a batch."""
         return _last(functional.max_pool2d(_first(inputs), self.pool_size))
 
 
 def of(net: keras.Model) -> keras.Model:
-    """A net of Keras' own layers with these in their place, and the same weights."""
+    """A net with its stock layers replaced by these, and the same weights."""
     ours = {kind.__name__: kind for kind in (Conv2D, BatchNormalization, MaxPooling2D)}
 
     def made(layer: Any) -> Any:
@@ -64,21 +63,21 @@ def of(net: keras.Model) -> keras.Model:
 
 
 def _plain(layer: Any) -> bool:
-    """Whether it is as in nets/vgg.py; published nets have strides, gaps, groups, and norms without scale."""
+    """Whether a layer is as in models/vgg.py: no strides, dilation or groups, normalisation with scale."""
     about = layer.get_config()
-    one, whole = (1, 1), (2, 2)
+    one, two = (1, 1), (2, 2)
     if isinstance(layer, layers.Conv2D):
         return (tuple(about["strides"]), tuple(about["dilation_rate"]), about["groups"]) == (one, one, 1)
     if isinstance(layer, layers.MaxPooling2D):
-        return tuple(about["pool_size"]) == tuple(about["strides"]) == whole and about["padding"] == "valid"
+        return tuple(about["pool_size"]) == tuple(about["strides"]) == two and about["padding"] == "valid"
     if isinstance(layer, layers.BatchNormalization):
         return bool(about["scale"] and about["center"])
     return True
 
 
-def _first(picture: torch.Tensor) -> Any:
-    return picture.permute(0, 3, 1, 2)
+def _first(image: torch.Tensor) -> Any:
+    return image.permute(0, 3, 1, 2)
 
 
-def _last(picture: torch.Tensor) -> Any:
-    return picture.permute(0, 2, 3, 1)
+def _last(image: torch.Tensor) -> Any:
+    return image.permute(0, 2, 3, 1)

@@ -1,8 +1,8 @@
-"""Fitting one net in Keras.
+"""Training one net in Keras; results and costs are in results/*/REPORT.md.
 
-What this achieves and what it costs stands in results/*/REPORT.md. The order of faces, augmentation and
-dropout follow from (seed, epoch), every epoch leaves a checkpoint, and so `--resume` after any interruption
-goes on as if there had been none: bit for bit under `deterministic`, closely without.
+The order of faces, augmentation and dropout follow from (seed, epoch), and every epoch leaves a checkpoint.
+A resumed run therefore gives the same net as an uninterrupted one: bit-identical with `deterministic`, nearly
+so without.
 """
 
 import time
@@ -27,14 +27,13 @@ from hierarchy.models.callbacks import (
 )
 from hierarchy.models.dataloader import KerasDataset
 from hierarchy.training.backend import VALIDATION_BATCH, TrainTask, check_roles, run_training
-from hierarchy.training.checkpoints import CheckpointManager
 from hierarchy.training.precision import arithmetic
 from hierarchy.training.progress import Progress
 from hierarchy.training.targets import class_weights, node_dataset, one_hot
 
 
 def fit_node(task: TrainTask) -> None:
-    """Fit one net on its Training faces, choose its best epoch on PublicTest, and store it in the run.
+    """Train one net, choose its best epoch on PublicTest, and store it in the run.
 
     Raises:
         InputError: a split is empty for the node.
@@ -42,77 +41,75 @@ def fit_node(task: TrainTask) -> None:
     """
     check_roles(task)
     distributed.check(task.fit.batch_size)
-    with distributed.everywhere():
+    with distributed.data_parallel():
         _fit(task)
 
 
 def _fit(task: TrainTask) -> None:
     keras_setup.seed(task.rng_seed)
-    told = node_dataset(task.train, task.node, task.fit, task.taught)
+    dataset = node_dataset(task.train, task.tree, task.node, task.fit, task.taught)
     net = trainable(task)
     if task.start:
-        build.warm_start(net, serialization.load(task.start))
-    logbook = CheckpointManager(task.run, task.node, task.fit, ".weights.h5", task.on_epoch_end)
-    fitted, shown, started = net, task.valid.pixels, time.perf_counter()
-    if task.fit.freeze_backbone and task.recipe.augment.still and not logbook.done:
-        # what the body says of a face is always the same: it is asked once
-        body, fitted = build.split(net)
-        told, shown = replace(told, pixels=_features(body, told.pixels)), _features(body, shown)
-    batches = KerasDataset(told, task.fit, task.recipe.augment, task.seed)
-    trainee = _compiled(fitted, task, len(batches))
+        build.warm_start(task.tree, net, serialization.load(task.start))
+    checkpoints = task.checkpoints(".weights.h5")
+    trained, valid, started = net, task.valid.pixels, time.perf_counter()
+    if task.fit.freeze_backbone and task.recipe.augment.still and not checkpoints.done:
+        # features of a frozen backbone are constant without augmentation: compute them once
+        body, trained = build.split(net)
+        dataset, valid = replace(dataset, pixels=_features(body, dataset.pixels)), _features(body, valid)
+    batches = KerasDataset(dataset, task.fit, task.recipe.augment, task.seed)
+    model = _compiled(trained, task, len(batches))
     before = time.perf_counter() - started
-    if logbook.weights and not logbook.done:
-        with logbook.going_on():
-            trainee.load_weights(logbook.weights)
-
-    judged = one_hot(task.valid.target(task.node), task.node)
+    if checkpoints.weights and not checkpoints.done:
+        with checkpoints.reading():
+            model.load_weights(checkpoints.weights)
+    target = one_hot(task.valid.target(task.tree, task.node), task.classes)
+    weights = dict(enumerate(class_weights(dataset.label, task.classes))) if task.fit.class_weights else None
 
     def epochs(progress: Progress) -> None:
-        trainee.fit(
+        model.fit(
             batches,
-            shuffle=False,  # the batches are in the order that the seed gives
+            shuffle=False,  # the sampler has shuffled
             epochs=task.fit.epochs,
-            initial_epoch=logbook.epoch,
-            validation_data=distributed.judged(shown, judged, VALIDATION_BATCH),
+            initial_epoch=checkpoints.epoch,
+            validation_data=distributed.validation_data(valid, target, VALIDATION_BATCH),
             validation_batch_size=distributed.batch_size(VALIDATION_BATCH),
-            class_weight=dict(enumerate(class_weights(told.label))) if task.fit.class_weights else None,
+            class_weight=weights,
             callbacks=[
                 ReseedCallback(batches, task.seed),
-                *([] if task.fit.schedule == "cosine" else [LRCallback(logbook)]),
-                RawWeightsCallback(
-                    logbook
-                ),  # before the averaged ones are swapped in, which the journal judges
+                *([] if task.fit.schedule == "cosine" else [LRCallback(checkpoints)]),
+                RawWeightsCallback(checkpoints),  # before averaged weights are swapped in for validation
                 *_swap_and_events(task),
                 ProgressCallback(progress),
-                CheckpointCallback(logbook, net, before),
+                CheckpointCallback(checkpoints, net, before),
             ],
             verbose=0,
         )
 
-    run_training(task, logbook, epochs, lambda best: _packed(task, best), ".keras")
+    run_training(task, checkpoints, epochs, lambda best: _packed(task, best), ".keras")
 
 
 def trainable(task: TrainTask) -> keras.Model:
-    """A task's net of random weights, in the precision and with the layers that it is fitted in."""
+    """A task's net with random weights, in the precision and layers of its training."""
     kit: Any = keras.layers
     if keras.backend.backend() == "torch":
         from hierarchy.models import torch_layers as kit
     with _precision(arithmetic(task.fit, keras_setup.accelerated())):
-        net = build.build(task.node, task.recipe.net, task.fit.l2, kit)
+        net = build.build(task.tree, task.node, task.recipe.net, task.fit.l2, kit)
     if task.fit.freeze_backbone:
         build.freeze(net)
     return net
 
 
 def _features(body: keras.Model, pixels: np.ndarray) -> np.ndarray:
-    """What a body says of faces, float32[N, its features]."""
+    """The features of faces, float32[N, features]."""
     features: np.ndarray = body.predict(pixels, batch_size=serialization.CHUNK, verbose=0)
     return features
 
 
 @contextmanager
 def _precision(name: str) -> Iterator[None]:
-    """Layers made inside compute in this precision; their weights stay float32."""
+    """Layers built inside compute in this precision; their weights stay float32."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if name == "bfloat16" else name)
     try:
@@ -122,21 +119,21 @@ def _precision(name: str) -> Iterator[None]:
 
 
 def _compiled(net: keras.Model, task: TrainTask, steps: int) -> keras.Model:
-    """The net behind its augmentation, with loss and optimizer; features are not augmented."""
-    shown = keras.Input(net.input_shape[1:], dtype=net.input.dtype)
-    changed = Augmentation(task.recipe.augment)(shown) if net.input.dtype == "uint8" else shown
-    trainee = keras.Model(shown, net(changed))
-    trainee.compile(
+    """The net with augmentation of uint8 faces, loss and optimizer."""
+    inputs = keras.Input(net.input_shape[1:], dtype=net.input.dtype)
+    augmented = Augmentation(task.recipe.augment)(inputs) if net.input.dtype == "uint8" else inputs
+    model = keras.Model(inputs, net(augmented))
+    model.compile(
         _optimizer(task.fit, steps),
         loss_of(task.fit),
         weighted_metrics=[keras.metrics.CategoricalAccuracy("accuracy")],
     )
-    trainee.optimizer.build(trainee.trainable_variables)
-    return trainee
+    model.optimizer.build(model.trainable_variables)
+    return model
 
 
 def loss_of(fit: TrainConfig) -> keras.losses.Loss:
-    """The recipe's loss, of targets and logits float32[N, K]."""
+    """The recipe's loss for targets and logits float32[N, K]."""
     common: dict[str, Any] = {"from_logits": True, "label_smoothing": fit.label_smoothing}
     if fit.loss == "focal":
         return keras.losses.CategoricalFocalCrossentropy(gamma=fit.focal_gamma, **common)
@@ -146,8 +143,8 @@ def loss_of(fit: TrainConfig) -> keras.losses.Loss:
 def _optimizer(fit: TrainConfig, steps: int) -> keras.optimizers.Optimizer:
     """SGD or Adam.
 
-    Keras decays weights apart from the gradient, by rate * decay a step. Recipes give the decay in the
-    coupled sense of SGD, where momentum lets it act 1 / (1 - momentum) times; hence the factor.
+    Keras decouples weight decay from the gradient: learning_rate * decay per step. Recipes mean the coupled
+    decay of SGD, which momentum amplifies by 1 / (1 - momentum); hence the factor.
     """
     common: dict[str, Any] = {
         "learning_rate": _schedule(fit, steps),
@@ -168,7 +165,7 @@ def _optimizer(fit: TrainConfig, steps: int) -> keras.optimizers.Optimizer:
 
 
 def _schedule(fit: TrainConfig, steps: int) -> Any:
-    """The cosine of fitting/schedule.py, inside Keras' own step; else a first rate for `LRCallback`."""
+    """The cosine of training/schedules.py as a Keras schedule; else an initial rate for `LRCallback`."""
     if fit.schedule != "cosine":
         return fit.learning_rate
     total = steps * fit.epochs
@@ -179,7 +176,7 @@ def _schedule(fit: TrainConfig, steps: int) -> Any:
 
 
 def _swap_and_events(task: TrainTask) -> list[keras.callbacks.Callback]:
-    """Averaged weights where the recipe averages, TensorBoard where it works."""
+    """Callbacks for averaged weights, and for TensorBoard where it works."""
     swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if task.fit.ema else []
     folder = str(task.run.log / task.node / "events")
     events = [keras.callbacks.TensorBoard(folder, write_graph=False)] if tensorboard_works() else []
@@ -192,9 +189,9 @@ def tensorboard_works() -> bool:
 
 
 def _packed(task: TrainTask, best: Path) -> tuple[bytes, dict[str, Any]]:
-    """The best epoch's net, in Keras' own layers."""
-    net = build.empty(task.node, task.recipe.net)
+    """The best epoch's net in stock Keras layers, and values of the manifest."""
+    net = build.empty(task.tree, task.node, task.recipe.net)
     net.load_weights(best)
     size = {"parameters": net.count_params(), "macs": build.macs(net)}
-    how = {"precision": arithmetic(task.fit, keras_setup.accelerated()), "backend": keras.backend.backend()}
-    return serialization.to_bytes(net), size | how
+    used = {"precision": arithmetic(task.fit, keras_setup.accelerated()), "backend": keras.backend.backend()}
+    return serialization.to_bytes(net), size | used

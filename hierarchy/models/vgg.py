@@ -1,10 +1,10 @@
-"""The VGG-style family: stages of 3x3 convolutions, each halved by a pool, and a head that gives logits.
+"""VGG-style nets: stages of 3x3 convolutions, a 2x2 max pooling after each stage, and a classifier head.
 
-Built from stock Keras layers only, so that a saved net opens in plain Keras on every backend. Source of the
-style: Simonyan and Zisserman, "Very deep convolutional networks" (2015), with batch normalisation.
+Stock Keras layers only, so that a saved net opens in plain Keras on every backend. Source: Simonyan and
+Zisserman, "Very deep convolutional networks" (2015), with batch normalisation.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import keras
 from keras import layers
@@ -12,24 +12,26 @@ from keras import layers
 from hierarchy.config.schema import VGGConfig, check
 from hierarchy.data.dataset import SIDE
 from hierarchy.models.preprocessing import preprocess
-from hierarchy.taxonomy import classes_of
+from hierarchy.taxonomy import Tree
 
-HEAD = "logits"  # the last layer
+HEAD: Final = "logits"  # name of the last layer
 
 
-def build(node: str, net: VGGConfig, l2: float = 0.0, kit: Any = layers) -> keras.Model:
-    """A net of random weights, uint8[N,48,48] -> logits float32[N, classes of the node].
+def build(tree: Tree, node: str, net: VGGConfig, l2: float = 0.0, kit: Any = layers) -> keras.Model:
+    """A net with random weights, uint8[N,48,48] -> logits float32[N, classes of the node].
 
     Args:
-        node: which of the tree's nodes it serves; gives the number of logits.
+        tree: of the node.
+        node: name of the net; its classes give the number of logits.
         net: stages and head.
         l2: penalty on every kernel.
-        kit: where Conv2D, BatchNormalization and MaxPooling2D come from: Keras, or `nets.fused`.
+        kit: module that provides Conv2D, BatchNormalization and MaxPooling2D: Keras, or `torch_layers`.
 
     Raises:
-        InputError: such a net cannot be built.
+        InputError: there is no such node, or the net cannot be built.
     """
     check(net)
+    classes = len(tree.classes_of(node))
     penalty = keras.regularizers.L2(l2) if l2 else None
     pixels = keras.Input((SIDE, SIDE), dtype="uint8", name="pixels")
     x = preprocess(pixels, net.crop)
@@ -40,7 +42,7 @@ def build(node: str, net: VGGConfig, l2: float = 0.0, kit: Any = layers) -> kera
         if net.spatial_dropout and number < len(net.stages):
             x = layers.SpatialDropout2D(net.spatial_dropout, name=f"block{number}_drop")(x)
     x = _head(x, net, penalty, kit)
-    logits = layers.Dense(len(classes_of(node)), kernel_regularizer=penalty, dtype="float32", name=HEAD)(x)
+    logits = layers.Dense(classes, kernel_regularizer=penalty, dtype="float32", name=HEAD)(x)
     return keras.Model(pixels, logits, name=node)
 
 

@@ -1,7 +1,7 @@
-"""MODEL_CARD.md: what a run's nets are for, what they are not for, and how far they can be trusted.
+"""MODEL_CARD.md: intended use of a run's nets, misuse, data, scores and known bias.
 
-After M. Mitchell et al., "Model Cards for Model Reporting", FAT* 2019. Figures are looked up in scores.json
-and recipe.json; the rest is true of every run.
+After M. Mitchell et al., "Model Cards for Model Reporting", FAT* 2019. Figures come from scores.json and
+recipe.json; the rest is true of every run.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,9 +11,11 @@ import numpy as np
 
 from hierarchy.config.backbones import BACKBONES
 from hierarchy.data.dataset import Split
+from hierarchy.manifest import RunManifest
 from hierarchy.reports import plots
-from hierarchy.reports.run_markdown import PARTS, descent, interval, minutes, percent, recipe_of, table
-from hierarchy.taxonomy import FLAT, LEAVES, NODES, branch_of, describe
+from hierarchy.reports.run_markdown import PARTS, backends, descent, minutes, recipe_of
+from hierarchy.reports.tables import accuracy, accuracy_cells, interval, percent, table
+from hierarchy.taxonomy import FLAT
 
 FILE: Final = "MODEL_CARD.md"
 FER2013: Final = {"Training": 28709, "PublicTest": 3589, "PrivateTest": 3589}  # rows of its splits
@@ -48,101 +50,94 @@ BIAS: Final = """\
 - Acted and posed pictures are common; spontaneous, weak or mixed expressions are rare."""
 
 
-def markdown(scores: Mapping[str, Any], card: Mapping[str, Any], robustness: str | None = None) -> str:
+def markdown(scores: Mapping[str, Any], manifest: RunManifest, robustness: str | None = None) -> str:
     """The card of a run that was scored on PrivateTest.
 
     Args:
         scores: what scores.json holds.
-        card: the run's recipe.json.
-        robustness: a table of what corruptions cost, where it was measured.
+        manifest: of the run.
+        robustness: a table of errors under corruptions, where they were measured.
     """
-    parts = [f"# Model card: {card['run']}", *_about(scores, card)]
-    parts += ["## What it is for", USE, "## What it must not be used for", ABUSE]
-    parts += ["## The data", *_data(card), "## How good it is", *_scores(scores, card)]
-    if robustness:
-        parts += ["## When pictures are bad", robustness]
+    parts = [f"# Model card: {manifest.run}", *_about(scores, manifest)]
+    parts += ["## Intended use", USE, "## Misuse", ABUSE]
+    parts += ["## Data", *_data(manifest), "## Scores", *_scores(scores)]
+    parts += ["## Under corruptions", robustness] if robustness else []
     return "\n\n".join([*parts, "## Known bias", f"{BIAS}\n{_weakest(scores)}"]) + "\n"
 
 
-def _about(scores: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str]:
-    if plots.drawn(scores):
+def _about(scores: Mapping[str, Any], manifest: RunManifest) -> Iterator[str]:
+    if scores["drawn"]:
         yield "**SKETCH: the program drew these faces. Nothing here holds for photographs.**"
-    nets = card["nets"]
-    how = " in two steps" if plots.has_tree(scores) else ""
-    sizes = ", ".join(f"{node} {net['parameters']:,}" for node, net in nets.items())
+    sizes = ", ".join(f"{node} {net.parameters:,}" for node, net in manifest.nets.items())
     yield (
-        f"{_kind(scores, card)} the apparent expression of a face{how}. {len(LEAVES)} "
-        f"answers in a tree: {describe(card['tree'])}. Weights: {sizes}. Recipe: {recipe_of(card)}; seed "
-        f"{card.get('seed', 0)}; {minutes(card):.0f} minutes of training on "
-        f"{' and '.join(sorted({net['backend'] for net in nets.values()}))}.{descent(card)} Epochs and "
+        f"{_kind(scores, manifest)} the apparent expression of a face. {len(manifest.tree.leaves)} classes "
+        f"in a tree: {manifest.tree}. Weights: {sizes}. Recipe: {recipe_of(manifest)}; seed {manifest.seed}; "
+        f"{minutes(manifest):.0f} minutes of training on {backends(manifest)}.{descent(manifest)} Epochs and "
         f"temperatures were chosen on {Split.PublicTest.name}. MIT licence."
     )
 
 
-def _kind(scores: Mapping[str, Any], card: Mapping[str, Any]) -> str:
-    backbone = card["recipe"].get("net", {}).get("backbone")
+def _kind(scores: Mapping[str, Any], manifest: RunManifest) -> str:
+    backbone = manifest.recipe.get("net", {}).get("backbone")
     family = BACKBONES[backbone].title if backbone in BACKBONES else "VGG-style"
-    return f"{family} nets that say" if plots.has_tree(scores) else f"One flat {family} net that says"
+    return f"A tree of {family} nets for" if scores["has_tree"] else f"One flat {family} net for"
 
 
 def _weakest(scores: Mapping[str, Any]) -> str:
-    """What this run confuses most, and what it cannot say."""
+    """The weakest class, the commonest confusion, and the classes that cannot be predicted."""
+    leaves = plots.tree_of(scores).leaves
     recall = {leaf: row["recall"] for leaf, row in scores["per_class"].items() if row["support"]}
-    worst = min(recall, key=lambda leaf: recall[leaf])
-    counts = np.array(scores["confusion"]["six_class"])
+    counts = np.array(scores["confusion"][plots.SOFT])
     np.fill_diagonal(counts, 0)
     true, taken = np.unravel_index(counts.argmax(), counts.shape)
-    missing = " and ".join(scores["left_out"])
-    return (
-        f"- The weakest class is {worst}; the commonest mistake: {LEAVES[true]} taken for {LEAVES[taken]}.\n"
-        f"- {missing.capitalize()} is no answer of this model: such faces are called something else."
+    weakest = (
+        f"- The weakest class is {min(recall, key=lambda leaf: recall[leaf])}; the commonest mistake: "
+        f"{leaves[true]} taken for {leaves[taken]}."
     )
+    missing = " and ".join(scores["left_out"])
+    return f"{weakest}\n- Never predicted: {missing}. Such faces get another label." if missing else weakest
 
 
-def _data(card: Mapping[str, Any]) -> Iterator[str]:
-    about = card.get("data", {})
+def _data(manifest: RunManifest) -> Iterator[str]:
+    about = manifest.data
     rows = {split: sum(counts.values()) for split, counts in about.get("counts", {}).items()}
-    if rows == FER2013 or card.get("labels") == "ferplus":
+    if rows == FER2013 or manifest.labels == "ferplus":
         yield ORIGIN
     left = " and ".join(f"{name} ({count:,} faces)" for name, count in about.get("left_out", {}).items())
+    origins = ", ".join(f"{name} {count:,}" for name, count in about.get("origins", {}).items())
     yield (
         f"Trained on {about.get('source', 'unrecorded data')}"
         + (f": {', '.join(f'{split} {count:,}' for split, count in rows.items())}." if rows else ".")
+        + (f" Origin of the faces: {origins}." if origins else "")
         + (f" Left out of training: {left}." if left else "")
     )
 
 
-def _scores(scores: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str]:
-    soft = scores["six_class"]["soft"]
+def _scores(scores: Mapping[str, Any]) -> Iterator[str]:
+    tree, soft = plots.tree_of(scores), scores["tree"]["soft"]
     yield (
-        f"{plots.subject(scores)}, {plots.CLASSES}, n = {scores['n']:,}, {scores['view']} view. Percentages "
-        "with 95 % intervals."
+        f"{plots.subject(scores)}, {plots.coverage(scores)}, n = {scores['n']:,}, {scores['view']} view. "
+        "Percentages with 95 % intervals."
     )
-    rows = [(plots.answering(scores), f"{soft['n']:,}", percent(soft["accuracy"]), interval(soft))]
-    for key, label in PARTS.items():
-        if scores.get(key, {}).get("n"):
-            part = scores[key]["six_class"]["soft"]
-            rows.append((label, f"{part['n']:,}", percent(part["accuracy"]), interval(part)))
-    if plots.has_tree(scores):
-        rows += [
-            (node, f"{scores[node]['n']:,}", percent(scores[node]["accuracy"]), interval(scores[node]))
-            for node in NODES
-        ]
+    rows = [(plots.answering(scores), *accuracy_cells(soft))]
+    parts = {label: scores.get(key) or {"n": 0} for key, label in PARTS.items()}
+    rows += [(label, *accuracy_cells(part["tree"]["soft"])) for label, part in parts.items() if part["n"]]
+    if scores["has_tree"]:
+        rows += [(node, *accuracy_cells(row)) for node, row in scores["nodes"].items()]
     yield table(("accuracy of", "n", "accuracy", "interval"), rows)
     yield table(
         ("class", "branch", "n", "precision", "recall", "interval of recall", "F1"),
         [
-            (leaf, branch_of(leaf), f"{row['support']:,}", percent(row["precision"]), percent(row["recall"]))
-            + (interval(row), percent(row["f1"]))
+            (leaf, tree.branch_of(leaf), f"{row['support']:,}", percent(row["precision"]))
+            + (percent(row["recall"]), interval(row), percent(row["f1"]))
             for leaf, row in scores["per_class"].items()
         ],
     )
-    surest = scores["surest"]
+    sure = scores["coverage_80"]
     yield (
-        f"Calibration: an answer's probability is off its accuracy by {percent(soft['ece'])} points in the "
-        f"mean (ECE). On the {percent(surest['coverage'])} % of faces whose branch is surest, the branch is "
-        f"right on {percent(surest['accuracy'])} % ({interval(surest)})."
+        f"Calibration: the mean gap of confidence and accuracy (ECE) is {percent(soft['ece'])} points. On "
+        f"the {percent(sure['coverage'])} % of faces with the most confident branch, the branch is right on "
+        f"{percent(sure['accuracy'])} % ({interval(sure)})."
     )
-    if FLAT in scores and plots.has_tree(scores):
-        flat = scores[FLAT]
-        yield f"One flat net, as large as one of them, scores {percent(flat['accuracy'])} ({interval(flat)})."
+    if scores.get(FLAT) and scores["has_tree"]:
+        yield f"One flat net, as large as one of them, scores {accuracy(scores[FLAT])}."

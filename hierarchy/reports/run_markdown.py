@@ -1,23 +1,24 @@
-"""REPORT.md: scores.json and recipe.json as a person reads them; every figure is looked up, none computed."""
+"""REPORT.md: the values of scores.json and the manifest for a reader; nothing is computed here."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from hierarchy.data.dataset import Split
-from hierarchy.data.formats.ferplus import LABELS
+from hierarchy.manifest import FER2013_LABELS, RunManifest
 from hierarchy.reports import plots
+from hierarchy.reports.tables import accuracy, accuracy_cells, percent, table
 from hierarchy.runs import MANIFEST
-from hierarchy.taxonomy import FLAT, NODES, branch_of, classes_of, describe
+from hierarchy.taxonomy import FLAT
 
 CAPTIONS: Final = {
-    "confusion.png": "What each expression is taken for",
-    "router.png": "What the router makes of the branches",
+    "confusion.png": "Confusion of the classes",
+    "router.png": "Confusion of the branches",
     "per_class.png": "Precision, recall and F1 of each class",
-    "reliability.png": "Confidence against truth",
+    "reliability.png": "Confidence and accuracy",
     "curves.png": "Training, epoch by epoch",
 }
-SURE: Final = 0.05  # below this p, one system is called better than another
-NETS: Final = {  # column of the table of nets: key on the run's card
+SIGNIFICANT: Final = 0.05  # below this p, one system is called better than another
+NETS: Final = {  # column of the table of nets: attribute of its record
     "parameters": "parameters",
     "epochs": "epochs",
     "best epoch": "best_epoch",
@@ -34,85 +35,104 @@ PARTS: Final = {
 
 def markdown(
     scores: Mapping[str, Any],
-    card: Mapping[str, Any],
+    manifest: RunManifest,
     pictures: Iterable[str] = (),
     robustness: str | None = None,
 ) -> str:
-    """REPORT.md: scores.json and recipe.json for a reader, and links to the pictures."""
+    """REPORT.md.
+
+    Args:
+        scores: what scores.json holds.
+        manifest: of the run.
+        pictures: names of PNG files beside the report.
+        robustness: a table of errors under corruptions, where they were measured.
+    """
+    links = [f"![{CAPTIONS[name]}]({name})" for name in pictures]
     parts = [
-        *_opening(scores, card),
-        *_answers(scores),
+        *_opening(scores, manifest),
+        *_routings(scores),
         *_nodes(scores),
         *_per_class(scores),
         *_without_copies(scores),
-        *_counted_otherwise(scores),
-        *_calibration(scores, card),
+        *_other_counts(scores),
+        *_calibration(scores, manifest),
         *_against_flat(scores),
         *(["## Under corruptions", robustness] if robustness else []),
-        "## Pictures",
-        *(f"![{CAPTIONS[name]}]({name})" for name in pictures),
-        *_making(card),
+        *(["## Pictures", *links] if links else []),
+        *_training(manifest),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _opening(scores: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str]:
-    yield f"# {card['run']}: {plots.subject(scores)}"
-    if plots.drawn(scores):
+def _opening(scores: Mapping[str, Any], manifest: RunManifest) -> Iterator[str]:
+    yield f"# {manifest.run}: {plots.subject(scores)}"
+    if scores["drawn"]:
         yield "**SKETCH: the program drew these faces. Their scores say nothing about photographs.**"
-    out = " and ".join(f"{name} ({rows:,} rows here)" for name, rows in scores["left_out"].items())
     seeds = ", ".join(map(str, scores["seeds"]))
     yield (
-        f"Scores of {plots.CLASSES}, n = {scores['n']:,}: {out} is left out of training, and counted only "
-        f"where it says so. View: {scores['view']}. Seed: {seeds}. Figures are percentages; intervals hold "
+        f"Scores of {plots.coverage(scores)}, n = {scores['n']:,} ({_counts(scores['origins'])})."
+        f"{_left_out(scores)} View: {scores['view']}. Seed: {seeds}. Figures are percentages; intervals are "
         "95 % (Wilson)."
     )
-    if "answer" in scores:
-        yield f"Several runs answer together, by the {recipe_of(card)}."
-    elif not plots.has_tree(scores):
-        missing = ", ".join(node for node in NODES if node not in card["nets"])
+    if scores.get("answer"):
+        yield f"Several runs predict together, by the {recipe_of(manifest)}."
+    elif not scores["has_tree"]:
+        missing = ", ".join(node for node in manifest.tree.nodes if node not in manifest.nets)
         yield (
-            f"This run has no tree yet (no net for {missing}): these are scores of its flat net alone. What "
-            "scores.json keeps of soft, hard and lazy answers and of nodes are sums of the flat net's leaves."
+            f"The tree of this run is not complete (no net for {missing}): these are scores of its flat net. "
+            "In scores.json, soft, hard, lazy and the nodes are sums of the flat net's probabilities."
         )
-    stopped = [f"{node} ({net['epochs']} epochs)" for node, net in card["nets"].items() if _unfinished(net)]
+    stopped = [f"{node} ({net.epochs} epochs)" for node, net in manifest.nets.items() if not net.finished]
     if stopped:
-        yield f"**Not trained to the end: {', '.join(stopped)}.**"
+        yield f"**Training not finished: {', '.join(stopped)}.**"
     if scores["split"] != Split.PrivateTest.name:
-        yield f"{Split.PublicTest.name} chose epochs and temperatures: quote {Split.PrivateTest.name} alone."
+        yield f"{scores['split']} chose epochs and temperatures: quote {Split.PrivateTest.name} only."
 
 
-def _answers(scores: Mapping[str, Any]) -> Iterator[str]:
-    first = "SKETCH" if plots.drawn(scores) else "answer"
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {rows:,}" for name, rows in counts.items())
+
+
+def _left_out(scores: Mapping[str, Any]) -> str:
+    if not scores["left_out"]:
+        return ""
+    return f" Left out, not in the tree: {_counts(scores['left_out'])}; counted only where stated."
+
+
+def _routings(scores: Mapping[str, Any]) -> Iterator[str]:
+    first = "SKETCH" if scores["drawn"] else "answer"
     header = (first, "n", "accuracy", "interval", "macro-F1", "hierarchical F1", "ECE")
     rows = [
-        (name, *_share(row), *(percent(row[key]) for key in ("macro_f1", "hierarchical_f1", "ece")))
-        for name, row in _systems(scores, plots.has_tree(scores), plots.answering(scores)).items()
+        (name, *accuracy_cells(row), *(percent(row[key]) for key in ("macro_f1", "hierarchical_f1", "ece")))
+        for name, row in _systems(scores, scores).items()
     ]
-    yield f"## {plots.CLASSES.capitalize()}"
+    yield f"## {plots.coverage(scores).capitalize()}"
     yield table(header, rows)
-    if plots.has_tree(scores):
+    if scores["has_tree"]:
         yield (
-            "Soft takes the likeliest leaf, hard the likeliest leaf of the likelier branch. Lazy gives "
-            f"soft's label with {scores['nets_per_face']['lazy']:.2f} nets a face instead of {len(NODES)}."
+            "Soft takes the likeliest leaf, hard the likeliest leaf of the likeliest branch. Lazy (early "
+            f"exit) gives soft's label with {scores['nets_per_face']['lazy']:.2f} nets a face instead of "
+            f"{len(scores['nodes'])}."
         )
 
 
 def _nodes(scores: Mapping[str, Any]) -> Iterator[str]:
-    if not plots.has_tree(scores):
+    if not scores["has_tree"]:
         return
+    tree = plots.tree_of(scores)
     rows = [
-        (node, ", ".join(classes_of(node)), *_share(scores[node]), percent(scores[node]["ece"]))
-        for node in NODES
+        (node, ", ".join(tree.classes_of(node)), *accuracy_cells(row), percent(row["ece"]))
+        for node, row in scores["nodes"].items()
     ]
     yield "## Nodes"
     yield table(("node", "classes", "n", "accuracy", "interval", "ECE"), rows)
-    yield "A specialist is judged on the faces that are truly of its branch."
+    yield "A specialist is scored on the faces whose true class is in its branch."
 
 
 def _per_class(scores: Mapping[str, Any]) -> Iterator[str]:
+    tree = plots.tree_of(scores)
     rows = [
-        (leaf, branch_of(leaf), f"{row['support']:,}", *(percent(row[key]) for key in plots.PER_CLASS))
+        (leaf, tree.branch_of(leaf), f"{row['support']:,}", *(percent(row[key]) for key in plots.PER_CLASS))
         for leaf, row in scores["per_class"].items()
     ]
     yield f"## Classes ({plots.answering(scores)})"
@@ -120,135 +140,118 @@ def _per_class(scores: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _without_copies(scores: Mapping[str, Any]) -> Iterator[str]:
-    if not PARTS.keys() & scores.keys():
+    searched = [key for key in PARTS if scores.get(key)]
+    if not searched:
         yield "## Without copies"
-        yield "Copies of these faces among the run's Training faces were not looked for."
+        yield "Copies of these faces in the run's Training split were not searched for."
         return
-    parts = {label: scores[key] for key, label in PARTS.items() if scores[key]["n"]}
+    parts = {PARTS[key]: scores[key] for key in searched if scores[key]["n"]}
     if not parts:
         return
-    rows, named = [], (plots.has_tree(scores), plots.answering(scores))
-    for label, part in ({"all": scores} | parts).items():
-        answers = [f"{percent(row['accuracy'])} ({interval(row)})" for row in _systems(part, *named).values()]
-        rows.append((label, f"{part['n']:,}", *answers))
+    rows = [
+        (label, f"{part['n']:,}", *map(accuracy, _systems(part, scores).values()))
+        for label, part in ({"all": scores} | parts).items()
+    ]
     yield "## Without copies"
-    yield "Some of these faces are in Training too, as the same pixels or as another crop of the same photo."
-    yield table(("faces", "n", *_systems(scores, *named)), rows)
+    yield "Some of these faces are also in Training, as the same pixels or as another crop of the same photo."
+    yield table(("faces", "n", *_systems(scores, scores)), rows)
 
 
-def _counted_otherwise(scores: Mapping[str, Any]) -> Iterator[str]:
-    stop, out = scores["abstain"], " and ".join(scores["left_out"])
-    rows = {f"{out} too, always wrong": scores["seven_class"]["soft"]}
-    rows |= {"against the majority of FER+ taggers": scores["ferplus"]} if "ferplus" in scores else {}
-    rows |= {f"confidence of {stop['min_confidence']:.2f} or more": stop}
-    if plots.has_tree(scores):
-        rows |= {f"branch alone, the surest {100 * scores['surest']['coverage']:.0f} %": scores["surest"]}
-    yield f"## Counted otherwise ({plots.answering(scores)})"
-    yield table(("faces", "n", "accuracy", "interval"), [(name, *_share(row)) for name, row in rows.items()])
+def _other_counts(scores: Mapping[str, Any]) -> Iterator[str]:
+    selective, sure = scores["selective"], scores["coverage_80"]
+    rows = {}
+    if scores["left_out"]:
+        rows[f"{' and '.join(scores['left_out'])} too, always wrong"] = scores["all_names"]["soft"]
+    if scores.get("ferplus"):
+        rows["against the majority of FER+ taggers"] = scores["ferplus"]
+    rows[f"confidence of {selective['min_confidence']:.2f} or more"] = selective
+    if scores["has_tree"]:
+        rows[f"branch only, the most confident {100 * sure['coverage']:.0f} %"] = sure
+    yield f"## Other counts ({plots.answering(scores)})"
+    cells = [(name, *accuracy_cells(row)) for name, row in rows.items()]
+    yield table(("faces", "n", "accuracy", "interval"), cells)
     yield (
-        f"Below a confidence of {stop['min_confidence']:.2f} an answer stops at its branch; "
-        f"{percent(stop['coverage'])} % of the faces are answered with a leaf."
+        f"Below a confidence of {selective['min_confidence']:.2f} only the branch is predicted; "
+        f"{percent(selective['coverage'])} % of the faces get a leaf."
     )
 
 
-def _calibration(scores: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str]:
+def _calibration(scores: Mapping[str, Any], manifest: RunManifest) -> Iterator[str]:
     yield "## Calibration"
-    answers = {plots.answering(scores): scores["six_class"]["soft"]}
-    if plots.has_tree(scores):
-        answers |= {node: scores[node] for node in (*NODES, FLAT) if node in scores}
-    listed = "; ".join(f"{name} {percent(row['ece'])}" for name, row in answers.items())
+    systems = {plots.answering(scores): scores["tree"]["soft"]}
+    if scores["has_tree"]:
+        systems |= scores["nodes"] | ({FLAT: scores[FLAT]} if scores.get(FLAT) else {})
+    errors = "; ".join(f"{name} {percent(row['ece'])}" for name, row in systems.items())
     bins = len(next(iter(scores["reliability"].values()))["count"])
-    yield f"Mean distance of confidence and accuracy (ECE, {bins} bins): {listed}."
-    if fitted := card.get("calibration"):
-        listed = "; ".join(f"{node} {value['temperature']:.2f}" for node, value in fitted.items())
-        yield f"Temperatures, fitted on {Split.PublicTest.name}: {listed}."
+    yield f"Mean gap of confidence and accuracy (ECE, {bins} bins): {errors}."
+    if manifest.calibration:
+        fitted = "; ".join(f"{node} {each.temperature:.2f}" for node, each in manifest.calibration.items())
+        yield f"Temperatures, fitted on {Split.PublicTest.name}: {fitted}."
 
 
 def _against_flat(scores: Mapping[str, Any]) -> Iterator[str]:
-    if FLAT not in scores or not plots.has_tree(scores):
+    pair = scores.get("soft_against_flat")
+    if not pair or not scores["has_tree"]:
         return
-    pair = scores["soft_against_flat"]
-    ours, theirs, p = pair["only_soft_right"], pair["only_flat_right"], pair["mcnemar_p"]
-    verdict = f"the {'tree' if ours > theirs else 'flat net'} is better" if p < SURE else "it may be chance"
+    tree, flat, p = pair["only_soft_right"], pair["only_flat_right"], pair["mcnemar_p"]
+    better = f"the {'tree' if tree > flat else 'flat net'} is better"
     yield "## Tree or flat net"
     yield (
-        f"Only the tree (soft) is right on {ours:,} faces, only the flat net on {theirs:,}: {verdict} "
-        f"(exact McNemar test, p = {p:.2g})."
+        f"Only the tree (soft) is right on {tree:,} faces, only the flat net on {flat:,}: "
+        f"{better if p < SIGNIFICANT else 'it may be chance'} (exact McNemar test, p = {p:.2g})."
     )
 
 
-def _making(card: Mapping[str, Any]) -> Iterator[str]:
-    nets = card["nets"]
-    rows = [(node, *(_of_net(key, about[key]) for key in NETS.values())) for node, about in nets.items()]
-    backends = " and ".join(sorted({about["backend"] for about in nets.values()}))
-    yield "## How it was made"
-    data, of = card.get("data", {}).get("source", "not recorded"), " of each" if "answer" in card else ""
+def _training(manifest: RunManifest) -> Iterator[str]:
+    rows = [
+        (node, *(_figure(key, getattr(net, key)) for key in NETS.values()))
+        for node, net in manifest.nets.items()
+    ]
+    yield "## How it was trained"
+    source, counts = (manifest.data.get(key) for key in ("source", "origins"))
+    data, of = f" ({_counts(counts)})" if counts else "", " of each" if manifest.answer else ""
     yield (
-        f"Recipe: {recipe_of(card)} (every value is in {MANIFEST}{of}). Training data: {data}. "
-        f"Training took {minutes(card):.0f} minutes on the {backends} backend.{descent(card)} "
-        f"Tree {card['tree_hash']}: {describe(card['tree'])}."
+        f"Recipe: {recipe_of(manifest)} (every value is in {MANIFEST}{of}). Training data: "
+        f"{source or 'not recorded'}{data}. Training took {minutes(manifest):.0f} minutes on the "
+        f"{backends(manifest)} backend.{descent(manifest)} Tree {manifest.tree.hash}: {manifest.tree}."
     )
     yield table(("net", *NETS), rows)
 
 
-def _systems(scores: Mapping[str, Any], tree: bool, alone: str) -> dict[str, Mapping[str, Any]]:
-    """The scores of every way to a leaf, side by side; without a tree, of what is alone."""
-    if not tree:
-        return {alone: scores["six_class"]["soft"]}
-    routed = {f"tree, {rule}": row for rule, row in scores["six_class"].items()}
-    return routed | ({plots.NAMES[FLAT]: scores[FLAT]} if FLAT in scores else {})
+def _systems(scores: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Scores of every way to a leaf, side by side; `whole` says whether there is a tree."""
+    if not whole["has_tree"]:
+        return {plots.answering(whole): scores["tree"]["soft"]}
+    routed = {f"tree, {rule}": row for rule, row in scores["tree"].items()}
+    return routed | ({plots.NAMES[FLAT]: scores[FLAT]} if scores.get(FLAT) else {})
 
 
-def _of_net(key: str, value: float) -> str:
-    return percent(value) if key == NETS[f"{Split.PublicTest.name} then"] else f"{value:,.0f}"
+def _figure(key: str, value: float) -> str:
+    return percent(value) if key == "public_test_accuracy" else f"{value:,.0f}"
 
 
-def _unfinished(net: Mapping[str, Any]) -> bool:
-    return not net.get("finished", True)
+def recipe_of(manifest: RunManifest) -> str:
+    """The name of a run's recipe, with the changed values and the labels where they are not FER-2013's."""
+    changes = list(manifest.settings)
+    changes += [f"{manifest.labels} labels"] if manifest.labels != FER2013_LABELS else []
+    return f"{manifest.recipe_name} with {', '.join(changes)}" if changes else manifest.recipe_name
 
 
-def recipe_of(card: Mapping[str, Any]) -> str:
-    """The name of a run's recipe, with the values that were set otherwise and whose labels it learned."""
-    name, said = str(card["recipe"]["name"]), list(card.get("settings", ()))
-    labels = card.get("labels", LABELS[0])
-    said += [f"{labels} labels"] if labels != LABELS[0] else []
-    return f"{name} with {', '.join(said)}" if said else name
+def minutes(manifest: RunManifest) -> float:
+    """Training time of the run's nets, without those copied from another run."""
+    return sum(net.minutes for net in manifest.nets.values() if net.copied_from is None)
 
 
-def minutes(card: Mapping[str, Any]) -> float:
-    """How long the run's own nets were trained; not those that another run gave it."""
-    return sum(about["minutes"] for about in card["nets"].values() if "from" not in about)
+def backends(manifest: RunManifest) -> str:
+    """Names of the backends that trained the nets."""
+    return " and ".join(sorted({net.backend for net in manifest.nets.values()}))
 
 
-def descent(card: Mapping[str, Any]) -> str:
-    """Which runs a run started from and learned from; empty where it did neither."""
-    how = "took its flat net from" if "from" in card["nets"].get(FLAT, {}) else "went on from the flat net of"
-    said = [f"{how} run {name}" for name in card.get("start", {})]
-    if teachers := list(card.get("teacher", {})):
-        said.append(f"was taught by {', '.join(teachers)} as well as by labels")
-    return f" It {' and '.join(said)}, whose training is not counted here." if said else ""
-
-
-def percent(share: float | None) -> str:
-    """A fraction as percent with one decimal; a dash where there is none."""
-    return "-" if share is None else f"{100 * share:.1f}"
-
-
-def interval(row: Mapping[str, Any]) -> str:
-    """The 95 % interval of a score in percent."""
-    return " to ".join(percent(end) for end in row["ci95"] or [None])
-
-
-def signed(ends: Sequence[float] | None) -> str:
-    """An interval of differences in percentage points."""
-    return "-" if ends is None else " to ".join(f"{100 * end:+.1f}" for end in ends)
-
-
-def _share(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    return f"{row['n']:,}", percent(row["accuracy"]), interval(row)
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = (header, ["---"] * len(header), *rows)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def descent(manifest: RunManifest) -> str:
+    """The runs that a run started from and was distilled from; empty without any."""
+    flat = manifest.nets.get(FLAT)
+    how = "took its flat net from" if flat and flat.copied_from else "continued from the flat net of"
+    sources = [f"{how} run {name}" for name in manifest.start]
+    if manifest.teacher:
+        sources.append(f"was distilled from {', '.join(manifest.teacher)}")
+    return f" It {' and '.join(sources)}, whose training is not counted here." if sources else ""

@@ -1,1 +1,1 @@
-"""What is fitted, on what, in which order, and what is written down: true of every framework."""
+"""Training of a run, independent of the framework: recipe to targets, batches, checkpoints, calibration."""

@@ -1,45 +1,43 @@
-"""What fits a net and opens it: Keras, PyTorch, or another that hands itself in. All the rest is shared."""
+"""The part of training one net that Keras and PyTorch share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hierarchy.backends import Backend
+from hierarchy.backends import COMMANDS, Backend
 from hierarchy.config.backbones import BACKBONES
 from hierarchy.config.schema import PretrainedConfig, Recipe, TrainConfig
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.errors import InputError
 from hierarchy.runs import Run
-from hierarchy.taxonomy import FLAT, NODES, classes_of
+from hierarchy.taxonomy import Tree
 from hierarchy.training.checkpoints import CheckpointManager, EpochCallback, write_history
 
 if TYPE_CHECKING:
     from hierarchy.training.progress import Progress
 
-ORDER = (FLAT, *NODES)  # of training: the others may start from the flat net
-VALIDATION_BATCH = 256
-DOORS = {"Keras": "python tf_model.py", "PyTorch": "python -m pt_files"}  # framework -> its command
+VALIDATION_BATCH: Final = 256
 
 
 @dataclass(frozen=True)
 class TrainTask:
-    """One net to be fitted.
+    """The training of one net.
 
     Attributes:
-        node: which one.
-        recipe: of the run.
-        fit: the part of the recipe that is this net's.
+        node: name of the net.
+        recipe: of the run; holds the tree.
+        fit: the section of the recipe for this net.
         seed: of weights, order, augmentation and dropout.
         run: where net, history and checkpoints go.
         train: Training faces.
-        valid: PublicTest faces of the node's own classes, which choose the best epoch.
-        identity: what the run's card says besides its nets.
-        taught: float[N, leaves], what other nets say of `train`, where the recipe asks for it.
-        start: file of the flat net whose weights the net starts from; None: random ones.
-        watch: is told of every epoch, see `CheckpointManager`.
+        valid: PublicTest faces of the node's classes, which choose the best epoch.
+        identity: values of the manifest besides the nets.
+        taught: float[N, leaves], the teacher's probabilities for `train`, where the recipe needs them.
+        start: file of the flat net that weights are initialised from; None: random weights.
+        on_epoch_end: see `CheckpointManager`.
     """
 
     node: str
@@ -55,20 +53,34 @@ class TrainTask:
     on_epoch_end: EpochCallback | None = None
 
     @property
-    def rng_seed(self) -> int:
-        """A seed of this net's own."""
-        return int(np.random.default_rng([self.seed, ORDER.index(self.node)]).integers(2**31))
+    def tree(self) -> Tree:
+        """The tree of the node."""
+        return self.recipe.tree
 
-    def training_summary(self, logbook: CheckpointManager) -> dict[str, Any]:
-        """What the run's card says of the net, by its whole epochs."""
-        rows = logbook.rows
+    @property
+    def classes(self) -> int:
+        """Number of the node's classes."""
+        return len(self.tree.classes_of(self.node))
+
+    @property
+    def rng_seed(self) -> int:
+        """The seed of this net: another for each node."""
+        return int(np.random.default_rng([self.seed, self.tree.nets.index(self.node)]).integers(2**31))
+
+    def checkpoints(self, suffix: str) -> CheckpointManager:
+        """The net's checkpoints, with weights in files of a suffix."""
+        return CheckpointManager(self.run, self.tree, self.node, self.fit, suffix, self.on_epoch_end)
+
+    def training_summary(self, checkpoints: CheckpointManager) -> dict[str, Any]:
+        """The values of the manifest for this net, from its epochs."""
+        rows = checkpoints.rows
         return {
-            "classes": list(classes_of(self.node)),
+            "classes": list(self.tree.classes_of(self.node)),
             "seed": self.seed,
             "epochs": len(rows),
-            "best_epoch": logbook.best["epoch"],
-            "public_test_accuracy": logbook.best["val_accuracy"],
-            "minutes": logbook.minutes,
+            "best_epoch": checkpoints.best["epoch"],
+            "public_test_accuracy": checkpoints.best["val_accuracy"],
+            "minutes": checkpoints.minutes,
             "images_per_second": float(np.median([row["images_per_second"] for row in rows])),
             "warm_start": self.start is not None,
             "balanced": self.fit.balanced,
@@ -77,37 +89,37 @@ class TrainTask:
 
 def run_training(
     task: TrainTask,
-    logbook: CheckpointManager,
+    checkpoints: CheckpointManager,
     epochs: Callable[["Progress"], None],
     packed: Callable[[Path], tuple[bytes, dict[str, Any]]],
     suffix: str,
 ) -> None:
-    """Fit what is left to be fitted, then store the best epoch's net, even when it was interrupted.
+    """Train the remaining epochs, then store the best epoch's net, even after Ctrl-C.
 
     Args:
-        task: what is fitted.
-        logbook: of the task.
-        epochs: fits the epochs that are left and adds each to the logbook.
-        packed: from the best weights, the net's file and what the card says of its size.
+        task: the training.
+        checkpoints: of the task.
+        epochs: trains the remaining epochs and adds each to the checkpoints.
+        packed: from the file of the best weights, the net's bytes and values of the manifest.
         suffix: of the net's file.
 
     Raises:
-        KeyboardInterrupt: as it came, after the best weights so far have been stored.
+        KeyboardInterrupt: after the best weights so far have been stored.
     """
-    from hierarchy.training.progress import Progress  # its bar is slow to import, and predict needs none
+    from hierarchy.training.progress import Progress  # rich is slow to import
 
     interrupted = False
     try:
-        if not logbook.done:
+        if not checkpoints.done:
             with Progress(task.node, task.fit) as progress:
                 epochs(progress)
     except KeyboardInterrupt:
         interrupted = True
-    if logbook.best_weights:
-        data, size = packed(logbook.best_weights)
-        about = task.training_summary(logbook) | size | {"finished": not interrupted}
-        task.run.add_net(task.node, data, about, task.identity, suffix)
-        write_history(task.run, task.run.folder)
+    if checkpoints.best_weights:
+        data, size = packed(checkpoints.best_weights)
+        about = task.training_summary(checkpoints) | size | {"finished": not interrupted}
+        task.run.add_net(task.node, data, about, task.identity, task.tree, suffix)
+        write_history(task.run, task.tree, task.run.folder)
     if interrupted:
         raise KeyboardInterrupt
 
@@ -122,31 +134,30 @@ def check_roles(task: TrainTask) -> None:
     for faces, role in ((task.train, Split.Training), (task.valid, Split.PublicTest)):
         if (faces.split != role).any():
             raise ValueError(f"{task.node}: faces of another split than {role.name}")
-        check_there(faces, role, task.node)
+        check_has_faces(faces, role, task.tree, task.node)
 
 
-def check_there(faces: FaceDataset, role: Split, node: str) -> None:
-    """Refuse faces without any of a node's own in a split.
+def check_has_faces(faces: FaceDataset, role: Split, tree: Tree, node: str) -> None:
+    """Refuse faces among which a split has none of a node's classes.
 
     Raises:
         InputError: the split is empty for the node.
     """
-    if not ((faces.split == role) & (faces.target(node) >= 0)).any():
-        classes = ", ".join(classes_of(node))
+    if not ((faces.split == role) & (faces.target(tree, node) >= 0)).any():
+        classes = ", ".join(tree.classes_of(node))
         raise InputError(f"{faces.source}: no {role.name} faces for the {node} net ({classes})")
 
 
-def check_home(recipe: Recipe, framework: Backend) -> None:
-    """Refuse a published net that another framework's library builds.
+def check_backend(recipe: Recipe, backend: Backend) -> None:
+    """Refuse a pretrained backbone of another backend's library.
 
     Raises:
-        InputError: names the door that leads there.
+        InputError: names the command that trains it.
     """
-    if (
-        isinstance(recipe.net, PretrainedConfig)
-        and (home := BACKBONES[recipe.net.backbone].framework) != framework.name
-    ):
+    if not isinstance(recipe.net, PretrainedConfig):
+        return
+    home = BACKBONES[recipe.net.backbone].framework
+    if home != backend.name:
         raise InputError(
-            f"{recipe.net.backbone} is a net of {home}'s library, not of {framework.name}'s: "
-            f"{DOORS[home]} trains it"
+            f"net.backbone={recipe.net.backbone} needs {home}, not {backend.name}: use {COMMANDS[home]}"
         )

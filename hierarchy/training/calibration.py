@@ -1,14 +1,13 @@
-"""A temperature for each node, fitted on PublicTest, so that probabilities mean what they say.
+"""Calibration of each net on PublicTest: class offsets and a temperature.
 
-Balanced training shows every class as if equally often, so a net's logits lack the classes' true frequencies:
-the log of Training's own is added back before the temperature (Bayes' rule; no fitted number). Then one
-temperature is found by maximum likelihood (Guo et al., "On calibration of modern neural networks", 2017).
-
-What taggers voted of a face is the same however often its class is shown: of nets that learned from votes
-only a share of those frequencies is missing, and it is found together with the temperature.
+Balanced training removes the class frequencies from a net's logits. The log of their frequencies in Training
+is added back (Bayes' rule), then one temperature is fitted by maximum likelihood (Guo et al., "On calibration
+of modern neural networks", 2017). Soft labels from votes contain a part of the class frequencies, so for nets
+trained on votes only a share of the offset is added, fitted together with the temperature.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
@@ -17,44 +16,48 @@ from hierarchy.backends import Backend
 from hierarchy.config.overrides import from_dict
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.runs import Run
-from hierarchy.taxonomy import FLAT, classes_of
+from hierarchy.taxonomy import FLAT, Tree
 
-RANGE = (0.2, 5.0)  # of temperatures searched
+RANGE: Final = (0.2, 5.0)  # of temperatures searched
 
 
-def calibrate(run: Run, faces: FaceDataset, framework: Backend) -> None:
-    """Find offset and temperature of every net of a run and write them on its card.
+def calibrate(run: Run, faces: FaceDataset, backend: Backend) -> None:
+    """Fit offsets and temperature of every net of a run and write them to its manifest.
 
     Args:
-        run: a trained run.
+        run: trained.
         faces: Training rows give the frequencies, PublicTest rows the temperature.
-        framework: what opens the nets.
+        backend: that opens the nets.
 
     Raises:
-        InputError: a net whose training went astray.
+        InputError: a net outputs NaN or inf.
     """
-    choosing, card = faces.of(Split.PublicTest), run.card()
-    recipe = from_dict(card["recipe"], f"run {run.name!r}")
-    found = {}
-    for node, about in card["nets"].items():
-        offset = _offset(faces, node) if about["balanced"] else np.zeros(len(classes_of(node)))
-        valid = choosing.for_node(node)
-        logits, target = framework.open(run.net(node))(valid.pixels), valid.target(node)
+    manifest, validation = run.manifest(), faces.of(Split.PublicTest)
+    recipe, tree = from_dict(manifest.recipe, f"run {run.name!r}"), manifest.tree
+    calibration = {}
+    for node, net in manifest.nets.items():
+        offset = _offset(faces, tree, node) if net.balanced else np.zeros(len(tree.classes_of(node)))
+        valid = validation.for_node(tree, node)
+        logits, target = backend.open(run.net(node))(valid.pixels), valid.target(tree, node)
         routing.check_finite(logits, f"run {run.name!r}: its {node} net")
-        voted = (recipe.fit if node == FLAT else recipe.warm_start or recipe.fit).votes > 0
-        offset = offset * share(logits, offset, target) if voted else offset
-        found[node] = {"offset": offset.tolist(), "temperature": temperature(logits + offset, target)}
-    run.amend({"calibration": found})
+        fit = recipe.fit if node == FLAT else recipe.warm_start or recipe.fit
+        if fit.soft_label_weight:
+            offset = offset * share(logits, offset, target)
+        calibration[node] = {
+            "offset": offset.tolist(),
+            "temperature": temperature(logits + offset, target),
+        }
+    run.amend({"calibration": calibration})
 
 
 def temperature(logits: np.ndarray, target: np.ndarray) -> float:
-    """The temperature of greatest likelihood for logits float[N,K] and true classes int[N]."""
+    """The temperature of maximum likelihood for logits float[N,K] and true classes int[N]."""
     low, high = np.log(RANGE)
     return float(np.exp(_likeliest(lambda power: logits / np.exp(power), target, (low, high))))
 
 
 def share(logits: np.ndarray, offset: np.ndarray, target: np.ndarray) -> float:
-    """How much of an offset float[K], 0 to 1, makes logits float[N,K] likeliest at their temperature."""
+    """The share of an offset float[K], 0 to 1, of maximum likelihood for logits float[N,K]."""
 
     def best(part: float) -> np.ndarray:
         shifted = logits + part * offset
@@ -64,11 +67,9 @@ def share(logits: np.ndarray, offset: np.ndarray, target: np.ndarray) -> float:
 
 
 def _likeliest(
-    logits: Callable[[float], np.ndarray],
-    target: np.ndarray,
-    bounds: tuple[float, float],
+    logits: Callable[[float], np.ndarray], target: np.ndarray, bounds: tuple[float, float]
 ) -> float:
-    """The number within bounds whose logits make the true classes likeliest."""
+    """The number within bounds whose logits maximise the likelihood of the true classes."""
     from scipy.optimize import minimize_scalar
 
     def loss(number: float) -> float:
@@ -78,10 +79,8 @@ def _likeliest(
     return float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
 
 
-def _offset(faces: FaceDataset, node: str) -> np.ndarray:
+def _offset(faces: FaceDataset, tree: Tree, node: str) -> np.ndarray:
     """Log frequencies of a node's classes among the Training faces."""
-    target = faces.target(node)
-    counts = np.bincount(
-        target[(faces.split == Split.Training) & (target >= 0)], minlength=len(classes_of(node))
-    )
+    target = faces.target(tree, node)[faces.split == Split.Training]
+    counts = np.bincount(target[target >= 0], minlength=len(tree.classes_of(node)))
     return np.log(np.maximum(counts, 1) / counts.sum())

@@ -1,7 +1,7 @@
-"""What the training of a node leaves in logs/<run>/<node>/ while it runs, whatever the framework.
+"""Checkpoints of a node in logs/<run>/<node>/: weights of the last and the best epoch, and state.json.
 
-The raw weights of the last whole epoch, the best epoch's weights, and state.json, which names both and is
-written last: a run killed at any moment goes on from the epoch that state.json tells of.
+state.json names both files and is written last, so that a run killed at any moment resumes from the last
+complete epoch.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from hierarchy.config.schema import TrainConfig
 from hierarchy.errors import InputError, first_line
 from hierarchy.fileio import read_json, write_atomic, write_json
 from hierarchy.runs import Run
-from hierarchy.taxonomy import FLAT, NODES
+from hierarchy.taxonomy import Tree
 
 STATE: Final = "state.json"
 EpochCallback = Callable[[Mapping[str, Any]], None]
@@ -23,18 +23,20 @@ EpochCallback = Callable[[Mapping[str, Any]], None]
 
 @dataclass
 class CheckpointManager:
-    """The whole epochs of one node.
+    """The completed epochs of one node.
 
     Attributes:
-        run: whose.
-        node: which.
-        fit: how many epochs there may be.
+        run: of the node.
+        tree: of the run.
+        node: name of the net.
+        fit: number of epochs and stopping rules.
         suffix: of files of weights.
-        watch: is told of every whole epoch's row, and may end the fitting by an exception.
-        rows: a row of history for each whole epoch.
+        on_epoch_end: called with each epoch's row; may stop the training by an exception.
+        rows: the history, a row per completed epoch.
     """
 
     run: Run
+    tree: Tree
     node: str
     fit: TrainConfig
     suffix: str
@@ -50,27 +52,27 @@ class CheckpointManager:
 
     @property
     def epoch(self) -> int:
-        """Whole epochs done."""
+        """Number of completed epochs."""
         return len(self.rows)
 
     @property
     def weights(self) -> Path | None:
-        """Raw weights after the whole epochs; None before there is one."""
+        """Raw weights of the last completed epoch; None before there is one."""
         return self._raw(self.epoch - 1) if self.rows else None
 
     @property
     def best_weights(self) -> Path | None:
-        """Weights of the best whole epoch; None before there is one."""
+        """Weights of the best completed epoch; None before there is one."""
         return self._best if self.rows else None
 
     @property
     def best(self) -> dict[str, Any]:
-        """The row of the best epoch; the earlier one of equals."""
+        """The row of the best epoch; of equals, the first."""
         return max(self.rows, key=lambda row: row["val_accuracy"])
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing more to do: all epochs are whole, or patience or time has run out."""
+        """Whether training is over: all epochs completed, or patience or time used up."""
         if not self.rows:
             return False
         waited = self.fit.patience and self.epoch - self.best["epoch"] >= self.fit.patience
@@ -79,42 +81,44 @@ class CheckpointManager:
 
     @property
     def minutes(self) -> float:
-        """Spent on whole epochs."""
+        """Duration of the completed epochs."""
         return float(sum(row["seconds"] for row in self.rows)) / 60
 
     @contextmanager
-    def going_on(self) -> Iterator[None]:
-        """For reading the weights of the last whole epoch.
+    def reading(self) -> Iterator[None]:
+        """Context for reading the weights of the last completed epoch.
 
         Raises:
-            InputError: they are gone or damaged.
+            InputError: they are missing or damaged.
         """
         try:
             yield
         except (OSError, KeyError, ValueError, RuntimeError) as error:
-            said = first_line(error)
             raise InputError(
-                f"{self.weights}: cannot go on from it ({said}); train the run anew under another name"
+                f"{self.weights}: cannot be resumed from ({first_line(error)}); "
+                "retrain the run under another name"
             ) from None
 
-    def keep(self, weights: bytes) -> None:
-        """Write the raw weights of the epoch that is about to be added; `add` makes them count."""
+    def write_raw(self, weights: bytes) -> None:
+        """Write the raw weights of the epoch that `add` completes."""
         write_atomic(self._raw(self.epoch), weights)
 
     def add(self, row: Mapping[str, Any], weights: bytes) -> None:
-        """Add a whole epoch: its row, and the weights that its score is of, kept where they are the best.
+        """Complete an epoch, after `write_raw`.
 
-        Raw weights must have been kept before.
+        Args:
+            row: of the history.
+            weights: that were scored; kept if they are the best.
         """
         before = best = self._best
         if not self.rows or row["val_accuracy"] > self.best["val_accuracy"]:
             best = self._folder / f"best-{self.epoch + 1:03d}{self.suffix}"
-            write_atomic(best, weights)  # Ctrl-C may come here, and then the epoch was not whole
+            write_atomic(best, weights)  # after Ctrl-C here, the epoch is repeated
         self.rows.append({"node": self.node, "epoch": self.epoch + 1, **row})
         self._best = best
         names = {"weights": self._raw(self.epoch - 1).name, "best": self._best.name}
         write_json(self._state, names | {"rows": self.rows})
-        write_history(self.run, self.run.log)
+        write_history(self.run, self.tree, self.run.log)
         self._raw(self.epoch - 2).unlink(missing_ok=True)
         if before != self._best:
             before.unlink(missing_ok=True)
@@ -134,11 +138,11 @@ class CheckpointManager:
         return self._folder / f"epoch-{epoch:03d}{self.suffix}"
 
 
-def write_history(run: Run, folder: Path) -> None:
-    """history.csv of all nodes of a run into `folder`; the run's own rows where a node's log is gone."""
+def write_history(run: Run, tree: Tree, folder: Path) -> None:
+    """Write history.csv of all nodes of a run into `folder`; the run's own rows for nodes without a log."""
     rows: list[Mapping[str, Any]] = []
-    for node in (FLAT, *NODES):
+    for node in tree.nets:
         state = run.log / node / STATE
-        known = read_json(state)["rows"] if state.is_file() else run.history()
-        rows += [row for row in known if row["node"] == node]
+        stored = read_json(state)["rows"] if state.is_file() else run.history()
+        rows += [row for row in stored if row["node"] == node]
     runs.write_history(folder, rows)

@@ -1,5 +1,6 @@
-"""Finished runs that teach another: the mean of what their trees and flat nets say of a face."""
+"""Teachers: soft targets from finished runs, the mean over their trees and flat nets."""
 
+import dataclasses
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,52 +12,59 @@ from hierarchy import fileio, runs
 from hierarchy.backends import Backend
 from hierarchy.errors import InputError
 from hierarchy.routing import predict_from_logits
-from hierarchy.taxonomy import FLAT, NODES
+from hierarchy.taxonomy import FLAT, Tree
 
 
-def teacher_checksums(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """What a card says of the runs that teach: name -> node -> checksum of the net.
+def teacher_checksums(names: Iterable[str], tree: Tree) -> dict[str, dict[str, str]]:
+    """What a manifest records of teachers: run -> node -> checksum of the net.
 
     Raises:
-        InputError: no such run, an unfinished one, or one with neither a tree nor a flat net.
+        InputError: a run does not exist, is unfinished, is of another tree, or has neither a complete tree
+            nor a flat net.
     """
-    found = {}
+    checksums = {}
     for name in names:
-        card = runs.run(name).card()
-        if FLAT not in card["nets"] and not set(NODES) <= card["nets"].keys():
-            raise InputError(f"run {name!r} cannot teach: it has neither a whole tree nor a flat net")
-        calibrated = set(card["nets"]) <= set(card.get("calibration", {}))
-        if not calibrated or any(not net.get("finished", True) for net in card["nets"].values()):
-            raise InputError(f"run {name!r} cannot teach: it is not trained to the end (train --resume)")
-        found[name] = runs.checksums(card)
-    return found
+        source, manifest = f"run {name!r}", runs.run(name).manifest()
+        tree.check_same(manifest.tree, source)
+        if FLAT not in manifest.nets and not manifest.complete:
+            raise InputError(f"{source}: not a teacher, it has neither a complete tree nor a flat net")
+        finished = all(net.finished for net in manifest.nets.values())
+        if not finished or not manifest.nets.keys() <= manifest.calibration.keys():
+            raise InputError(f"{source}: not a teacher, it is not finished; continue it with train --resume")
+        checksums[name] = manifest.checksums
+    return checksums
 
 
 class Teacher:
     """Probabilities of the leaves, float64[N, leaves], for faces uint8[N,48,48].
 
     Args:
-        known: of `teacher_checksums`.
-        framework: what opens the runs' nets.
+        checksums: of `teacher_checksums`.
+        tree: of the teachers.
+        backend: that opens their nets.
 
     Raises:
-        InputError: as `teacher_checksums`; a run that has changed, or whose nets are damaged.
+        InputError: as `teacher_checksums`; a run has changed, or its nets are damaged.
     """
 
-    def __init__(self, known: Mapping[str, Mapping[str, str]], framework: Backend) -> None:
-        if teacher_checksums(known) != known:
-            raise InputError(f"the nets of {', '.join(known)} have changed since they began to teach")
-        self.cards = {name: runs.run(name).card() for name in known}
+    def __init__(self, checksums: Mapping[str, Mapping[str, str]], tree: Tree, backend: Backend) -> None:
+        if teacher_checksums(checksums, tree) != checksums:
+            raise InputError(f"teacher {', '.join(checksums)}: its nets have changed since the run was begun")
+        self.tree = tree
+        self.manifests = {name: runs.run(name).manifest() for name in checksums}
         self.nets = {
-            name: {node: framework.open(runs.run(name).net(node)) for node in card["nets"]}
-            for name, card in self.cards.items()
+            name: {node: backend.open(runs.run(name).net(node)) for node in manifest.nets}
+            for name, manifest in self.manifests.items()
         }
 
-    def kept(self, pixels: np.ndarray, folder: Path) -> np.ndarray:
-        """As `__call__`, kept in a file of the folder, so that a resumed run need not ask again."""
-        told = [(runs.checksums(card), card.get("calibration")) for card in self.cards.values()]
-        asked = json.dumps(told).encode() + pixels.tobytes()
-        path = folder / f"taught-{fileio.sha256(asked)[:12]}.npy"
+    def cached(self, pixels: np.ndarray, folder: Path) -> np.ndarray:
+        """As `__call__`, cached in a file of the folder for resumed runs."""
+        sources = [
+            (each.checksums, {node: dataclasses.asdict(value) for node, value in each.calibration.items()})
+            for each in self.manifests.values()
+        ]
+        key = fileio.sha256(json.dumps(sources).encode() + pixels.tobytes())[:12]
+        path = folder / f"taught-{key}.npy"
         if not path.is_file():
             out = io.BytesIO()
             np.save(out, self(pixels), allow_pickle=False)
@@ -65,12 +73,12 @@ class Teacher:
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """The mean over all runs, and over tree and flat net of each."""
-        return np.mean([answer for name in self.cards for answer in self._answers(name, pixels)], axis=0)
+        return np.mean([each for name in self.nets for each in self._probabilities(name, pixels)], axis=0)
 
-    def _answers(self, name: str, pixels: np.ndarray) -> Iterator[np.ndarray]:
+    def _probabilities(self, name: str, pixels: np.ndarray) -> Iterator[np.ndarray]:
         logits = {node: net(pixels) for node, net in self.nets[name].items()}
-        tree, flat = predict_from_logits(logits, self.cards[name].get("calibration", {}))
-        if set(NODES) <= logits.keys():
-            yield tree.joint
+        predictions, flat = predict_from_logits(self.tree, logits, self.manifests[name].calibration)
+        if self.tree.complete(logits):
+            yield predictions.joint
         if flat is not None:
             yield flat

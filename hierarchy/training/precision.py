@@ -1,7 +1,6 @@
-"""Which arithmetic a recipe's precision means on this machine.
+"""The arithmetic of a training run on this machine.
 
-A processor without bfloat16 instructions imitates them, ten times slower than it computes in float32: there,
-float32 is used, and the net's entry on the run's card says so.
+Processors without bfloat16 instructions emulate them, ten times slower than float32; there, float32 is used.
 """
 
 from pathlib import Path
@@ -17,13 +16,13 @@ def arithmetic(fit: TrainConfig, accelerated: bool) -> str:
     """`float32` or `bfloat16`.
 
     Args:
-        fit: what the recipe asks for.
-        accelerated: whether the net is fitted on something else than the processor.
+        fit: the recipe's.
+        accelerated: whether the net is trained on a GPU or TPU.
     """
-    native = accelerated or bool(INSTRUCTIONS & _known())
+    native = accelerated or bool(INSTRUCTIONS & _flags())
     return fit.precision if native else "float32"
 
 
-def _known() -> set[str]:
-    """Instructions of the processor; empty where the system does not list them."""
+def _flags() -> set[str]:
+    """Instruction sets of the processor; empty where the system does not list them."""
     return set(PROCESSOR.read_text().split()) if PROCESSOR.is_file() else set()

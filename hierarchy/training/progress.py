@@ -1,4 +1,4 @@
-"""A bar on stderr with faces a second and time left; a line an epoch where stderr is no terminal."""
+"""A progress bar on stderr with faces per second and time left, and a line per epoch."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ from hierarchy.config.schema import TrainConfig
 
 
 def bar(label: str, unit: str, **more: Any) -> rich.progress.Progress:
-    """A bar on stderr with a label, tasks' own `rate` and time left; nothing where that is no terminal."""
+    """A progress bar on stderr with label, `rate` and time left; disabled where stderr is not a terminal."""
     return rich.progress.Progress(
         label,
         rich.progress.BarColumn(),
@@ -26,11 +26,11 @@ def bar(label: str, unit: str, **more: Any) -> rich.progress.Progress:
 
 
 class Progress:
-    """The progress of one node's fitting.
+    """The progress of training one node.
 
     Args:
-        node: which.
-        fit: how many epochs and faces a step there are.
+        node: name of the net.
+        fit: number of epochs, batch size.
     """
 
     def __init__(self, node: str, fit: TrainConfig) -> None:
@@ -47,20 +47,20 @@ class Progress:
         self.bar.stop()
 
     def begin(self, epoch: int, steps: int) -> None:
-        """An epoch begins, counted from 0; those before it are done."""
+        """Begin an epoch, counted from 0."""
         if not self.bar.tasks:
             self.bar.add_task("", total=steps * self.fit.epochs, completed=steps * epoch, rate=0.0)
         self.epoch, self.steps, self.started = epoch, 0, time.perf_counter()
         self.bar.update(self.bar.task_ids[0], description=f"{self.node}, epoch {epoch + 1}/{self.fit.epochs}")
 
     def step(self) -> None:
-        """One step on."""
+        """Advance by one step."""
         self.steps += 1
         rate = self.steps * self.fit.batch_size / (time.perf_counter() - self.started)
         self.bar.update(self.bar.task_ids[0], advance=1, rate=rate)
 
     def end(self, figures: Mapping[str, Any]) -> None:
-        """Say how the epoch went: loss, accuracy, val_accuracy."""
+        """Print loss, accuracy and val_accuracy of the epoch."""
         line = (
             f"{self.node}: epoch {self.epoch + 1}/{self.fit.epochs}, loss {figures['loss']:.3f}, "
             f"accuracy {figures['accuracy']:.3f}, PublicTest {figures['val_accuracy']:.4f}, "

@@ -1,4 +1,4 @@
-"""Batches of lessons in an order that follows from (seed, epoch): a resumed run sees the same ones."""
+"""Batches in an order that follows from (seed, epoch), so that a resumed run repeats it."""
 
 import numpy as np
 
@@ -8,13 +8,13 @@ from hierarchy.training.targets import NodeDataset
 
 
 class EpochSampler:
-    """Batches (uint8[B,48,48], float32[B,K]) of one node's lessons, as many an epoch as they fill.
+    """Batches (uint8[B,48,48], float32[B,K]) of one node; only full ones, unless there is only one.
 
     Args:
-        lessons: of the node.
-        fit: batch size, oversampling, outsiders, number of epochs.
-        augment: mixing; the rest of the augmentation happens inside the training step.
-        seed: of order, repeats and mixing.
+        node_dataset: of the node.
+        fit: batch size, oversampling, outliers, number of epochs.
+        augment: mixup; the rest of the augmentation happens inside the training step.
+        seed: of order, repeats and mixup.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class EpochSampler:
         return max(1, len(self.order) // self.fit.batch_size)
 
     def begin(self, epoch: int) -> None:
-        """Lay out the order of an epoch, counted from 0."""
+        """Draw the order of an epoch, counted from 0."""
         self.epoch = epoch
         random = np.random.default_rng([self.seed, epoch])
         own = len(self.node_dataset)
@@ -35,8 +35,8 @@ class EpochSampler:
         if self.fit.oversampled:
             rows = oversampled(self.node_dataset.label, int(random.integers(2**31)))
         self.order = random.permutation(rows)[:own]
-        if others := len(self.node_dataset.pixels) - own:
-            drawn = random.choice(others, min(others, round(self.fit.outlier_ratio * own)), replace=False)
+        if outliers := len(self.node_dataset.pixels) - own:
+            drawn = random.choice(outliers, min(outliers, round(self.fit.outlier_ratio * own)), replace=False)
             self.order = random.permutation(np.concatenate([self.order, own + drawn]))
 
     def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
@@ -53,15 +53,13 @@ class EpochSampler:
 def mixup(
     pixels: np.ndarray, target: np.ndarray, weight: float, order: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Blend each face with another of its batch, and their targets with it (Zhang et al., "mixup", 2018).
+    """Blend each face and its target with another of the batch (Zhang et al., "mixup", 2018).
 
     Args:
         pixels: uint8[N,48,48].
         target: float32[N,K], rows sum to one.
-        weight: share of the face itself, 0 to 1.
-        order: int[N], which face of the batch each is blended with.
+        weight: of the face itself, 0 to 1.
+        order: int[N], the face that each is blended with.
     """
-    blended = weight * pixels + (1.0 - weight) * pixels[order]
-    return np.rint(blended).astype(np.uint8), (weight * target + (1.0 - weight) * target[order]).astype(
-        np.float32
-    )
+    faces = np.rint(weight * pixels + (1.0 - weight) * pixels[order]).astype(np.uint8)
+    return faces, (weight * target + (1.0 - weight) * target[order]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The learning rate of every step: it follows from the step, and on a plateau from the epochs so far."""
+"""The learning rate of every step."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,15 +10,15 @@ from hierarchy.config.schema import TrainConfig
 def learning_rate(fit: TrainConfig, step: int, steps: int, rows: Sequence[Mapping[str, Any]] = ()) -> float:
     """The learning rate of a step.
 
-    cosine: a straight rise to the peak, then half a cosine to zero (one-cycle where the rise is long).
-    constant: the peak. step: times `fit.lr_decay` every `fit.lr_step_epochs` epochs. plateau: times `fit.lr_decay` whenever
-    `fit.lr_step_epochs` epochs have gone by without a better PublicTest accuracy.
+    cosine: a linear warm-up to the peak, then half a cosine to zero. constant: the peak. step: multiplied by
+    `fit.lr_decay` every `fit.lr_step_epochs` epochs. plateau: multiplied by `fit.lr_decay` after every
+    `fit.lr_step_epochs` epochs without a better PublicTest accuracy.
 
     Args:
         fit: the recipe's.
         step: counted from 0 over all epochs.
-        steps: of one epoch.
-        rows: of history, one for each whole epoch.
+        steps: per epoch.
+        rows: the history, a row per completed epoch.
     """
     if fit.schedule == "cosine":
         return fit.learning_rate * _cosine(fit, step, steps * fit.epochs)
@@ -37,11 +37,11 @@ def _cosine(fit: TrainConfig, step: int, total: int) -> float:
 
 
 def _plateaus(fit: TrainConfig, rows: Sequence[Mapping[str, Any]]) -> int:
-    """How often the accuracy has stood still for `fit.lr_step_epochs` epochs."""
-    found, waited, best = 0, 0, -math.inf
+    """How many times `fit.lr_step_epochs` epochs went by without a better accuracy."""
+    plateaus, waited, best = 0, 0, -math.inf
     for row in rows:
         waited = 0 if row["val_accuracy"] > best else waited + 1
         best = max(best, row["val_accuracy"])
         if waited == fit.lr_step_epochs:
-            found, waited = found + 1, 0
-    return found
+            plateaus, waited = plateaus + 1, 0
+    return plateaus

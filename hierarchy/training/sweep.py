@@ -1,62 +1,59 @@
-"""Several runs by one command: every recipe with every seed, back to back."""
+"""Several runs by one command: every recipe with every seed, one after another."""
 
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 from hierarchy import runs
-from hierarchy.config.overrides import recipe_of, with_settings
+from hierarchy.config.overrides import recipe_of
 from hierarchy.errors import InputError
 from hierarchy.training import train
-from hierarchy.training.backend import check_home
 from hierarchy.training.resume import refuse_begun
-from hierarchy.training.warm_start import origin
+from hierarchy.training.warm_start import start_run
 
-Asked = tuple[str | None, int | None, str | None]  # recipe, seed and name of a run, where they are given
+Job = tuple[str | None, int | None, str | None]  # recipe, seed and name of a run, where they are given
 
 
 def sweep(
     *, recipe: str | None, seed: str | None, name: str | None, resume: bool, **same: Any
 ) -> Iterator[runs.Run]:
-    """Train every recipe with every seed, back to back, and give each run as it finishes.
+    """Train every recipe with every seed, and yield each run as it finishes.
 
     Args:
-        recipe: names of recipes, parted by commas; None: as `run` chooses.
-        seed: whole numbers, parted by commas; None: as `run` chooses.
-        name: of the run; of several, what their names begin with. None: the recipe's. Several runs are told
-            apart by their seeds, and by their recipes where a name is given.
-        resume: go on with what was begun, leave what is finished, begin the others.
-        same: the other arguments of `run`.
+        recipe: names of recipes, separated by commas; None: as in `train.run`.
+        seed: integers, separated by commas; None: as in `train.run`.
+        name: of the run; of several runs, the prefix of their names. None: the recipe's. Several runs are
+            distinguished by their seeds, and by their recipes where a name is given.
+        resume: continue runs that were begun, skip finished ones, begin the others.
+        same: the other arguments of `train.run`.
 
     Raises:
-        InputError: as `run`; without `resume`, before anything is trained, if any of the runs is there.
+        InputError: as `train.run`; without `resume`, if any of the runs exists, before the first is trained.
     """
-    asked = _asked(recipe, seed, name)
-    for one, _, called in asked:
+    jobs = _jobs(recipe, seed, name)
+    for one, _, run_name in jobs:
         if one:
-            chosen = with_settings(recipe_of(one), same["settings"])
-            check_home(chosen, same["framework"])
-            if same.get("start"):
-                origin(same["start"], chosen, same["framework"])
-        if called and len(asked) > 1 and not resume:
-            refuse_begun(runs.run(called))
-    again = "the same command and --resume" if len(asked) > 1 else None
-    for one, number, called in asked:
-        yield train.run(recipe=one, seed=number, name=called, resume=resume, again=again, **same)
+            chosen = train.recipe_named(one, same["settings"], same.get("tree"), same["backend"])
+            if same.get("start") and not resume:
+                start_run(same["start"], chosen, same["backend"])
+        if run_name and len(jobs) > 1 and not resume:
+            refuse_begun(runs.run(run_name))
+    again = "the same command and --resume" if len(jobs) > 1 else None
+    for one, number, run_name in jobs:
+        yield train.run(recipe=one, seed=number, name=run_name, resume=resume, again=again, **same)
 
 
-def _asked(recipe: str | None, seed: str | None, name: str | None) -> list[Asked]:
-    """Every run of a campaign."""
-    chosen = _parts("--recipe", recipe) if recipe else [None]
+def _jobs(recipe: str | None, seed: str | None, name: str | None) -> list[Job]:
+    recipes = _parts("--recipe", recipe) if recipe else [None]
     seeds = _seeds(seed) if seed else [None]
-    if len(chosen) * len(seeds) == 1:
-        return [(chosen[0], seeds[0], name)]
+    if len(recipes) * len(seeds) == 1:
+        return [(recipes[0], seeds[0], name)]
     if not (recipe or name):
         raise InputError("several seeds: give --recipe or --run, so that each run has a name")
-    out: list[Asked] = []
-    for one, number in product(chosen, seeds):
-        own = recipe_of(one).name if one and (len(chosen) > 1 or not name) else None
-        parts = (name, own, None if number is None else str(number))
+    out: list[Job] = []
+    for one, number in product(recipes, seeds):
+        suffix = recipe_of(one).name if one and (len(recipes) > 1 or not name) else None
+        parts = (name, suffix, None if number is None else str(number))
         out.append((one, number, "-".join(part for part in parts if part)))
     return out
 
@@ -64,12 +61,12 @@ def _asked(recipe: str | None, seed: str | None, name: str | None) -> list[Asked
 def _parts(option: str, text: str) -> list[str]:
     parts = text.split(",")
     if len(set(parts)) < len(parts) or "" in parts:
-        raise InputError(f"{option} {text!r}: a part is empty or there twice")
+        raise InputError(f"{option} {text!r}: a value is empty or repeated")
     return parts
 
 
 def _seeds(text: str) -> list[int]:
     parts = _parts("--seed", text)
     if not all(part.isascii() and part.isdigit() for part in parts):
-        raise InputError(f"--seed {text!r}: allowed are whole numbers from 0, as in 0 or 0,1,2")
+        raise InputError(f"--seed {text!r}: expected integers from 0, e.g. 0 or 0,1,2")
     return [int(part) for part in parts]

@@ -1,8 +1,8 @@
-"""What a node is shown and told while it is trained: faces, and the distribution over its classes to learn.
+"""Training images and soft targets of one node.
 
-The label alone, or mixed with what ten people said of the face (FER+), or with what other nets say of it
-(Hinton et al., "Distilling the knowledge in a neural network", 2015). A specialist may be shown faces of the
-other branches too, about which it learns to be undecided.
+Targets are one-hot labels, optionally mixed with FER+ votes or with a teacher's probabilities (Hinton et al.,
+"Distilling the knowledge in a neural network", 2015). A specialist may also see faces of other branches as
+outliers, with uniform targets.
 """
 
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from hierarchy.config.schema import PretrainedConfig, Recipe, TrainConfig
 from hierarchy.data.dataset import FaceDataset
 from hierarchy.data.formats import ferplus
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import FLAT, LEAVES, classes_of, members
+from hierarchy.taxonomy import FLAT, Tree
 
 
 @dataclass(frozen=True)
 class NodeDataset:
-    """Training faces of one node, its own first.
+    """Training faces of one node, followed by outliers.
 
     Attributes:
         pixels: uint8[N,48,48].
-        label: int64[own], class index of the node's own faces; those of other branches come after them.
-        target: float32[N, its classes], rows sum to one.
+        label: int64[M], class index of the first M faces; the rest are outliers.
+        target: float32[N, classes of the node], rows sum to one.
     """
 
     pixels: np.ndarray
@@ -31,80 +31,87 @@ class NodeDataset:
     target: np.ndarray
 
     def __len__(self) -> int:
-        """How many are the node's own."""
+        """Number of faces without the outliers."""
         return len(self.label)
 
 
-def class_weights(label: np.ndarray) -> np.ndarray:
-    """Inverse frequency of each class of int[N], scaled to a mean of one over the faces: float64[K]."""
-    counts = np.bincount(label)
-    return len(label) / (len(counts) * np.maximum(counts, 1))
+def class_weights(label: np.ndarray, classes: int) -> np.ndarray:
+    """Inverse frequency of each class of int[N], scaled to a mean of one over the faces: float64[classes]."""
+    counts = np.bincount(label, minlength=classes)
+    return len(label) / (classes * np.maximum(counts, 1))
 
 
-def one_hot(target: np.ndarray, node: str) -> np.ndarray:
-    """Class indices int[N] -> float32[N, classes of the node]."""
-    return np.eye(len(classes_of(node)), dtype=np.float32)[target]
+def one_hot(label: np.ndarray, classes: int) -> np.ndarray:
+    """Class indices int[N] -> float32[N, classes]."""
+    return np.eye(classes, dtype=np.float32)[label]
 
 
-def check(recipe: Recipe, faces: FaceDataset, taught: bool) -> None:
-    """Refuse a recipe whose lessons cannot be had, before any time is spent.
+def check_recipe(recipe: Recipe, teacher: bool) -> None:
+    """Refuse a recipe whose options contradict each other or the teacher.
 
     Raises:
-        InputError: votes or a teacher are asked for and not there, a teacher has nothing to teach, or two of
-            the recipe's wishes contradict each other.
+        InputError: they do.
     """
     fits = [fit for fit in (recipe.fit, recipe.warm_start) if fit]
-    if any(fit.soft_label_weight for fit in fits) and faces.votes is None:
+    if any(fit.distillation_weight for fit in fits) != teacher:
+        raise InputError("fit.distillation_weight and --teacher RUN,RUN need each other: one is missing")
+    if any(fit.samples_per_class and not fit.balanced for fit in fits):
+        raise InputError("fit.samples_per_class needs fit.oversample or fit.class_weights")
+    soft = ("outlier_ratio", "soft_label_weight", "distillation_weight")
+    if any(fit.class_weights and any(getattr(fit, key) for key in soft) for fit in fits):
         raise InputError(
-            f"{faces.source}: no FER+ votes for the recipe's share votes; lay {ferplus.FILE} beside it"
-        )
-    if any(fit.distillation_weight for fit in fits) != taught:
-        raise InputError("the recipe's share teacher and --teacher RUN,RUN go together: one is missing")
-    if any(fit.samples_per_class and not (fit.oversample or fit.class_weights) for fit in fits):
-        raise InputError(
-            "fit.samples_per_class shows all classes alike: it goes with fit.oversample or fit.class_weights"
-        )
-    if any(
-        fit.class_weights and (fit.outlier_ratio or fit.soft_label_weight or fit.distillation_weight)
-        for fit in fits
-    ):
-        raise InputError(
-            "fit.class_weights go by labels alone: without fit.outlier_ratio, fit.soft_label_weight, fit.distillation_weight"
+            f"fit.class_weights needs hard labels: not with {', '.join(f'fit.{key}' for key in soft)}"
         )
     if isinstance(recipe.net, PretrainedConfig) and any(fit.l2 for fit in fits):
-        raise InputError("fit.l2 is for nets of the VGG-style family; a published net takes fit.weight_decay")
+        raise InputError("fit.l2 is for VGG-style nets; pretrained backbones use fit.weight_decay")
+
+
+def check_votes(recipe: Recipe, faces: FaceDataset) -> None:
+    """Refuse faces without the FER+ votes that a recipe needs.
+
+    Raises:
+        InputError: they have none.
+    """
+    fits = [fit for fit in (recipe.fit, recipe.warm_start) if fit]
+    if faces.votes is None and any(fit.soft_label_weight for fit in fits):
+        raise InputError(
+            f"{faces.source}: no FER+ votes for fit.soft_label_weight; put {ferplus.FILE} beside it"
+        )
 
 
 def node_dataset(
-    training: FaceDataset, node: str, fit: TrainConfig, taught: np.ndarray | None = None
+    training: FaceDataset, tree: Tree, node: str, fit: TrainConfig, taught: np.ndarray | None = None
 ) -> NodeDataset:
-    """Lessons of one node.
+    """The training set of one node.
 
     Args:
-        training: Training faces; unlabelled ones are left aside.
-        node: whose lessons.
-        fit: how much votes, teacher and outsiders count.
-        taught: float[N, leaves], what other nets say of every face, for `fit.distillation_weight`.
+        training: Training faces; those that the tree leaves out are skipped.
+        tree: of the node.
+        node: name of the net.
+        fit: weights of votes and teacher, ratio of outliers.
+        taught: float[N, leaves], the teacher's probabilities, for `fit.distillation_weight`.
     """
-    every = training.target(node)
-    mine = (every >= 0) & few_of_each(every, fit.samples_per_class) if fit.samples_per_class else every >= 0
-    own, target = training.take(mine), every[mine]
-    told = one_hot(target, node)
+    label = training.target(tree, node)
+    inside = label >= 0
+    chosen = inside & few_of_each(label, fit.samples_per_class) if fit.samples_per_class else inside
+    own, classes = training.take(chosen), len(tree.classes_of(node))
+    target = one_hot(label[chosen], classes)
     if fit.soft_label_weight and own.votes is not None:
-        told = _mixed(told, _at(node, _of_taggers(own.votes)), fit.soft_label_weight)
+        target = _mixed(target, _at_node(tree, node, _vote_shares(tree, own.votes)), fit.soft_label_weight)
     if fit.distillation_weight and taught is not None:
-        told = _mixed(
-            told, _as_balanced(_at(node, taught[mine]), every[every >= 0], fit), fit.distillation_weight
-        )
+        soft = _as_balanced(_at_node(tree, node, taught[chosen]), label[inside], fit)
+        target = _mixed(target, soft, fit.distillation_weight)
     if not fit.outlier_ratio:
-        return NodeDataset(own.pixels, target, told)
-    others = training.take((training.target(FLAT) >= 0) & (every < 0)).pixels
-    undecided = np.full((len(others), told.shape[1]), 1 / told.shape[1], np.float32)
-    return NodeDataset(np.concatenate([own.pixels, others]), target, np.concatenate([told, undecided]))
+        return NodeDataset(own.pixels, label[chosen], target)
+    outliers = training.take((training.target(tree, FLAT) >= 0) & ~inside).pixels
+    uniform = np.full((len(outliers), classes), 1 / classes, np.float32)
+    return NodeDataset(
+        np.concatenate([own.pixels, outliers]), label[chosen], np.concatenate([target, uniform])
+    )
 
 
 def few_of_each(label: np.ndarray, rows: int) -> np.ndarray:
-    """At most `rows` of each class of int[N], the same ones every time: bool[N]."""
+    """At most `rows` of each class of int[N], always the same ones: bool[N]."""
     order = np.random.default_rng(0).permutation(len(label))
     chosen = np.zeros(len(label), bool)
     for code in np.unique(label):
@@ -112,35 +119,38 @@ def few_of_each(label: np.ndarray, rows: int) -> np.ndarray:
     return chosen
 
 
-def _of_taggers(votes: np.ndarray) -> np.ndarray:
-    """Share of the taggers' votes for each leaf, float[N, leaves]; zero rows where no vote is for a leaf."""
-    columns = np.stack([votes[:, ferplus.CHOICES.index(leaf)] for leaf in LEAVES], axis=1)
+def _vote_shares(tree: Tree, votes: np.ndarray) -> np.ndarray:
+    """Share of the FER+ votes of each leaf, float[N, leaves]; zero rows where no vote is for a leaf."""
+    columns = np.zeros((len(votes), len(tree.leaves)), votes.dtype)
+    for column, choice in enumerate(ferplus.CHOICES):
+        if leaf := tree.leaf_named(choice):
+            columns[:, tree.leaves.index(leaf)] += votes[:, column]
     return columns / np.maximum(columns.sum(axis=1, keepdims=True), 1)
 
 
-def _at(node: str, leaves: np.ndarray) -> np.ndarray:
+def _at_node(tree: Tree, node: str, leaves: np.ndarray) -> np.ndarray:
     """A distribution over leaves as one over a node's classes; zero rows where none of it is the node's."""
-    return _normed(np.stack([leaves[:, group].sum(axis=1) for group in members(node)], axis=1))
+    return _normalised(np.stack([leaves[:, group].sum(axis=1) for group in tree.members(node)], axis=1))
 
 
-def _as_balanced(told: np.ndarray, label: np.ndarray, fit: TrainConfig) -> np.ndarray:
-    """A teacher's answers as they would be if classes were as frequent as training shows them (Bayes' rule).
+def _as_balanced(soft: np.ndarray, label: np.ndarray, fit: TrainConfig) -> np.ndarray:
+    """A teacher's probabilities with the class frequencies of training divided out (Bayes' rule).
 
-    A teacher speaks of classes as often as they are; a net that is trained on balanced classes, and set
-    right by their frequencies afterwards, would otherwise be set right twice.
+    A teacher's probabilities contain the class frequencies. A net trained on balanced classes gets them
+    during calibration, and would otherwise count them twice.
     """
     if not fit.balanced:
-        return told
-    return _normed(told / np.maximum(np.bincount(label, minlength=told.shape[1]), 1))
+        return soft
+    return _normalised(soft / np.maximum(np.bincount(label, minlength=soft.shape[1]), 1))
 
 
-def _normed(mass: np.ndarray) -> np.ndarray:
+def _normalised(mass: np.ndarray) -> np.ndarray:
     """Rows that sum to one; rows of zeros stay."""
     total = mass.sum(axis=1, keepdims=True)
     return np.divide(mass, total, out=np.zeros_like(mass), where=total > 0)
 
 
-def _mixed(told: np.ndarray, other: np.ndarray, weight: float) -> np.ndarray:
-    """`told` with a share of `other`, where the other has something to say."""
-    share = weight * other.sum(axis=1, keepdims=True)
-    return ((1 - share) * told + weight * other).astype(np.float32)
+def _mixed(target: np.ndarray, soft: np.ndarray, weight: float) -> np.ndarray:
+    """`target` with a share of `soft`; rows where `soft` is zero stay."""
+    share = weight * soft.sum(axis=1, keepdims=True)
+    return ((1 - share) * target + weight * soft).astype(np.float32)

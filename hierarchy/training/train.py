@@ -1,8 +1,9 @@
-"""One command from data to a calibrated run: what `train` does around the training itself."""
+"""One command from data to a calibrated run."""
 
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any, Final
 
@@ -11,20 +12,22 @@ from hierarchy.backends import Backend
 from hierarchy.config.overrides import from_dict, recipe_of, with_settings
 from hierarchy.config.schema import Recipe
 from hierarchy.data import loading
-from hierarchy.data.dataset import SKETCH, FaceDataset, Split
+from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.formats.ferplus import LABELS, relabelled
-from hierarchy.taxonomy import FLAT, nodes_named
-from hierarchy.training.backend import ORDER, TrainTask, check_home, check_there
+from hierarchy.errors import InputError
+from hierarchy.taxonomy import FLAT, VALENCE, tree_named
+from hierarchy.training.backend import TrainTask, check_backend, check_has_faces
 from hierarchy.training.calibration import calibrate
 from hierarchy.training.checkpoints import EpochCallback
 from hierarchy.training.distillation import Teacher, teacher_checksums
-from hierarchy.training.resume import OTHERS, begin, node_begun, plan_of
-from hierarchy.training.targets import check
-from hierarchy.training.warm_start import check_taught_alike, learned_elsewhere, origin
+from hierarchy.training.resume import OTHER_RUNS, begin, node_begun, plan_of, refuse_begun
+from hierarchy.training.targets import check_recipe, check_votes
+from hierarchy.training.warm_start import check_same_labels, other_data, start_run
 
 log = logging.getLogger(__name__)
 
-LOCK: Final = ".lock"  # in a run's log, for as long as a process fits its nets
+LOCK: Final = ".lock"  # in a run's log folder, while a process trains it
+DEFAULT_RECIPE: Final = "short"  # for drawn faces: runs.SKETCH
 
 
 def run(
@@ -40,101 +43,139 @@ def run(
     teacher: str | None = None,
     start: str | None = None,
     labels: str | None = None,
-    framework: Backend,
+    tree: str | None = None,
+    backend: Backend,
     again: str | None = None,
 ) -> runs.Run:
-    """Train what is asked for and calibrate it.
+    """Train and calibrate a run. Names and options are checked before any data are loaded.
 
-    Resuming, whatever is not given is as it was when the run was begun.
+    On resume, options that are not given are those the run was begun with.
 
     Args:
-        data: file or folder of faces; None: wherever `sources.training_faces` finds some.
-        recipe: a recipe's name; None: `short`, on sketches `sketch`.
+        data: file or folder of faces; None: see `loading.training_faces`.
+        recipe: name or file of a recipe; None: `short`, or `sketch` for drawn faces.
         settings: changes to the recipe, `key=value`.
-        node: one node, several parted by commas, or all; None: what the recipe says, as a rule all.
+        node: nodes separated by commas, or all; None: the recipe's, usually all.
         name: of the run; None: the recipe's.
         seed: of everything random; None: 0.
-        resume: go on where the run of that name stopped.
-        deterministic: the same bits again for the same seed.
-        teacher: names of the runs that teach, parted by commas, for recipes with fit.distillation_weight.
-        start: name of the run whose flat net stands in for this run's own, or is trained further where `node`
-            names the flat net.
-        labels: whose: fer2013 or ferplus; None: fer2013.
-        framework: what fits the nets.
-        again: how to go on after Ctrl-C; None: with this run alone.
+        resume: continue the run of that name.
+        deterministic: bit-identical results for the same seed.
+        teacher: teacher runs separated by commas, for recipes with fit.distillation_weight.
+        start: run whose flat net is reused, or trained further where `node` includes flat.
+        labels: fer2013 or ferplus; None: fer2013.
+        tree: name or .toml file of a tree; None: the recipe's, on resume the run's.
+        backend: that fits the nets.
+        again: how to resume after Ctrl-C; None: the command that resumes this run.
 
     Raises:
-        InputError: a run of that name is there and `resume` is not given; other options on resuming.
-        KeyboardInterrupt: as it came, after the run was left in order and how to resume it was logged.
+        InputError: the run exists and `resume` is not set, or it was begun with other options.
+        KeyboardInterrupt: after the run was left resumable and the command to resume it was logged.
     """
-    before = plan_of(_place(name or recipe_of(recipe or "short").name, framework)) if resume else {}
-    asked = before.get("asked", {})
-    data, labels = data or asked.get("data"), labels or before.get("labels", LABELS[0])
-    faces = relabelled(loading.training_faces(data), labels)
-    chosen = _recipe(recipe, settings, before, faces)
-    check_home(chosen, framework)
-    node = node or asked.get("node") or chosen.node
-    nodes = nodes_named(node)
-    target = _place(name or chosen.name, framework)
-    teachers = teacher.split(",") if teacher else list(before.get("teacher", []))
-    check(chosen, faces, bool(teachers))
+    default = runs.SKETCH if data == runs.SKETCH else DEFAULT_RECIPE
+    before = plan_of(_folders(name or recipe_of(recipe or default).name, backend)) if resume else {}
+    begun_with = before.get("asked", {})
+    data, labels = data or begun_with.get("data"), labels or before.get("labels", LABELS[0])
+    if labels not in LABELS:
+        raise InputError(f"--label-source {labels!r}: expected one of {', '.join(LABELS)}")
+    chosen = _recipe(recipe, settings, tree, before, default, backend)
+    node = node or begun_with.get("node") or chosen.node
+    nodes = chosen.tree.nodes_named(node)
+    if (name or recipe) and not resume:
+        refuse_begun(_folders(name or chosen.name, backend))
+    others: dict[str, Any] = {}
+    first = start_run(start, chosen, backend) if start else None
+    if first:
+        others["start"] = {first.name: first.manifest().checksums[FLAT]}
+    if teacher:
+        others["teacher"] = teacher_checksums(teacher.split(","), chosen.tree)
+    others = {key: before[key] for key in OTHER_RUNS if key in before} | others
+    check_recipe(chosen, "teacher" in others)
+
+    faces = loading.training_faces(data)
+    if faces.drawn and not (recipe or before or default == runs.SKETCH):
+        chosen = _recipe(runs.SKETCH, settings, tree, before, default, backend)
+    faces = relabelled(faces, labels, chosen.tree)
+    check_votes(chosen, faces)
     for each, role in product(order(nodes, chosen), (Split.Training, Split.PublicTest)):
-        check_there(faces, role, each)
-    first = origin(start, chosen, framework) if start else None
-    said = before.get("recipe") == chosen.as_dict()
+        check_has_faces(faces, role, chosen.tree, each)
+    loading.report_left_out(faces, chosen.tree)
+    target = _folders(name or chosen.name, backend)
+    same_recipe = before.get("recipe") == chosen.as_dict()
     identity: dict[str, Any] = {
         "recipe": chosen.as_dict(),
-        "settings": before.get("settings", []) if said else list(settings),
+        "settings": before.get("settings", []) if same_recipe else list(settings),
         "seed": before.get("seed", 0) if seed is None else seed,
         "deterministic": deterministic or before.get("deterministic", False),
         "labels": labels,
-        "framework": framework.name,
-        "data": loading.describe(faces),
+        "framework": backend.name,
+        "data": loading.describe(faces, chosen.tree),
+        **others,
     }
-    identity |= {"start": {first.name: runs.checksums(first.card())[FLAT]}} if first else {}
-    identity |= {"teacher": teacher_checksums(teachers)} if teacher else {}
-    identity |= {key: before[key] for key in OTHERS if key in before and key not in identity}
-    place = SKETCH if faces.source == SKETCH else data and os.path.abspath(data)
+    place = runs.SKETCH if faces.source == runs.SKETCH else data and os.path.abspath(data)
     with fileio.exclusive_lock(target.log / LOCK, f"run {target.name!r} is being trained by another process"):
         begin(target, identity, resume, {"data": place, "node": node})
-        if all(_finished(target, each) for each in nodes) and "calibration" in target.card():
+        if all(_finished(target, each) for each in nodes) and target.manifest().calibration:
             log.info(f"run {target.name!r} is finished")
             return target
         if "start" in identity and not node_begun(target, FLAT):
-            first = first or origin(next(iter(identity["start"])), chosen, framework)
+            first = first or start_run(next(iter(identity["start"])), chosen, backend)
             if FLAT not in nodes:
-                check_taught_alike(first, identity)
+                check_same_labels(first, identity)
                 runs.copy_net(first, target, FLAT, identity)
-        for other in learned_elsewhere([*identity.get("start", ()), *identity.get("teacher", ())], identity):
-            log.info(f"run {other!r} learned other data, which may hold faces that test this run")
-        framework.start(deterministic=identity["deterministic"])
-        log.info(f"training {', '.join(order(nodes, chosen))} with recipe {chosen.name} on {faces.source}")
-        told = Teacher(identity["teacher"], framework) if teachers else None
-        try:
-            train(target, faces, chosen, nodes=nodes, identity=identity, framework=framework, teacher=told)
-        except KeyboardInterrupt:
+        for other in other_data([*identity.get("start", ()), *identity.get("teacher", ())], identity):
             log.info(
-                f"stopped; go on with: {again or f'{framework.command} train --run {target.name} --resume'}"
+                f"run {other!r} was trained on a different dataset; its training set may overlap "
+                "this run's test set"
             )
+        backend.start(deterministic=identity["deterministic"])
+        log.info(f"training {', '.join(order(nodes, chosen))} with recipe {chosen.name} on {faces.source}")
+        teachers = Teacher(identity["teacher"], chosen.tree, backend) if "teacher" in identity else None
+        try:
+            train(target, faces, chosen, nodes=nodes, identity=identity, backend=backend, teacher=teachers)
+        except KeyboardInterrupt:
+            command = again or f"{backend.command} train --run {target.name} --resume"
+            log.info(f"interrupted; resume with: {command}")
             raise
     return target
 
 
-def _place(name: str, framework: Backend) -> runs.Run:
-    """Where a run is kept; what other processes than the first fit beside it, in its log."""
+def recipe_named(name: str, settings: Sequence[str], tree: str | None, backend: Backend) -> Recipe:
+    """The recipe of a name or file with settings and, where one is given, another tree.
+
+    Raises:
+        InputError: an unknown recipe, setting or tree, or a backbone that the backend does not have.
+    """
+    recipe = with_settings(recipe_of(name), settings)
+    check_backend(recipe, backend)
+    return replace(recipe, tree=tree_named(tree)) if tree else recipe
+
+
+def _recipe(
+    name: str | None,
+    settings: Sequence[str],
+    tree: str | None,
+    before: dict[str, Any],
+    default: str,
+    backend: Backend,
+) -> Recipe:
+    """The requested recipe; on resume, by default the run's, and always with the run's tree."""
+    if not before:
+        return recipe_named(name or default, settings, tree, backend)
+    begun = from_dict(before["recipe"], "the run's recipe")
+    recipe = with_settings(recipe_of(name) if name else begun, settings)
+    check_backend(recipe, backend)
+    if tree or recipe.tree != VALENCE:  # a named recipe's default tree is not a request
+        (tree_named(tree) if tree else recipe.tree).check_same(begun.tree, "the run")
+    return replace(recipe, tree=begun.tree)
+
+
+def _folders(name: str, backend: Backend) -> runs.Run:
+    """The folders of a run; for processes of another rank, inside its log folder."""
     run = runs.run(name)
-    if not framework.rank:
+    if not backend.rank:
         return run
-    beside = run.log / f"rank-{framework.rank}"
+    beside = run.log / f"rank-{backend.rank}"
     return runs.Run(run.name, beside / "results", beside / "logs")
-
-
-def _recipe(name: str | None, settings: Sequence[str], before: dict[str, Any], faces: FaceDataset) -> Recipe:
-    """The recipe asked for; else the one that the run was begun with; else one that suits the faces."""
-    if name is None and before:
-        begun = from_dict(before["recipe"], f"run {before.get('run', '')!r}")
-        return with_settings(begun, settings)
-    return with_settings(recipe_of(name or ("sketch" if faces.drawn else "short")), settings)
 
 
 def train(
@@ -144,48 +185,51 @@ def train(
     *,
     nodes: Sequence[str],
     identity: dict[str, Any],
-    framework: Backend,
+    backend: Backend,
     teacher: Teacher | None = None,
     on_epoch_end: EpochCallback | None = None,
 ) -> None:
-    """Train the nets of a run that are not finished yet, storing each as it finishes, and calibrate them.
+    """Train the unfinished nets of a run, storing each as it finishes, and calibrate them.
 
     Args:
         run: where nets, recipe, history and checkpoints go.
-        faces: Training and PublicTest rows are used; others are not looked at.
-        recipe: every hyper-parameter.
-        nodes: what to train; the flat net comes first where the recipe starts the others from it.
-        identity: what the run's card says besides its nets, the seed of everything random among it.
-        framework: what fits the nets, started.
-        teacher: what other nets say, where the recipe asks for it.
-        on_epoch_end: called with the history row of every epoch; may stop the training by an exception.
+        faces: Training and PublicTest rows are used.
+        recipe: every hyper-parameter, and the tree.
+        nodes: to train; the flat net too where the others are initialised from it.
+        identity: values of the manifest besides the nets, among them the seed.
+        backend: that fits the nets, started.
+        teacher: soft targets, where the recipe needs them.
+        on_epoch_end: called with each epoch's history row; may stop the training by an exception.
 
     Raises:
-        InputError: a split is empty for a node; votes or a teacher are asked for and not there.
+        InputError: a split is empty for a node; FER+ votes or a teacher are missing.
         KeyboardInterrupt: after the best weights so far have been stored.
     """
-    check(recipe, faces, teacher is not None)
-    training, choosing = faces.of(Split.Training), faces.of(Split.PublicTest)
-    taught = teacher.kept(training.pixels, run.log) if teacher else None
+    check_recipe(recipe, teacher is not None)
+    check_votes(recipe, faces)
+    training, validation = faces.of(Split.Training), faces.of(Split.PublicTest)
+    taught = teacher.cached(training.pixels, run.log) if teacher else None
     for node in order(nodes, recipe):
         if _finished(run, node):
             continue
-        seed, valid, fit = identity.get("seed", 0), choosing.for_node(node), recipe.fit
+        seed, fit = identity.get("seed", 0), recipe.fit
         source = next(map(runs.run, identity.get("start", ())), None)
         if node != FLAT:
             fit, source = recipe.warm_start or recipe.fit, run if recipe.warm_start else None
-        first = source.net(FLAT) if source else None
-        framework.fit(
-            TrainTask(node, recipe, fit, seed, run, training, valid, identity, taught, first, on_epoch_end)
+        start = source.net(FLAT) if source else None
+        valid = validation.for_node(recipe.tree, node)
+        backend.fit(
+            TrainTask(node, recipe, fit, seed, run, training, valid, identity, taught, start, on_epoch_end)
         )
-    calibrate(run, faces, framework)
+    calibrate(run, faces, backend)
 
 
 def order(nodes: Sequence[str], recipe: Recipe) -> list[str]:
-    """The nodes in the order of training."""
-    wanted = set(nodes) | ({FLAT} if recipe.warm_start else set())
-    return [node for node in ORDER if node in wanted]
+    """The nodes in the order of training, with the flat net where others are initialised from it."""
+    needed = {*nodes, FLAT} if recipe.warm_start else set(nodes)
+    return [node for node in recipe.tree.nets if node in needed]
 
 
 def _finished(run: runs.Run, node: str) -> bool:
-    return run.trained and bool(run.card()["nets"].get(node, {}).get("finished"))
+    nets = run.manifest().nets if run.trained else {}
+    return node in nets and nets[node].finished

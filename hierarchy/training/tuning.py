@@ -1,6 +1,6 @@
-"""Looks for better hyper-parameters of one node by Optuna: trained on Training, chosen on PublicTest.
+"""Hyper-parameter search for one node with Optuna: trained on Training, chosen on PublicTest.
 
-A study is kept in a journal that several processes may share; what is killed is begun anew by the next one.
+A study is stored in a journal that several processes may share; trials that were killed are repeated.
 """
 
 import importlib.util
@@ -15,24 +15,22 @@ import numpy as np
 
 from hierarchy import runs
 from hierarchy.backends import Backend
-from hierarchy.config.overrides import recipe_of, store, with_settings
+from hierarchy.config.overrides import store, translated
 from hierarchy.config.schema import PretrainedConfig, Recipe, VGGConfig
 from hierarchy.data import loading
 from hierarchy.data.dataset import FaceDataset
 from hierarchy.errors import InputError, first_line
 from hierarchy.reports import tuning_plots
-from hierarchy.taxonomy import FLAT, NODES
 from hierarchy.training import train
-from hierarchy.training.backend import check_home
 
 if TYPE_CHECKING:
     import optuna
 
 log = logging.getLogger(__name__)
 
-SCALE: Final = "requirements-scale.txt"  # installs Optuna
+REQUIREMENTS: Final = "requirements-scale.txt"  # installs Optuna
 BATCHES: Final = (32, 64, 128)
-FIRST: Final = 4  # trials before any is cut short
+FIRST: Final = 4  # trials before any is pruned
 
 
 def tune(
@@ -45,63 +43,64 @@ def tune(
     name: str | None,
     storage: str | None,
     seed: int,
-    framework: Backend,
+    tree: str | None = None,
+    backend: Backend,
 ) -> Path:
-    """Run a study until it has so many finished trials, and write down what it found.
+    """Run a study until it has a number of finished trials, and write its results.
 
     Args:
-        node: which net.
-        trials: finished ones that the study shall have, whoever ran them.
-        data: as in `train`.
-        recipe: where the search starts, see `settings.recipe_of`.
-        settings: changes to it, as in fit.epochs=4.
-        name: of the study; None: of node and recipe.
+        node: net to tune.
+        trials: finished trials of the study in total.
+        data: as in `train.run`.
+        recipe: name or file of the recipe that the search starts from.
+        settings: changes to it, e.g. fit.epochs=4.
+        name: of the study; None: NODE-RECIPE.
         storage: journal file or database address; None: a journal in logs/.
         seed: of the search and of every training.
-        framework: what fits the nets.
+        tree: name or .toml file of a tree; None: the recipe's.
+        backend: that fits the nets.
 
     Returns:
         The folder with the best recipe, history and importance of the parameters.
 
     Raises:
-        InputError: no such node or recipe, Optuna is missing, a storage that cannot be used.
+        InputError: an unknown node, recipe or tree, Optuna is missing, or the storage cannot be used.
     """
-    if node not in (*NODES, FLAT):
-        raise InputError(f"--node {node}: allowed are {', '.join((*NODES, FLAT))}")
-    base = with_settings(recipe_of(recipe), settings)
-    shares = [fit.distillation_weight or fit.soft_label_weight for fit in (base.fit, base.warm_start) if fit]
-    if isinstance(base.net, PretrainedConfig) or any(shares):
-        raise InputError(f"recipe {base.name!r}: allowed are VGG-style nets without teacher and votes")
-    check_home(base, framework)
+    base = train.recipe_named(recipe, settings, tree, backend)
+    if node not in base.tree.nets:
+        raise InputError(f"--node {node}: expected one of {', '.join(base.tree.nets)}")
+    soft = [fit.distillation_weight or fit.soft_label_weight for fit in (base.fit, base.warm_start) if fit]
+    if isinstance(base.net, PretrainedConfig) or any(soft):
+        raise InputError(f"recipe {base.name!r}: expected a VGG-style net without soft labels")
     _check_optuna()
     import optuna
 
-    called = runs.run(name or f"{node}-{base.name}").name
+    study_name = runs.run(name or f"{node}-{base.name}").name
     faces = loading.training_faces(data)
     about = {"node": node, "recipe": base.as_dict(), "data": loading.fingerprint(faces)}
-    study = _study(called, storage, seed, about)
-    framework.start()
+    study = _study(study_name, storage, seed, about)
+    backend.start()
 
     def objective(trial: "optuna.Trial") -> float:
         trial.study.sampler = _sampler(seed, trial.number)
         recipe = replace(proposed(trial, base), warm_start=None)
-        return _trained(trial, faces, recipe, node, seed, framework)
+        return _trained(trial, faces, recipe, node, seed, backend)
 
-    def told(study: "optuna.Study", trial: "optuna.trial.FrozenTrial") -> None:
-        cut = ", cut short" if trial.state.name == "PRUNED" else ""
-        log.info(f"trial {trial.number}: PublicTest {trial.value:.4f}{cut}; best {study.best_value:.4f}")
+    def report(study: "optuna.Study", trial: "optuna.trial.FrozenTrial") -> None:
+        pruned = ", pruned" if trial.state.name == "PRUNED" else ""
+        log.info(f"trial {trial.number}: PublicTest {trial.value:.4f}{pruned}; best {study.best_value:.4f}")
 
     while len(_finished(study)) < trials:
-        study.optimize(objective, n_trials=1, callbacks=[told])
-    best = replace(proposed(optuna.trial.FixedTrial(study.best_params), base), name=called)
-    folder = runs.home() / "results" / "tune" / called
+        study.optimize(objective, n_trials=1, callbacks=[report])
+    best = replace(proposed(optuna.trial.FixedTrial(study.best_params), base), name=study_name)
+    folder = runs.home() / "results" / "tune" / study_name
     store(best, folder / "recipe.json")
     tuning_plots.write(study, node, folder)
     return folder
 
 
 def proposed(trial: Any, base: Recipe) -> Recipe:
-    """The recipe of a trial: the base with what the trial suggests.
+    """The recipe of a trial: the base with the suggested values.
 
     Args:
         trial: of Optuna.
@@ -131,9 +130,9 @@ def _trained(
     recipe: Recipe,
     node: str,
     seed: int,
-    framework: Backend,
+    backend: Backend,
 ) -> float:
-    """PublicTest accuracy of a node's best epoch; its files are not kept."""
+    """PublicTest accuracy of a node's best epoch; its files are deleted."""
     import optuna
 
     def on_epoch_end(row: Mapping[str, Any]) -> None:
@@ -150,14 +149,14 @@ def _trained(
             recipe,
             nodes=[node],
             identity=identity,
-            framework=framework,
+            backend=backend,
             on_epoch_end=on_epoch_end,
         )
-        return float(run.card()["nets"][node]["public_test_accuracy"])
+        return float(run.manifest().nets[node].public_test_accuracy)
 
 
 def _study(name: str, storage: str | None, seed: int, about: dict[str, Any]) -> "optuna.Study":
-    """The study of that name, begun or gone on with.
+    """The study of that name, created or loaded.
 
     Raises:
         InputError: the storage cannot be used, or holds another study of that name.
@@ -169,39 +168,40 @@ def _study(name: str, storage: str | None, seed: int, about: dict[str, Any]) -> 
     place = storage or str(runs.home() / "logs" / "tune" / f"{name}.log")
     try:
         if "://" in place:
-            kept: Any = place
+            backing: Any = place
         else:
             Path(place).parent.mkdir(parents=True, exist_ok=True)
-            kept = optuna.storages.JournalStorage(JournalFileBackend(place))
+            backing = optuna.storages.JournalStorage(JournalFileBackend(place))
         study = optuna.create_study(
-            storage=kept,
+            storage=backing,
             study_name=name,
             direction="maximize",
             load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=FIRST, n_warmup_steps=1),
         )
-    except Exception as error:  # every database has its own
+    except Exception as error:  # each database raises its own errors
         raise InputError(f"--storage {place}: cannot be used ({first_line(error)})") from None
-    known = study.user_attrs.get("about", about)
-    if known != about:
-        other = ", ".join(key for key in about if known.get(key) != about[key])
-        raise InputError(f"study {name!r} was begun with another {other}; give it another --name")
+    stored = study.user_attrs.get("about", about)
+    stored = stored | {"recipe": translated(stored["recipe"], f"study {name!r}")}
+    if stored != about:
+        other = ", ".join(key for key in about if stored.get(key) != about[key])
+        raise InputError(f"study {name!r} was begun with another {other}; choose another --name")
     study.set_user_attr("about", about)
     return study
 
 
 def _sampler(seed: int, number: int) -> "optuna.samplers.BaseSampler":
-    """A trial's own: of one for all, every process and every restart would propose the same again."""
+    """The sampler of one trial; a shared seed would repeat proposals in every process."""
     import optuna
 
     return optuna.samplers.TPESampler(seed=int(np.random.SeedSequence((seed, number)).generate_state(1)[0]))
 
 
 def _finished(study: "optuna.Study") -> list[Any]:
-    """Trials that ran to their end, or were cut short for good."""
+    """Trials that were completed or pruned."""
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in ("COMPLETE", "PRUNED")]
 
 
 def _check_optuna() -> None:
     if not importlib.util.find_spec("optuna"):
-        raise InputError(f"optuna is not installed: pip install -r {SCALE}")
+        raise InputError(f"optuna is not installed: pip install -r {REQUIREMENTS}")

@@ -1,4 +1,4 @@
-"""The run whose flat net another run starts from: taken as it is, or trained further."""
+"""Start from another run's flat net: reuse it as it is, or train it further."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,48 +7,47 @@ from hierarchy import runs
 from hierarchy.backends import Backend
 from hierarchy.config.overrides import from_dict
 from hierarchy.config.schema import Recipe, without_weights
-from hierarchy.data.formats.ferplus import LABELS
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT
 
 
-def origin(name: str, recipe: Recipe, framework: Backend) -> runs.Run:
-    """The run of a name, from whose flat net nets of a recipe can start.
+def start_run(name: str, recipe: Recipe, backend: Backend) -> runs.Run:
+    """The run of a name, whose flat net can initialise nets of a recipe.
 
     Raises:
-        InputError: it has none that is finished, or one of other layers, or of another framework.
+        InputError: its flat net is missing, unfinished, of other layers, another tree, or another backend.
     """
-    found = runs.run(name)
-    framework.open(found.net(FLAT))
-    card = found.card()
-    if not card["nets"][FLAT].get("finished", True):
-        raise InputError(f"run {name!r}: its flat net is not trained to the end; train --resume goes on")
-    theirs = from_dict(card["recipe"], f"run {name!r}").net
-    if without_weights(theirs) != without_weights(recipe.net):
-        raise InputError(f"run {name!r}: its flat net has other layers than the recipe's (net.*)")
-    return found
+    run, source = runs.run(name), f"run {name!r}"
+    manifest = run.manifest()
+    recipe.tree.check_same(manifest.tree, source)
+    backend.open(run.net(FLAT))
+    if not manifest.nets[FLAT].finished:
+        raise InputError(f"{source}: its flat net is not finished; continue it with train --resume")
+    if without_weights(from_dict(manifest.recipe, source).net) != without_weights(recipe.net):
+        raise InputError(f"{source}: its flat net has other layers than the recipe (net.*)")
+    return run
 
 
-def check_taught_alike(found: runs.Run, identity: dict[str, Any]) -> None:
-    """Hold what an origin learned against what a run will learn that takes its flat net as it is.
+def check_same_labels(run: runs.Run, identity: dict[str, Any]) -> None:
+    """Refuse to reuse a flat net that was trained on other labels.
 
     Raises:
-        InputError: it learned other labels.
+        InputError: it was.
     """
-    labels = found.card().get("labels", LABELS[0])
+    labels = run.manifest().labels
     if labels != identity["labels"]:
         raise InputError(
-            f"run {found.name!r}: its flat net learned {labels} labels, not {identity['labels']}; "
+            f"run {run.name!r}: its flat net was trained on {labels} labels, not {identity['labels']}; "
             "--node all,flat trains it further"
         )
 
 
-def learned_elsewhere(names: Iterable[str], identity: dict[str, Any]) -> list[str]:
-    """Of the runs that a run begins with or learns from, those that saw other data under the same labels."""
-    cards = {name: runs.run(name).card() for name in names if runs.run(name).trained}  # some are gone later
+def other_data(names: Iterable[str], identity: dict[str, Any]) -> list[str]:
+    """The runs among these that were trained on another data set with the same kind of labels."""
+    manifests = {name: runs.run(name).manifest() for name in names if runs.run(name).trained}
     return [
         name
-        for name, card in cards.items()
-        if card.get("labels", LABELS[0]) == identity["labels"]
-        and card.get("data", {}).get("fingerprint") != identity["data"]["fingerprint"]
+        for name, manifest in manifests.items()
+        if manifest.labels == identity["labels"]
+        and manifest.data.get("fingerprint") != identity["data"]["fingerprint"]
     ]

@@ -1,1 +1,1 @@
-"""From photographs to faces as the nets take them, and from answers back to pictures."""
+"""Face detection, alignment, tracking, video and drawing."""

@@ -1,8 +1,8 @@
-"""From a box or five landmarks to the crop that FER-2013 would have cut.
+"""From a box or five landmarks to a crop like those of FER-2013.
 
-A face is turned, moved and scaled so that its landmarks lie where they lie in FER-2013 in the median. Chosen
-on PublicTest, with faces enlarged fourfold and searched: accuracy of 1,417 such crops 68.0, as of the
-original ones; by the eyes alone 66.8, by the box alone 67.2.
+A face is rotated, scaled and shifted so that its landmarks fall on their median places in FER-2013. Chosen on
+PublicTest, with faces enlarged fourfold and detected: accuracy of 1,417 such crops 68.0, as of the original
+ones; aligned by the eyes only 66.8, by the box only 67.2.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ import numpy as np
 from hierarchy.data import images
 from hierarchy.data.images import SIDE
 
-# medians over 3,000 Training faces, in pixels of the crop: eyes, nose and corners of the mouth, left to right
-# as one sees them, and the box that YuNet draws
+# medians over 3,000 Training faces in pixels of the crop: eyes, nose, corners of the mouth, left to right in
+# the image; and the box that YuNet detects
 LANDMARKS: Final = np.array([[14.5, 18.3], [32.7, 18.4], [23.5, 28.6], [16.7, 36.3], [31.0, 36.3]])
 BOX: Final = np.array([4.2, 1.0, 39.4, 47.3])
 PICTURE: Final = np.array([0.0, 0.0, SIDE, SIDE])  # the whole crop, as a box
@@ -22,12 +22,12 @@ PICTURE: Final = np.array([0.0, 0.0, SIDE, SIDE])  # the whole crop, as a box
 
 @dataclass(frozen=True)
 class DetectedFace:
-    """A face in a picture.
+    """A face in an image.
 
     Attributes:
-        box: [x, y, width, height] in pixels of the upright picture; it may reach over the border.
-        score: the detector's, 0 to 1; None where nothing was searched.
-        pixels: uint8[48, 48].
+        box: [x, y, width, height] in pixels of the upright image; it may reach over the border.
+        score: of the detector, 0 to 1; None if none was run.
+        pixels: uint8[48,48].
     """
 
     box: list[int]
@@ -36,7 +36,7 @@ class DetectedFace:
 
 
 def whole(grey: np.ndarray) -> DetectedFace:
-    """The whole picture as one face."""
+    """The whole image as one face."""
     height, width = grey.shape
     return DetectedFace([0, 0, width, height], None, images.crop(grey))
 
@@ -45,23 +45,24 @@ def aligned(
     grey: np.ndarray,
     box: np.ndarray,
     score: float,
-    marks: np.ndarray | None = None,
-    onto: np.ndarray = BOX,
+    landmarks: np.ndarray | None = None,
+    reference: np.ndarray = BOX,
 ) -> DetectedFace:
-    """The crop that puts landmarks float[10], or without them a box float[4], where FER-2013 has them.
+    """The crop that moves landmarks, or without them a box, to their places in FER-2013.
 
     Args:
-        grey: the picture, uint8[H,W].
-        box: [x, y, width, height] in its pixels.
-        score: the detector's.
-        marks: x and y of each of LANDMARKS.
-        onto: where the detector's boxes lie in FER-2013's crops.
+        grey: the image, uint8[H,W].
+        box: float[4], [x, y, width, height] in its pixels.
+        score: of the detector.
+        landmarks: float[10], x and y of each of LANDMARKS.
+        reference: float[4], the detector's median box in FER-2013's crops.
     """
-    if marks is None:
-        move = similarity(_corners(box), _corners(onto))
+    if landmarks is None:
+        transform = similarity(_corners(box), _corners(reference))
     else:
-        move = similarity(marks.reshape(-1, 2), LANDMARKS)
-    return DetectedFace([round(float(value)) for value in box], min(float(score), 1.0), _warped(grey, move))
+        transform = similarity(landmarks.reshape(-1, 2), LANDMARKS)
+    pixels = _warped(grey, transform)
+    return DetectedFace([round(float(value)) for value in box], min(float(score), 1.0), pixels)
 
 
 def _corners(box: np.ndarray) -> np.ndarray:
@@ -69,23 +70,24 @@ def _corners(box: np.ndarray) -> np.ndarray:
     return np.array([[x, y], [x + width, y], [x, y + height], [x + width, y + height]])
 
 
-def similarity(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """The turn, scale and shift that bring points float[N,2] closest to others in the squares: float[2,3]."""
-    ones, zeros = np.ones(len(ours)), np.zeros(len(ours))
-    x, y = ours.T
+def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Least-squares rotation, scale and shift from points float[N,2] to points float[N,2]: float[2,3]."""
+    ones, zeros = np.ones(len(source)), np.zeros(len(source))
+    x, y = source.T
     rows = np.concatenate([np.stack([x, -y, ones, zeros], 1), np.stack([y, x, zeros, ones], 1)])
-    a, b, right, down = np.linalg.lstsq(rows, theirs.T.ravel(), rcond=None)[0]
+    a, b, right, down = np.linalg.lstsq(rows, target.T.ravel(), rcond=None)[0]
     return np.array([[a, -b, right], [b, a, down]])
 
 
-def _warped(grey: np.ndarray, move: np.ndarray) -> np.ndarray:
-    """uint8[48,48] of a picture moved; it is averaged before it shrinks, and its border goes on outside."""
+def _warped(grey: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    """uint8[48,48] of the transformed image: area-averaged before shrinking, border pixels replicated."""
     import cv2
 
-    scale = float(np.hypot(*move[:, 0]))
+    scale = float(np.hypot(*transform[:, 0]))
     if scale < 0.5:
         factor = 2 * scale
         height, width = (max(1, round(side * factor)) for side in grey.shape)
         grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
-        move = move / [factor, factor, 1]
-    return cv2.warpAffine(grey, move, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        transform = transform / [factor, factor, 1]
+    mode = cv2.BORDER_REPLICATE
+    return cv2.warpAffine(grey, transform, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=mode)

@@ -1,7 +1,7 @@
-"""Scenes with faces at known places: what a face detector learns from and is scored on.
+"""Scenes with faces at known places, to train and score a face detector.
 
-Faces of a data set are laid on photographs without faces and on drawn clouds, at sizes and places drawn at
-random. Of every photograph the left half is for training and the right half for scoring.
+Faces of a data set are pasted on photographs without faces and on random clouds, at random sizes and places.
+The left half of every photograph is for training, the right half for scoring.
 """
 
 import importlib.util
@@ -20,13 +20,13 @@ from hierarchy.vision.boxes import overlap
 WIDTH, HEIGHT = 480, 360  # pixels of a scene
 SIZES: Final = (32, 130)  # pixels a side of a face in it
 MOST: Final = 4  # faces in it
-WINDOW: Final = 24  # pixels a side of what the detector sees at once
-NEAR, FAR = 0.65, 0.35  # overlap with a face from which a window is one, and up to which it is none
+WINDOW: Final = 24  # pixels a side of the detector's input window
+NEAR, FAR = 0.65, 0.35  # overlap with a face: least of a positive window, most of a negative one
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and where its faces are.
+    """An image and the boxes of its faces.
 
     Attributes:
         picture: uint8[HEIGHT,WIDTH], grey.
@@ -41,11 +41,11 @@ def backgrounds(folder: Path | None, scored: bool) -> list[np.ndarray]:
     """Halves of photographs without faces, each uint8[H,W]: scikit-learn's two, and those of a folder.
 
     Args:
-        folder: with pictures that show no face.
-        scored: the halves that scoring uses, or those for training.
+        folder: of images without faces.
+        scored: True for the halves for scoring, False for those for training.
 
     Raises:
-        InputError: no picture in the folder, or one that cannot be read.
+        InputError: no image in the folder, or one that cannot be read.
     """
     halves = []
     for file in _photographs(folder):
@@ -56,7 +56,7 @@ def backgrounds(folder: Path | None, scored: bool) -> list[np.ndarray]:
 
 
 def names(folder: Path | None) -> list[str]:
-    """Names of the files that `backgrounds` reads."""
+    """Names of the files read by `backgrounds`."""
     return [file.name for file in _photographs(folder)]
 
 
@@ -77,9 +77,9 @@ def scenes(faces: np.ndarray, grounds: Sequence[np.ndarray], number: int, seed: 
 
     Args:
         faces: uint8[N,48,48].
-        grounds: of `backgrounds`; every third scene has drawn clouds behind it instead.
+        grounds: of `backgrounds`; every third scene has random clouds instead.
         number: of scenes.
-        seed: of everything that is drawn at random.
+        seed: of the random numbers.
     """
     rng = np.random.default_rng(seed)
     for index in range(number):
@@ -88,7 +88,7 @@ def scenes(faces: np.ndarray, grounds: Sequence[np.ndarray], number: int, seed: 
 
 
 def _cut(ground: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A part of a photograph, at a scale and of a brightness drawn at random."""
+    """A random part of a photograph, of random scale and brightness."""
     import cv2
 
     share = rng.uniform(0.4, 1.0)
@@ -103,7 +103,7 @@ def _cut(ground: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _clouds(rng: np.random.Generator) -> np.ndarray:
-    """Noise of every scale, the coarse ones strongest."""
+    """Noise of several scales, the coarsest strongest."""
     import cv2
 
     sheet = np.full((HEIGHT, WIDTH), rng.uniform(60, 190))
@@ -134,26 +134,26 @@ def _composed(ground: np.ndarray, faces: np.ndarray, rng: np.random.Generator) -
 
 
 def _oval(side: int) -> np.ndarray:
-    """One inside an ellipse that fills the square, fading to nothing in its corners."""
+    """float[side,side]: 1 inside an ellipse that fills the square, 0 in the corners."""
     axis = np.linspace(-1, 1, side)
     radius = np.hypot(axis[None] / 0.95, axis[:, None])
     return np.clip((1.25 - radius) / 0.3, 0, 1)
 
 
 def windows(scene: Scene, rng: np.random.Generator, faces: int, others: int) -> tuple[np.ndarray, np.ndarray]:
-    """Parts of a scene as the detector sees them.
+    """Labelled windows of a scene.
 
     Args:
-        scene: to look at.
-        rng: draws them.
-        faces: windows a face that lie NEAR it.
-        others: windows at most that lie FAR from every face.
+        scene: of `scenes`.
+        rng: source of randomness.
+        faces: windows per face with an overlap of NEAR or more.
+        others: at most this many windows with an overlap of FAR or less with every face.
 
     Returns:
-        uint8[N,WINDOW,WINDOW], and whether each is a face, bool[N].
+        uint8[N,WINDOW,WINDOW], and whether each shows a face, bool[N].
     """
     near = _jittered(np.repeat(scene.boxes, faces, axis=0), rng, 0.06)
-    part = _jittered(np.repeat(scene.boxes, faces, axis=0), rng, 0.5)  # of faces: an eye is no face
+    part = _jittered(np.repeat(scene.boxes, faces, axis=0), rng, 0.5)  # of faces: an eye is not a face
     side = np.exp(rng.uniform(np.log(20), np.log(200), others))
     anywhere = np.stack([rng.uniform(0, WIDTH - side), rng.uniform(0, HEIGHT - side), side, side], 1)
     boxes = np.concatenate([near, part, anywhere])
@@ -166,7 +166,7 @@ def windows(scene: Scene, rng: np.random.Generator, faces: int, others: int) -> 
 
 
 def _jittered(boxes: np.ndarray, rng: np.random.Generator, far: float) -> np.ndarray:
-    """Boxes moved and scaled by up to a share of their side."""
+    """Boxes randomly moved and scaled by up to a fraction of their side."""
     side = boxes[:, 2:3] * np.exp(rng.uniform(-2 * far, 2 * far, (len(boxes), 1)))
     middle = boxes[:, :2] + boxes[:, 2:] / 2 + boxes[:, 2:] * rng.uniform(-far, far, (len(boxes), 2))
     return np.concatenate([middle - side / 2, side, side], axis=1)

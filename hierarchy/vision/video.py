@@ -1,7 +1,4 @@
-"""From a video file, a camera or a network stream to its frames, and back to a video file.
-
-OpenCV reads, which knows cameras too; PyAV writes.
-"""
+"""Reading frames of video files, cameras and network streams (OpenCV), and writing video files (PyAV)."""
 
 import os
 import queue
@@ -12,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import numpy as np
@@ -23,28 +19,26 @@ from hierarchy.errors import InputError
 if TYPE_CHECKING:
     import av
 
-LAST_CAMERA: Final = 2**31 - 1  # by the numbers that OpenCV knows
-PATIENCE: Final = 10  # seconds that a network stream may take to answer
-AHEAD: Final = 4  # frames of a file decoded while others are answered
-STEADY: Final = 25.0  # frames a second of a camera that does not say
-FASTEST: Final = 240.0  # frames a second; a header that says more is not believed
-CODECS: Final = {  # FFmpeg's names, and what makes them quick
+LAST_CAMERA: Final = 2**31 - 1  # OpenCV's camera numbers are int32
+TIMEOUT: Final = 10  # seconds for a network stream to respond, and for the reader thread to end
+AHEAD: Final = 4  # frames of a file decoded in advance
+DEFAULT_RATE: Final = 25.0  # frames per second of a camera without a valid rate
+MAX_RATE: Final = 240.0  # frames per second; a higher rate in a header is invalid
+CODECS: Final = {  # FFmpeg's names, with options for speed
     ".mp4": ("libx264", {"preset": "veryfast"}),
     ".mkv": ("libx264", {"preset": "veryfast"}),
     ".webm": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "b": "2M"}),
 }
-os.environ.setdefault(
-    "OPENCV_FFMPEG_LOGLEVEL", "-8"
-)  # read once, at the first video; what is wrong is said here
-ALLOWED: Final = "allowed are video files, the number of a camera (0), and addresses (rtsp://, http://)"
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read once, at the first video; errors are ours
+EXPECTED: Final = "expected a video file, a camera number (0), or a URL (rtsp://, http://)"
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a video.
+    """One frame of a video.
 
     Attributes:
-        number: counted from 0; frames of a camera that nobody had time for are counted too.
+        number: counted from 0, dropped frames of a camera included.
         time: seconds since the first frame.
         picture: uint8[H,W,3], RGB.
     """
@@ -55,22 +49,22 @@ class Frame:
 
 
 class Video:
-    """The frames of a file, a camera or a stream, decoded in a thread of their own; use it in a `with`.
+    """The frames of a file, a camera or a stream, decoded in a thread; use it in a `with`.
 
-    A file waits for its reader. A camera does not: of the frames that came meanwhile the latest is given.
+    No frame of a file is dropped. A camera gives its latest frame and drops those before it.
 
     Args:
-        source: a path, the number of a camera, or an address such as rtsp://...
-        name: what to call it in errors and pictures; the source itself where none is given.
+        source: a path, a camera number, or a URL such as rtsp://...
+        name: for errors and plots; default: the source.
 
     Attributes:
         live: whether it is a camera or a stream.
-        rate: frames a second.
+        rate: frames per second.
         size: (width, height) in pixels.
-        count: frames, as the file's header says; None: not known.
+        count: number of frames according to the file's header; None: unknown.
 
     Raises:
-        InputError: nothing there, or nothing that can be decoded.
+        InputError: it does not exist, or cannot be decoded.
     """
 
     def __init__(self, source: str, name: str | None = None) -> None:
@@ -78,9 +72,9 @@ class Video:
         self.live = source.isdecimal() or "://" in source
         self.capture = self._opened()
         self.size = self._size()
-        rate = self._asked("FPS")
-        self.rate = rate if 0 < rate <= FASTEST else STEADY
-        count = round(self._asked("FRAME_COUNT"))
+        rate = self._property("FPS")
+        self.rate = rate if 0 < rate <= MAX_RATE else DEFAULT_RATE
+        count = round(self._property("FRAME_COUNT"))
         self.count = count if 0 < count < 10**9 and not self.live else None
         self.waiting: queue.Queue[Frame | Exception | None] = queue.Queue(1 if self.live else AHEAD)
         self.ended = threading.Event()
@@ -90,17 +84,15 @@ class Video:
         self.reader.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.ended.set()
-        self.reader.join(PATIENCE)
+        self.reader.join(TIMEOUT)
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames.
 
         Raises:
-            InputError: there is not one that can be decoded.
+            InputError: no frame can be decoded.
         """
         while (frame := self.waiting.get()) is not None:
             if isinstance(frame, Exception):
@@ -113,52 +105,52 @@ class Video:
         cv2.utils.logging.setLogLevel(0)
         if self.source.isdecimal():
             capture = cv2.VideoCapture(min(int(self.source), LAST_CAMERA))
-            wrong = f"camera {self.source}: not there, or another program has it"
+            reason = f"camera {self.source}: not found, or in use by another program"
         elif self.live:
-            limit = 1000 * PATIENCE
+            limit = 1000 * TIMEOUT
             limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit]
             capture = cv2.VideoCapture(self.source, cv2.CAP_FFMPEG, limits)
-            wrong = f"{self.source}: no answer, or not a video"
+            reason = f"{self.source}: no response, or not a video"
         else:
             if not os.path.isfile(self.source):
-                there = "not a file" if os.path.exists(self.source) else "no such file"
-                raise InputError(f"{self.name}: {there}; {ALLOWED}")
+                absence = "not a file" if os.path.exists(self.source) else "no such file"
+                raise InputError(f"{self.name}: {absence}; {EXPECTED}")
             try:
                 self.source.encode()
-            except UnicodeEncodeError:  # OpenCV does not survive it
-                raise InputError(f"{self.name}: its name is no text; rename it; {ALLOWED}") from None
+            except UnicodeEncodeError:  # OpenCV crashes
+                raise InputError(f"{self.name}: file name is not valid UTF-8; rename the file") from None
             capture = cv2.VideoCapture(self.source, cv2.CAP_FFMPEG)
             empty = os.path.getsize(self.source) == 0
-            wrong = f"{self.name}: {'empty (0 bytes)' if empty else 'not a video, or a damaged one'}"
+            reason = f"{self.name}: {'empty (0 bytes)' if empty else 'not a valid video'}"
         if not capture.isOpened():
-            raise InputError(f"{wrong}; {ALLOWED}")
+            raise InputError(f"{reason}; {EXPECTED}")
         return capture
 
-    def _asked(self, what: str) -> float:
+    def _property(self, name: str) -> float:
         import cv2
 
-        return float(self.capture.get(getattr(cv2, f"CAP_PROP_{what}")))
+        return float(self.capture.get(getattr(cv2, f"CAP_PROP_{name}")))
 
     def _size(self) -> tuple[int, int]:
-        width, height = round(self._asked("FRAME_WIDTH")), round(self._asked("FRAME_HEIGHT"))
+        width, height = round(self._property("FRAME_WIDTH")), round(self._property("FRAME_HEIGHT"))
         if width * height > MAX_PIXELS:
-            most = MAX_PIXELS // 10**6
-            raise InputError(f"{self.name}: frames of {width}x{height} pixels; allowed are {most} megapixels")
+            limit = MAX_PIXELS // 10**6
+            raise InputError(f"{self.name}: frames of {width}x{height} pixels; at most {limit} megapixels")
         return width, height
 
     def _read(self) -> None:
-        """What the thread does: it decodes until the end, and closes the source."""
+        """Decode until the end, then close the source; runs in the thread."""
         started = time.monotonic()
         number, now = 0, 0.0
         try:
             while not self.ended.is_set() and (picture := self._decoded()) is not None:
-                now = time.monotonic() - started if self.live else self._when(number, now)
-                self._give(Frame(number, now, picture))
+                now = time.monotonic() - started if self.live else self._time(number, now)
+                self._put(Frame(number, now, picture))
                 number += 1
-            nothing = InputError(f"{self.name}: no frame that can be decoded; {ALLOWED}")
-            self._give(None if number else nothing)
-        except Exception as error:  # whoever waits for a frame is told
-            self._give(error)
+            empty = InputError(f"{self.name}: no frame can be decoded; {EXPECTED}")
+            self._put(None if number else empty)
+        except Exception as error:  # raised in the thread that iterates
+            self._put(error)
         finally:
             self.capture.release()
 
@@ -166,18 +158,18 @@ class Video:
         import cv2
 
         with suppress(cv2.error):
-            there, picture = self.capture.read()
-            if there:
+            success, picture = self.capture.read()
+            if success:
                 return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         return None
 
-    def _when(self, number: int, before: float) -> float:
-        """Seconds at which a file shows the frame just read; never earlier than the one before."""
-        said = self._asked("POS_MSEC") / 1000
-        return max(said if said > 0 else number / self.rate, before)
+    def _time(self, number: int, previous: float) -> float:
+        """Time in seconds of the frame just read from a file; never before the previous one."""
+        seconds = self._property("POS_MSEC") / 1000
+        return max(seconds if seconds > 0 else number / self.rate, previous)
 
-    def _give(self, frame: Frame | Exception | None) -> None:
-        """Hand a frame over; a camera's takes the place of one that nobody fetched, the end never does."""
+    def _put(self, frame: Frame | Exception | None) -> None:
+        """Queue a frame; a camera's replaces one that was not fetched, but the end replaces none."""
         while not self.ended.is_set():
             if self.live and frame is not None and self.waiting.full():
                 with suppress(queue.Empty):
@@ -187,14 +179,14 @@ class Video:
 
 
 class Writer:
-    """A video file that grows frame by frame, in time with the frames' own times; use it in a `with`.
+    """A video file of constant rate that is written frame by frame; use it in a `with`.
 
-    PyAV encodes: of OpenCV's own codecs none plays both in browsers and from a .mp4, and it hides full disks.
+    PyAV encodes: none of OpenCV's codecs plays both in browsers and from a .mp4, and OpenCV hides full disks.
 
     Args:
-        path: of the file; its suffix, one of CODECS, says how it is encoded.
-        rate: frames a second.
-        size: (width, height) in pixels; odd ones lose one.
+        path: of the file; its suffix, one of CODECS, determines the codec.
+        rate: frames per second.
+        size: (width, height) in pixels, rounded down to even numbers.
 
     Raises:
         OSError: it cannot be written.
@@ -215,15 +207,13 @@ class Writer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None and self.written:
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None and self.written:
             self.file.mux(self.stream.encode())
         self.file.close()
 
     def add(self, picture: np.ndarray, now: float) -> None:
-        """A picture uint8[H,W,3], RGB, that is shown from `now`, in seconds; skipped frames repeat it."""
+        """Show an image uint8[H,W,3], RGB, up to time `now` in seconds, repeating it as often as needed."""
         import av
 
         width, height = self.size
@@ -234,10 +224,10 @@ class Writer:
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a name of a video file that says no known codec.
+    """Check the suffix of a video file to be written.
 
     Raises:
-        InputError: it does not end in one of CODECS.
+        InputError: it is not one of CODECS.
     """
     if path.suffix.lower() not in CODECS:
-        raise InputError(f"{path}: a video's name ends in {', '.join(CODECS)}")
+        raise InputError(f"{path}: expected a video file ending in {', '.join(CODECS)}")

@@ -1,37 +1,44 @@
-"""A run's scores to print and draw: random predictions on random labels, without pixels worth seeing."""
+"""A run's scores for reports: random predictions on random labels, without meaningful pixels."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from hierarchy.data.dataset import SIDE, FaceDataset, Split
+from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.formats import ferplus
+from hierarchy.data.formats.codes import FER2013_NAMES
 from hierarchy.evaluation import metrics
 from hierarchy.evaluation.predictions import StoredPredictions
+from hierarchy.manifest import RunManifest
 from hierarchy.routing import Predictions, predict_from_logits
-from hierarchy.taxonomy import FER7, FLAT, NODES, TREE, classes_of, tree_hash
+from hierarchy.taxonomy import VALENCE, Tree
 
 ROWS = 400
 
 
 class Scored(NamedTuple):
     faces: FaceDataset
-    kept: StoredPredictions
+    stored: StoredPredictions
     predictions: Predictions
     flat: np.ndarray | None
     scores: dict[str, Any]
-    card: dict[str, Any]
+    manifest: RunManifest
     history: list[dict[str, str]]
 
+    @property
+    def whole(self) -> dict[str, Any]:
+        """What scores.json holds."""
+        about = {"dataset": "faces.csv", "split": "PrivateTest", "view": "single", "recipe": "short"}
+        return about | {"seeds": [0], "drawn": False, "has_tree": True} | self.scores
 
-def _logits(faces: FaceDataset, node: str, seed: int) -> np.ndarray:
-    own = faces.target(node)[:, None] == np.arange(len(classes_of(node)))
-    return (np.random.default_rng(seed).normal(size=own.shape) + 2 * own).astype(np.float32)
 
-
-def _card() -> dict[str, Any]:
+def manifest_of(tree: Tree, **changes: Any) -> RunManifest:
+    """The manifest of a run of a tree, with changed values."""
     net = {
+        "file": "net.keras",
+        "sha256": "0",
         "parameters": 661_000,
         "epochs": 3,
         "best_epoch": 2,
@@ -41,19 +48,46 @@ def _card() -> dict[str, Any]:
         "seed": 0,
         "backend": "jax",
     }
-    return {
+    values = {
         "run": "trial",
-        "tree": TREE,
-        "tree_hash": tree_hash(),
+        "tree": tree.to_dict(),
         "recipe": {"name": "short"},
         "data": {"source": "faces.csv"},
-        "calibration": {node: {"offset": 0.0, "temperature": 1.25} for node in NODES},
-        "nets": {node: net for node in (FLAT, *NODES)},
+        "calibration": {node: {"offset": 0.0, "temperature": 1.25} for node in tree.nodes},
+        "nets": {node: net for node in tree.nets},
     }
+    return RunManifest.from_dict(values | changes, "recipe.json")
 
 
-def _history() -> list[dict[str, str]]:
-    """Three epochs a net, as text, the second one best on PublicTest."""
+def scored_run(tree: Tree, names: tuple[str, ...] = FER2013_NAMES, **columns: Any) -> Scored:
+    """Random predictions of a run of a tree on ROWS random faces of these names."""
+    draw = np.random.default_rng(0)
+    label = draw.integers(0, len(names), ROWS).astype(np.int8)
+    faces = FaceDataset(
+        np.zeros((ROWS, 48, 48), np.uint8),
+        label,
+        np.full(ROWS, Split.PrivateTest, np.int8),
+        np.arange(1000, 1000 + ROWS, dtype=np.int32),
+        source="faces.csv",
+        names=names,
+        **columns,
+    )
+    leaks = metrics.Leakage(np.arange(ROWS) % 10 == 0, np.arange(ROWS) % 9 == 0)
+    logits = {node: _logits(tree, faces, node, seed) for seed, node in enumerate(tree.nets)}
+    stored = StoredPredictions(faces.row, faces.split, faces.label, logits, leaks, names=names)
+    manifest = manifest_of(tree)
+    predictions, flat = predict_from_logits(tree, logits, manifest.calibration)
+    scores = metrics.score(predictions, faces, flat=flat, leaks=leaks, min_confidence=0.5)
+    return Scored(faces, stored, predictions, flat, scores, manifest, _history(tree))
+
+
+def _logits(tree: Tree, faces: FaceDataset, node: str, seed: int) -> np.ndarray:
+    own = faces.target(tree, node)[:, None] == np.arange(len(tree.classes_of(node)))
+    return (np.random.default_rng(seed).normal(size=own.shape) + 2 * own).astype(np.float32)
+
+
+def _history(tree: Tree) -> list[dict[str, str]]:
+    """Three epochs of each net, as text, the second one best on PublicTest."""
     return [
         {
             "node": node,
@@ -63,27 +97,25 @@ def _history() -> list[dict[str, str]]:
             "val_loss": str(1 / epoch),
             "val_accuracy": ("0.3", "0.6", "0.5")[epoch - 1],
         }
-        for node in (FLAT, *NODES)
+        for node in tree.nets
         for epoch in (1, 2, 3)
     ]
 
 
 @pytest.fixture(scope="session")
 def scored() -> Scored:
-    draw = np.random.default_rng(0)
-    label = draw.integers(0, len(FER7), ROWS).astype(np.int8)
+    draw = np.random.default_rng(1)
     votes = draw.multinomial(10, np.full(len(ferplus.CHOICES), 1 / len(ferplus.CHOICES)), ROWS)
-    faces = FaceDataset(
-        np.zeros((ROWS, SIDE, SIDE), np.uint8),
-        label,
-        np.full(ROWS, Split.PrivateTest, np.int8),
-        np.arange(1000, 1000 + ROWS, dtype=np.int32),
-        votes=votes.astype(np.float32),
-        source="faces.csv",
-    )
-    leaks = metrics.Leakage(np.arange(ROWS) % 10 == 0, np.arange(ROWS) % 9 == 0)
-    logits = {node: _logits(faces, node, seed) for seed, node in enumerate((FLAT, *NODES))}
-    kept = StoredPredictions(faces.row, faces.split, faces.label, logits, leaks)
-    predictions, flat = predict_from_logits(logits, _card()["calibration"])
-    scores = metrics.score(predictions, faces, flat=flat, leaks=leaks, min_confidence=0.5)
-    return Scored(faces, kept, predictions, flat, scores, _card(), _history())
+    return scored_run(VALENCE, votes=votes.astype(np.float32))
+
+
+@pytest.fixture
+def other_scored(other_tree: Tree) -> Scored:
+    """The same of a tree of another shape, on a data set of its leaves' names and one more."""
+    return scored_run(other_tree, (*other_tree.leaves, "left out"))
+
+
+@pytest.fixture
+def scored_of() -> Callable[..., Scored]:
+    """Makes such scores: `scored_of(tree, names)`."""
+    return scored_run

@@ -1,4 +1,4 @@
-"""benchmarks.md shows what was measured and computes only ratios of it."""
+"""benchmarks.md has the measurements and their ratios."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_the_tables_hold_the_figures_and_their_ratios():
     assert "| predict | 0.50 | 130 |" in text
     assert "| video | 1,000 | 50 | 200 |" in text
     assert "| batch | 1,000 | 4 | 250 | 400 |" in text
-    assert "100,000,000 pictures would take 4.6 days on one such machine and 1.1 hours on a hundred" in text
+    assert "100,000,000 pictures take 4.6 days on one such machine and 1.1 hours on a hundred" in text
     assert text.index("| 100 | 1.4 | 71 | 200 |") < text.index("| 1,000 | 5.0 | 200 | 200 |")
 
 

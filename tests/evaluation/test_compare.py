@@ -1,4 +1,4 @@
-"""The comparison holds what the runs' predictions say, and nothing that they do not."""
+"""The comparison has what the runs' stored predictions give, grouped by tree."""
 
 import csv
 import shutil
@@ -7,26 +7,31 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hierarchy import routing, runs
+from hierarchy import fileio, routing, runs
+from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
 from hierarchy.evaluation import metrics, predictions
 from hierarchy.evaluation.compare_report import CSV, FILE, compare, verdict
 from hierarchy.evaluation.comparison import CHOICE, groups, lines
 from hierarchy.evaluation.evaluate import evaluate
-from hierarchy.reports import forest_plot
-from hierarchy.reports.run_markdown import percent
+from hierarchy.reports import forest_plot, plots
+from hierarchy.reports.tables import percent
 from hierarchy.routing import predict_from_logits
-from hierarchy.taxonomy import FLAT, NODES
+from hierarchy.taxonomy import FLAT, VALENCE, Tree
 
 FLAT_SYSTEM = ["flat net", "tree, hard", "tree, soft", "tree times flat net"]
 FLAT_SYSTEM += [f"tree, soft, without {what}" for what in ("temperatures", "class frequencies")]
 
 
+def nets_of(run):
+    """The manifest's nets as plain values."""
+    return fileio.read_json(run.folder / runs.MANIFEST)["nets"]
+
+
 def rewrite(run, **changes):
     """Give a run other predictions, and nets of its own to have made them."""
     path = run.folder / predictions.FILE
-    card = run.card()
-    nets = {node: net | {"sha256": f"{run.name} {node}"} for node, net in card["nets"].items()}
+    nets = {node: net | {"sha256": f"{run.name} {node}"} for node, net in nets_of(run).items()}
     run.amend({"nets": nets})
     kept = replace(predictions.read(path), **changes)
     path.write_bytes(replace(kept, nets={node: nets[node]["sha256"] for node in kept.logits}).to_bytes())
@@ -35,9 +40,9 @@ def rewrite(run, **changes):
 @pytest.fixture
 def seeds(tiny_run):
     """Three runs of one recipe, whose logits differ; one face at least has a twin in Training."""
-    evaluate(tiny_run.name, None, split="PrivateTest", view="single", floor=0.5)
+    evaluate(tiny_run.name, None, split="PrivateTest", view="single", min_confidence=0.5)
     kept = predictions.read(tiny_run.folder / predictions.FILE)
-    leaks = metrics.Leakage(kept.target == kept.target.max(), kept.leaks.near)
+    leaks = metrics.Leakage(kept.target(VALENCE) == len(VALENCE.leaves) - 1, kept.leaks.near)
     for seed, run in enumerate((tiny_run, runs.run("other-1"), runs.run("other-2"))):
         if seed:
             runs.copy(tiny_run, run)
@@ -60,9 +65,9 @@ def line(folder, answer, part="all"):
 
 def test_runs_that_differ_in_their_seed_are_one_group(seeds):
     told = compare()
-    assert (seeds / FILE).read_text().count("\n## ") == 2  # the group, and every run
+    assert (seeds / FILE).read_text().count("\n### ") == 1
     assert "SKETCH, tiny (other-1, other-2, tiny)" in (seeds / FILE).read_text()
-    assert "than three flat nets averaged, which cost the same a face" in told and told.endswith(FILE)
+    assert "than three flat nets averaged, which cost the same for a face" in told and told.endswith(FILE)
     together = ["three flat nets averaged", "three trees averaged"]
     assert {row["answer"] for row in rows(seeds)} == {
         *FLAT_SYSTEM,
@@ -78,7 +83,7 @@ def test_the_picture_shows_every_line_where_its_score_is(seeds):
     assert (seeds / forest_plot.FILE).read_bytes().startswith(b"\x89PNG")
     (group,) = groups()
     found = list(lines(group))
-    (axes,) = forest_plot.forest({group.title: found}).axes
+    (axes,) = forest_plot.forest({group.title: found}, group.classes).axes
     assert [label.get_text().split(" (")[0] for label in axes.get_yticklabels()] == [
         row["answer"] for row in found
     ]
@@ -91,9 +96,11 @@ def test_a_line_is_what_the_predictions_say(seeds):
     answers = []
     for name in runs.names():
         kept = predictions.read(runs.run(name).folder / predictions.FILE)
-        answers.append((kept, *predict_from_logits(kept.logits, runs.run(name).card()["calibration"])))
-    six = answers[0][0].target >= 0
-    truth = answers[0][0].target[six]
+        calibration = runs.run(name).manifest().calibration
+        answers.append((kept, *predict_from_logits(VALENCE, kept.logits, calibration)))
+    target = answers[0][0].target(VALENCE)
+    six = target >= 0
+    truth = target[six]
     soft = [np.mean(routing.soft(tree)[six] == truth) for _, tree, _ in answers]
     assert float(line(seeds, "tree, soft")["accuracy"]) == pytest.approx(np.mean(soft))
     flat = np.mean([flat for _, _, flat in answers], axis=0).argmax(axis=1)
@@ -104,17 +111,16 @@ def test_a_line_is_what_the_predictions_say(seeds):
 
 def test_a_run_of_another_recipe_is_a_group_of_its_own(seeds):
     other = runs.run("other-1")
-    other.amend({"recipe": {**other.card()["recipe"], "name": "changed"}})
+    other.amend({"recipe": {**other.manifest().recipe, "name": "changed"}})
     assert "than three flat nets" not in compare()  # two runs have no three flat nets
     written = (seeds / FILE).read_text()
-    assert written.count("\n## ") == 4 and written.index("## Recipes side by side") < written.index(
-        "## SKETCH"
-    )
+    assert written.count("\n### ") == 3
+    assert written.index("### Recipes side by side") < written.index("### SKETCH")
 
 
 def test_recipes_stand_side_by_side_with_what_public_test_said(seeds):
     other = runs.run("other-1")
-    other.amend({"recipe": {**other.card()["recipe"], "name": "changed"}})
+    other.amend({"recipe": {**other.manifest().recipe, "name": "changed"}})
     kept = predictions.read(other.folder / predictions.FILE)
     predictions.folder_of(other, *CHOICE).mkdir()
     half = replace(kept, label=np.where(np.arange(len(kept.label)) % 2, kept.label, np.int8(-1)))
@@ -123,8 +129,9 @@ def test_recipes_stand_side_by_side_with_what_public_test_said(seeds):
     (row,) = [
         line for line in (seeds / FILE).read_text().splitlines() if line.startswith("| SKETCH, changed")
     ]
-    tree, _ = predict_from_logits(half.logits, other.card()["calibration"])
-    right = routing.soft(tree)[half.target >= 0] == half.target[half.target >= 0]
+    tree, _ = predict_from_logits(VALENCE, half.logits, other.manifest().calibration)
+    target = half.target(VALENCE)
+    right = routing.soft(tree)[target >= 0] == target[target >= 0]
     assert row.split(" | ")[1] == percent(right.mean())
     (row,) = [line for line in (seeds / FILE).read_text().splitlines() if line.startswith("| SKETCH, tiny")]
     assert row.split(" | ")[1] == "-"  # not evaluated there
@@ -133,7 +140,7 @@ def test_recipes_stand_side_by_side_with_what_public_test_said(seeds):
 def test_a_group_without_an_opponent_of_its_own_meets_another_recipes(seeds):
     other = runs.run("fourth")
     runs.copy(runs.run("other-1"), other)
-    other.amend({"recipe": {**other.card()["recipe"], "name": "changed"}})
+    other.amend({"recipe": {**other.manifest().recipe, "name": "changed"}})
     rewrite(other)
     assert "than three flat nets of SKETCH, tiny (other-1, other-2, tiny) averaged" in compare()
     changed = [row for row in rows(seeds) if row["runs"].startswith("SKETCH, changed")]
@@ -150,12 +157,12 @@ def test_a_group_without_an_opponent_of_its_own_meets_another_recipes(seeds):
 
 
 def test_one_flat_net_in_three_runs_is_no_average_of_three(seeds):
-    mine = runs.run("tiny").card()["nets"][FLAT]["sha256"]
+    mine = runs.run("tiny").manifest().checksums[FLAT]
     said = predictions.read(seeds / "tiny" / predictions.FILE).logits[FLAT]
     for name in ("other-1", "other-2"):
         run = runs.run(name)
         kept = predictions.read(run.folder / predictions.FILE)
-        run.amend({"nets": run.card()["nets"] | {FLAT: run.card()["nets"][FLAT] | {"sha256": mine}}})
+        run.amend({"nets": nets_of(run) | {FLAT: nets_of(run)[FLAT] | {"sha256": mine}}})
         same = replace(kept, logits={**kept.logits, FLAT: said}, nets={**kept.nets, FLAT: mine})
         (run.folder / predictions.FILE).write_bytes(same.to_bytes())
     assert "than three flat nets" not in compare()
@@ -176,50 +183,101 @@ def test_without_a_flat_net_the_lines_that_need_one_are_left_out(seeds):
 
 
 def test_a_run_without_its_tree_yet_counts_among_the_flat_nets(seeds):
-    without(runs.run("other-2"), *NODES)
+    without(runs.run("other-2"), *VALENCE.nodes)
     told = compare()
-    assert "than three flat nets averaged, which cost the same a face" in told
+    assert "than three flat nets averaged, which cost the same for a face" in told
     assert (line(seeds, "flat net")["systems"], line(seeds, "tree, soft")["systems"]) == ("3", "2")
     assert {"two trees averaged", "three flat nets averaged"} <= {row["answer"] for row in rows(seeds)}
 
 
 def test_nothing_to_compare_is_one_line(tiny_run):
-    with pytest.raises(InputError, match="no run to compare: evaluate writes"):
+    with pytest.raises(InputError, match="no run to compare"):
         compare()
 
 
 def test_damaged_predictions_are_named(seeds):
     (seeds / "other-2" / predictions.FILE).write_bytes(b"cut")
-    with pytest.raises(InputError, match=r"other-2/predictions\.npz: cannot be read"):
+    with pytest.raises(InputError, match=r"other-2/predictions\.npz"):
         compare()
 
 
 def test_predictions_of_other_nets_or_faces_are_refused(seeds):
     other = runs.run("other-1")
-    nets = other.card()["nets"]
+    nets = nets_of(other)
     other.amend({"nets": nets | {FLAT: nets[FLAT] | {"sha256": "trained on"}}})
-    with pytest.raises(
-        InputError, match=r"other-1/predictions\.npz: of other nets than the run's; evaluate it"
-    ):
+    with pytest.raises(InputError, match=r"other-1/predictions\.npz"):
         compare()
     rewrite(other, row=predictions.read(other.folder / predictions.FILE).row[::-1])
-    with pytest.raises(InputError, match="not of the same PrivateTest faces"):
+    with pytest.raises(InputError, match=r"predictions\.npz: .*PrivateTest"):
         compare()
 
 
 def test_a_copy_of_a_run_and_an_unfinished_one_are_no_further_seeds(seeds):
     runs.copy(runs.run("other-1"), runs.run("copy"))
     half = runs.run("other-2")
-    half.amend({"nets": {node: net | {"finished": False} for node, net in half.card()["nets"].items()}})
+    half.amend({"nets": {node: net | {"finished": False} for node, net in nets_of(half).items()}})
     compare()
     assert line(seeds, "tree, soft")["systems"] == "2"
 
 
-@pytest.mark.parametrize("key", ["teacher", "framework", "labels"])
-def test_runs_that_differ_in_more_than_their_seed_are_apart(seeds, key):
-    runs.run("other-1").amend({key: "another"})
+@pytest.mark.parametrize(
+    ("key", "value"), [("teacher", {"other": {}}), ("framework", "another"), ("labels", "another")]
+)
+def test_runs_that_differ_in_more_than_their_seed_are_apart(seeds, key, value):
+    runs.run("other-1").amend({key: value})
     compare()
-    assert (seeds / FILE).read_text().count("\n## ") == 4  # two groups, both side by side, every run
+    assert (seeds / FILE).read_text().count("\n### ") == 3  # two groups, and their overview
+
+
+def add_runs(manifest_run, tree, names):
+    """Evaluated runs of another tree, on random faces of its leaves and one more name."""
+    rng = np.random.default_rng(0)
+    n = 60
+    label = np.arange(len(tree.leaves) + 1).repeat(n).astype(np.int8)
+    split = np.full(len(label), Split.PrivateTest, np.int8)
+    for name in names:
+        run = manifest_run(name, tree)
+        logits = {
+            node: rng.normal(size=(len(label), len(tree.classes_of(node)))).astype(np.float32)
+            for node in tree.nets
+        }
+        row, nets = np.arange(len(label), dtype=np.int32), run.manifest().checksums
+        stored = predictions.StoredPredictions(
+            row, split, label, logits, None, nets, (*tree.leaves, "left out")
+        )
+        (run.folder / predictions.FILE).write_bytes(stored.to_bytes())
+
+
+def test_trees_are_compared_apart_in_one_report(seeds, manifest_run, other_tree):
+    compare()
+    before = line(seeds, "tree, soft")
+    add_runs(manifest_run, other_tree, [f"another-{seed}" for seed, _ in enumerate(other_tree.nodes)])
+    told = compare()
+    text = (seeds / FILE).read_text()
+    assert f"Tree valence: {VALENCE}." in text and f"Tree {other_tree.hash}: {other_tree}." in text
+    sections = [part for part in text.split("\n## ") if " classes\n" in part.split("\n\n")[0] + "\n"]
+    assert len(sections) == 2
+    own, other = (
+        next(part for part in sections if f": {tree}." in part) for tree in (VALENCE, other_tree)
+    )
+    assert "another" not in own and "tiny" not in other
+    assert all(f" {node} " in other for node in other_tree.nodes)
+    after = line(seeds, "tree, soft")
+    assert {key: after[key] for key in before} == before
+    row = next(row for row in rows(seeds) if row["tree"] == other_tree.hash and row["answer"] == "tree, soft")
+    assert row["difference"] and not row["opponent"]  # as many flat nets of its own tree
+    count = len(other_tree.nodes)
+    assert f"than {plots.spelled(count)} flat net" in told
+
+
+def test_runs_of_another_tree_are_no_baseline(seeds, manifest_run):
+    """A tree of as many leaves and nodes, of other names, has no equal-compute baseline here."""
+    tree = Tree({"up": VALENCE.children["positive"], "down": VALENCE.children["negative"]})
+    add_runs(manifest_run, tree, ["another"])
+    compare()
+    others = [row for row in rows(seeds) if row["runs"].startswith("tiny (another)")]
+    assert others and not any(row["difference"] for row in others)
+    assert {row["tree"] for row in others} == {tree.hash}
 
 
 def test_runs_come_and_go(seeds):
@@ -238,7 +296,12 @@ def test_runs_come_and_go(seeds):
 )
 def test_the_verdict_asks_all_seeds_in_whatever_order(gap, found):
     pair = {"difference": gap, "ci95": [gap - 0.01, gap + 0.01], "mcnemar_p": [0.2, 0.001]}
-    row = {"answer": "tree, soft", "opponent": None, "views": {"single": {"all": {"against_flat": pair}}}}
+    row = {
+        "answer": "tree, soft",
+        "opponent": None,
+        "flat_nets": 3,
+        "views": {"single": {"all": {"against_flat": pair}}},
+    }
     assert found in verdict([row]) and "exact McNemar test of each tree, p = 0.2, 0.001)" in verdict([row])
     assert ("more accurate" if gap > 0 else "less accurate") in verdict([row])
     pair["mcnemar_p"].pop()

@@ -1,4 +1,4 @@
-"""Every run stands on a line with what its own files say of it, and nothing else."""
+"""Every run has a row with the values of its own files."""
 
 import csv
 import io
@@ -6,9 +6,11 @@ import io
 import pytest
 
 from hierarchy import fileio, runs
-from hierarchy.evaluation import leaderboard
+from hierarchy.errors import InputError
+from hierarchy.evaluation import leaderboard, run_report
 from hierarchy.evaluation.evaluate import evaluate
-from hierarchy.taxonomy import FLAT, NODES
+from hierarchy.reports import plots
+from hierarchy.taxonomy import FLAT, VALENCE
 
 
 @pytest.fixture
@@ -17,10 +19,10 @@ def two_runs(tiny_run):
     for name in ("tiny", "other"):
         if name == "other":
             runs.copy(tiny_run, runs.run(name))
-            nets = runs.run(name).card()["nets"]
+            nets = fileio.read_json(runs.run(name).folder / runs.MANIFEST)["nets"]
             nets[FLAT]["from"] = "tiny"
             runs.run(name).amend({"nets": nets, "framework": "PyTorch", "settings": ["fit.epochs=1"]})
-        evaluate(name, None, split="PrivateTest", view="single", floor=0.5)
+        evaluate(name, None, split="PrivateTest", view="single", min_confidence=0.5)
     return tiny_run
 
 
@@ -35,12 +37,12 @@ def test_a_tree_and_a_flat_net_of_ones_own_have_a_line_each(two_runs):
     assert accuracies == sorted(accuracies, reverse=True)
 
 
-def test_a_line_holds_what_the_card_and_the_scores_say(two_runs):
+def test_a_row_has_the_values_of_manifest_and_scores(two_runs):
     line = next(line for line in leaderboard.standings() if line["answer"] == "tree, soft")
-    card, scores = two_runs.card(), fileio.read_json(two_runs.folder / "scores.json")
-    assert line["accuracy"] == scores["six_class"]["soft"]["accuracy"]
-    assert line["parameters"] == sum(card["nets"][node]["parameters"] for node in NODES)
-    files = [two_runs.folder / card["nets"][node]["file"] for node in NODES]
+    manifest, scores = two_runs.manifest(), fileio.read_json(two_runs.folder / "scores.json")
+    assert line["accuracy"] == scores["tree"]["soft"]["accuracy"]
+    assert line["parameters"] == sum(manifest.nets[node].parameters for node in VALENCE.nodes)
+    files = [two_runs.folder / manifest.nets[node].file for node in VALENCE.nodes]
     assert line["megabytes"] == sum(file.stat().st_size for file in files) / 1e6
 
 
@@ -79,10 +81,31 @@ def test_both_frameworks_on_the_same_work_stand_side_by_side(two_runs):
         leaderboard.SAME: {"Keras": speeds, "PyTorch": speeds},
         leaderboard.TRAINED: {"Keras on JAX": {"faces_per_second": 99.6, "of_pytorch": 0.5}},
     }
-    assert "the shipped nets" not in leaderboard.markdown(leaderboard.standings())
+    assert "the default run's nets" not in leaderboard.markdown(leaderboard.standings())
     fileio.write_json(runs.home() / "results" / leaderboard.BENCHMARKS, known)
     table = leaderboard.markdown(leaderboard.standings())
     assert "| PyTorch | tree, soft | 3.00 | 1.25 |" in table and "| Keras on JAX | 100 | 0.50 |" in table
+
+
+def test_runs_of_several_trees_are_in_one_table(two_runs, manifest_run, other_scored, other_tree):
+    run = manifest_run("another", other_tree)
+    fileio.write_json(run.folder / run_report.SCORES, other_scored.whole)
+    lines = leaderboard.standings()
+    trees = [line["tree"] for line in lines]
+    assert sorted(trees) == sorted([other_tree.hash, other_tree.hash, *["valence"] * 3])
+    assert trees == sorted(trees, key=trees.index)  # rows of a tree are together
+    row = next(line for line in lines if (line["run"], line["answer"]) == ("another", "tree, soft"))
+    assert row["classes"] == plots.coverage(other_scored.whole) and row["n"] == other_scored.scores["n"]
+    table = leaderboard.markdown(lines)
+    assert f"| another | tree, soft | {other_tree.hash} |" in table
+    names = leaderboard.picture(lines).axes[0].get_yticklabels()
+    assert any(name.get_text().startswith(f"{other_tree.hash}: another") for name in names)
+
+
+def test_damaged_scores_are_named(two_runs):
+    (two_runs.folder / run_report.SCORES).write_text("{}")
+    with pytest.raises(InputError, match=r"tiny/scores\.json"):
+        leaderboard.standings()
 
 
 def test_without_a_scored_run_there_is_an_empty_table(own_home):

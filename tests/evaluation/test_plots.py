@@ -9,13 +9,14 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
+from hierarchy.data.formats.codes import FERPLUS_NAMES
 from hierarchy.reports import plots
-from hierarchy.taxonomy import BRANCHES, FER7, FLAT, LEAVES, NODES, ROUTER, leaf_slice
+from hierarchy.taxonomy import FLAT, ROUTER, VALENCE, colour
 
 
 @pytest.fixture(scope="module")
 def whole(scored):
-    return {"dataset": "faces.csv", "split": "PrivateTest"} | scored.scores
+    return scored.whole
 
 
 def title(figure) -> str:
@@ -27,13 +28,12 @@ def tick_names(axis) -> list[str]:
 
 
 def test_every_name_has_its_own_colour():
-    names = {*FER7, *BRANCHES, *NODES, FLAT}
-    assert names < plots.COLOURS.keys()
-    assert len(set(plots.COLOURS.values())) == len(plots.COLOURS)
+    names = {*FERPLUS_NAMES, *VALENCE.branches, *VALENCE.nets}
+    assert len({plots.BLUE, *map(colour, names)}) == len(names) + 1
 
 
 def test_files_are_small_pngs_of_a_readable_size(whole, scored):
-    alone = plots.files(whole | {"tree": False}, scored.history[:3], sketched=True)
+    alone = plots.files(whole | {"has_tree": False}, scored.history[:3], sketched=True)
     for name, data in (*plots.files(whole, scored.history).items(), *alone.items()):
         assert len(data) < 200_000, name
         picture = Image.open(io.BytesIO(data))
@@ -43,8 +43,8 @@ def test_files_are_small_pngs_of_a_readable_size(whole, scored):
 
 def test_pictures_of_scores_say_which_faces_and_how_many(whole):
     for figure in (
-        plots.confusion(whole, plots.SOFT, LEAVES),
-        plots.confusion(whole, ROUTER, BRANCHES),
+        plots.confusion(whole, plots.SOFT),
+        plots.confusion(whole, ROUTER),
         plots.per_class(whole),
         plots.reliability(whole),
     ):
@@ -52,7 +52,7 @@ def test_pictures_of_scores_say_which_faces_and_how_many(whole):
 
 
 def test_the_same_scores_give_the_same_bytes(whole):
-    one, two = (plots.png(plots.confusion(whole, ROUTER, BRANCHES)) for _ in range(2))
+    one, two = (plots.png(plots.confusion(whole, ROUTER)) for _ in range(2))
     assert one == two
 
 
@@ -71,43 +71,43 @@ def test_curves_of_a_run_trained_on_sketches_say_so(whole, scored):
 
 
 def test_pictures_of_a_flat_net_alone_show_no_tree(whole, scored):
-    alone = whole | {"tree": False}
+    alone = whole | {"has_tree": False}
     assert "router.png" in plots.files(whole, ())
     assert plots.files(alone, ()).keys() == {"confusion.png", "per_class.png", "reliability.png"}
-    for figure in (plots.confusion(alone, plots.SOFT, LEAVES), plots.per_class(alone)):
+    for figure in (plots.confusion(alone, plots.SOFT), plots.per_class(alone)):
         assert "flat net" in title(figure) and "tree" not in title(figure)
     assert all(len(axes.containers) == 1 for axes in plots.per_class(alone).axes)
     assert [axes.get_title().split(",")[0] for axes in plots.reliability(alone).axes] == ["flat net", ""]
 
 
 def test_confusion_is_in_the_order_of_the_tree_and_parts_the_branches(whole):
-    (axes,) = plots.confusion(whole, plots.SOFT, LEAVES).axes
-    assert tick_names(axes.xaxis) == tick_names(axes.yaxis) == list(LEAVES)
-    edges = [leaf_slice(branch).start - 0.5 for branch in BRANCHES[1:]]
+    (axes,) = plots.confusion(whole, plots.SOFT).axes
+    assert tick_names(axes.xaxis) == tick_names(axes.yaxis) == list(VALENCE.leaves)
+    edges = [VALENCE.leaf_slice(branch).start - 0.5 for branch in VALENCE.branches[1:]]
     assert [line.get_xdata()[0] for line in axes.lines if line.get_xdata()[0] == line.get_xdata()[1]] == edges
     written = {tuple(map(round, text.get_position())): text.get_text() for text in axes.texts}
     counts = whole["confusion"][plots.SOFT]
-    for row in range(len(LEAVES)):
-        for column in range(len(LEAVES)):
+    for row in range(len(VALENCE.leaves)):
+        for column in range(len(VALENCE.leaves)):
             share = 100 * counts[row][column] / sum(counts[row])
             assert written[column, row] == f"{share:.1f} %\n{counts[row][column]}"
 
 
 def test_confusion_of_the_router_has_no_line_to_part(whole):
-    (axes,) = plots.confusion(whole, ROUTER, BRANCHES).axes
-    assert tick_names(axes.xaxis) == list(BRANCHES)
+    (axes,) = plots.confusion(whole, ROUTER).axes
+    assert tick_names(axes.xaxis) == list(VALENCE.branches)
     assert not axes.lines
 
 
 def test_bars_have_their_class_colour_and_the_score_as_height(whole):
     panels = plots.per_class(whole).axes
     for axes, key in zip(panels, plots.PER_CLASS, strict=True):
-        assert tick_names(axes.xaxis) == list(LEAVES)
+        assert tick_names(axes.xaxis) == list(VALENCE.leaves)
         tree, flat = axes.containers
         for rows, bars in ((whole["per_class"], tree), (whole[FLAT]["per_class"], flat)):
-            for leaf, bar in zip(LEAVES, bars, strict=True):
+            for leaf, bar in zip(VALENCE.leaves, bars, strict=True):
                 assert bar.get_height() == pytest.approx(100 * rows[leaf][key])
-                assert to_hex(bar.get_facecolor()) == plots.COLOURS[leaf]
+                assert to_hex(bar.get_facecolor()) == colour(leaf)
 
 
 def test_reliability_draws_filled_bins_only(whole):
@@ -123,7 +123,7 @@ def test_reliability_draws_filled_bins_only(whole):
 
 def test_curves_mark_the_epoch_that_is_best_on_public_test(scored):
     figure = plots.curves(scored.history)
-    nodes = [FLAT, *NODES]
+    nodes = VALENCE.nets
     assert len(figure.axes) == 2 * len(nodes)
     for node, axes in zip(nodes, figure.axes, strict=False):
         assert axes.get_title() == f"{node}: 60.0 % of PublicTest"
@@ -131,12 +131,27 @@ def test_curves_mark_the_epoch_that_is_best_on_public_test(scored):
         assert training.get_ydata().tolist() == pytest.approx([20, 40, 60])
         assert held.get_ydata().tolist() == pytest.approx([30, 60, 50])
         assert (best.get_xdata()[0], best.get_ydata()[0]) == (2, pytest.approx(60))
-        assert {to_hex(line.get_color()) for line in axes.lines} == {plots.COLOURS[node]}
+        assert {to_hex(line.get_color()) for line in axes.lines} == {colour(node)}
 
 
 def test_a_single_net_has_its_curves_too(scored):
     rows = [row for row in scored.history if row["node"] == ROUTER]
     assert len(plots.curves(rows).axes) == 2
+
+
+def test_pictures_of_other_trees_have_their_names_and_say_how_many(other_scored, other_tree):
+    whole = other_scored.whole
+    count = len(other_tree.leaves)
+    spelled = f"{plots.spelled(count)} of {plots.spelled(count + 1)} classes"
+    (axes,) = plots.confusion(whole, plots.SOFT).axes
+    assert tick_names(axes.xaxis) == list(other_tree.leaves) and spelled in title(axes.figure)
+    assert tick_names(plots.confusion(whole, ROUTER).axes[0].xaxis) == list(other_tree.branches)
+    assert len(plots.reliability(whole).axes) == 2 * (1 + len(other_tree.nets))
+    assert set(plots.files(whole, other_scored.history)) >= {"router.png", "curves.png", "per_class.png"}
+
+
+def test_numbers_are_spelled_up_to_ten():
+    assert (plots.spelled(10), plots.spelled(11)) == ("ten", "11")
 
 
 def test_importing_the_pictures_loads_no_plotting():

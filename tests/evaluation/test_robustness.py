@@ -1,4 +1,4 @@
-"""The cost of corruptions: measured once for a run's nets, shown wherever they are scored."""
+"""Errors under corruptions: measured once for a run's nets, reported wherever they are scored."""
 
 import sys
 
@@ -14,7 +14,7 @@ from hierarchy.reports import model_card
 
 
 def scored(corrupted: bool) -> None:
-    evaluate("tiny", None, split="PrivateTest", view="single", floor=0.5, corrupted=corrupted)
+    evaluate("tiny", None, split="PrivateTest", view="single", min_confidence=0.5, corruptions=corrupted)
 
 
 @pytest.fixture
@@ -29,36 +29,34 @@ def drawn(monkeypatch):
     monkeypatch.setattr(corruptions, "library", lambda: None)
 
 
-def test_errors_are_measured_kept_and_shown(tiny_run, drawn):
+def test_errors_are_measured_stored_and_reported(tiny_run, drawn):
     scored(corrupted=True)
-    found = fileio.read_json(tiny_run.folder / robustness.FILE)
-    assert list(found["corruptions"]) == list(corruptions.CORRUPTIONS)
-    assert all(len(errors) == 5 for errors in found["corruptions"].values())
-    clean = fileio.read_json(tiny_run.folder / run_report.SCORES)["six_class"]["soft"]
-    assert found["n"] == clean["n"]  # so few faces that all are taken
-    assert found["clean"]["tree"] == pytest.approx(1 - clean["accuracy"])
-    assert found["resized"].keys() == found["clean"].keys()
+    measured = fileio.read_json(tiny_run.folder / robustness.FILE)
+    assert list(measured["corruptions"]) == list(corruptions.CORRUPTIONS)
+    assert all(len(errors) == 5 for errors in measured["corruptions"].values())
+    clean = fileio.read_json(tiny_run.folder / run_report.SCORES)["tree"]["soft"]
+    assert measured["n"] == clean["n"]  # so few faces that all are taken
+    assert measured["clean"]["tree"] == pytest.approx(1 - clean["accuracy"])
+    assert measured["resized"].keys() == measured["clean"].keys()
     (tiny_run.folder / run_report.REPORT).unlink()
     scored(corrupted=False)
     for name in (run_report.REPORT, model_card.FILE):
         text = (tiny_run.folder / name).read_text()
         assert (
-            "all corruptions" in text
-            and "enlarging and reducing alone" in text
-            and "jpeg compression" in text
+            "all corruptions" in text and "only enlarged and reduced" in text and "jpeg compression" in text
         )
 
 
-def test_what_was_measured_of_other_nets_is_not_shown(tiny_run, drawn):
+def test_errors_of_other_nets_are_not_reported(tiny_run, drawn):
     scored(corrupted=True)
-    found = fileio.read_json(tiny_run.folder / robustness.FILE)
-    fileio.write_json(tiny_run.folder / robustness.FILE, found | {"of": {}})
+    measured = fileio.read_json(tiny_run.folder / robustness.FILE)
+    fileio.write_json(tiny_run.folder / robustness.FILE, measured | {"of": {}})
     scored(corrupted=False)
     assert "corruption" not in (tiny_run.folder / run_report.REPORT).read_text()
 
 
-def test_without_the_package_its_install_line_is_told(tiny_run, monkeypatch):
+def test_without_the_package_the_error_names_it(tiny_run, monkeypatch):
     monkeypatch.setitem(sys.modules, "imagecorruptions", None)
-    with pytest.raises(InputError, match="pip install --no-deps imagecorruptions-imaug"):
+    with pytest.raises(InputError, match="imagecorruptions-imaug"):
         scored(corrupted=True)
     assert not (tiny_run.folder / run_report.REPORT).exists()

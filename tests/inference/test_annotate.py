@@ -1,4 +1,4 @@
-"""`predict --save`: a picture for each picture, the answers unchanged, heat maps where they are asked for."""
+"""`predict --save`: a drawing for each image, predictions unchanged, heat maps if requested."""
 
 from pathlib import Path
 
@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data.formats import registry
 from hierarchy.errors import InputError
-from hierarchy.inference import annotate
-from hierarchy.inference.predictor import answers
-from hierarchy.taxonomy import FLAT, NODES
+from hierarchy.inference import annotate, occlusion
+from hierarchy.inference.predictor import FacePrediction, predict_stream
+from hierarchy.taxonomy import ROUTER, VALENCE
 
 
 @pytest.fixture
-def model(tiny_run) -> HierarchicalClassifier:
-    return HierarchicalClassifier.load("tiny")
+def model(brightness):
+    return brightness(VALENCE)
 
 
 @pytest.fixture
@@ -29,60 +28,77 @@ def pictures(few_sketches, tmp_path) -> list[Path]:
     return files
 
 
-def test_pictures_of_the_same_name_are_numbered_and_answers_pass_unchanged(model, pictures, tmp_path):
-    found = list(answers(model, pictures))
-    assert list(annotate.saved(iter(found), tmp_path / "drawn")) == found
-    assert sorted(file.name for file in (tmp_path / "drawn").iterdir()) == ["face-2.png", "face.png"]
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
 
 
-def test_no_two_pictures_share_a_drawing(model, few_sketches, tmp_path):
+def test_images_of_the_same_name_are_numbered_and_predictions_pass_unchanged(model, pictures, tmp_path):
+    predictions = list(predict_stream(model, pictures))
+    assert list(annotate.saved(iter(predictions), tmp_path / "drawn")) == predictions
+    assert names(tmp_path / "drawn") == ["face-2.png", "face.png"]
+
+
+def test_no_two_images_share_a_drawing(model, few_sketches, tmp_path):
     files = [tmp_path / name for name in ("a.png", "x/a.png", "y/a-2.png")]
     for file in files:
         file.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(file), few_sketches.pixels[0])
-    list(annotate.saved(answers(model, files), tmp_path / "drawn"))
-    drawn = sorted(file.name for file in (tmp_path / "drawn").iterdir())
-    assert drawn == ["a-2-2.png", "a-2.png", "a.png"]
+    list(annotate.saved(predict_stream(model, files), tmp_path / "drawn"))
+    assert names(tmp_path / "drawn") == ["a-2-2.png", "a-2.png", "a.png"]
 
 
-def test_only_drawings_are_drawn_anew(model, pictures, few_sketches, tmp_path):
-    """A folder may hold originals of the same names as the pictures that are drawn."""
-    original = tmp_path / "kept" / "face.png"
+def test_only_drawings_are_overwritten(model, pictures, few_sketches, tmp_path):
+    """A folder may hold originals of the same names as the images that are drawn."""
+    original = tmp_path / "originals" / "face.png"
     original.parent.mkdir()
     cv2.imwrite(str(original), few_sketches.pixels[5])
     before = original.read_bytes()
-    with pytest.raises(InputError, match=r"face.png: was not drawn by --save and stays; name another"):
-        list(annotate.saved(answers(model, pictures), original.parent))
+    with pytest.raises(InputError, match=str(original)):
+        list(annotate.saved(predict_stream(model, pictures), original.parent))
     assert original.read_bytes() == before and list(original.parent.iterdir()) == [original]
     for _ in range(2):
-        list(annotate.saved(answers(model, pictures), tmp_path / "drawn"))
-    assert len(list((tmp_path / "drawn").iterdir())) == 2
+        list(annotate.saved(predict_stream(model, pictures), tmp_path / "drawn"))
+    assert len(names(tmp_path / "drawn")) == 2
 
 
-def test_a_hash_in_a_name_makes_no_row_of_a_picture(model, pictures, tmp_path):
+def test_an_image_with_a_hash_in_its_name_is_drawn(model, pictures, tmp_path):
     picture = pictures[0].rename(tmp_path / "face#1.png")
-    list(annotate.saved(answers(model, [picture]), tmp_path / "drawn"))
+    list(annotate.saved(predict_stream(model, [picture]), tmp_path / "drawn"))
     assert (tmp_path / "drawn" / "face#1.png").is_file()
 
 
-@pytest.mark.parametrize("floor", [0.0, 1.0])
-@pytest.mark.parametrize("nodes", [NODES, (FLAT,)])
-def test_heat_makes_the_page_another(model, pictures, tmp_path, nodes, floor):
-    model.nets_ = {node: model.nets_[node] for node in nodes}
-    found = list(answers(model, pictures[:1], floor))
-    for name, asked in (("plain", None), ("heat", model)):
-        list(annotate.saved(found, tmp_path / name, asked))
+@pytest.mark.parametrize("min_confidence", [0.0, 1.0])
+def test_heat_maps_are_drawn(model, pictures, tmp_path, min_confidence):
+    predictions = list(predict_stream(model, pictures[:1], min_confidence))
+    for name, source in (("plain", None), ("heat", model)):
+        list(annotate.saved(predictions, tmp_path / name, source))
     plain, heat = (np.asarray(Image.open(tmp_path / name / "face.png")) for name in ("plain", "heat"))
     assert plain.shape != heat.shape or not np.array_equal(plain, heat)
 
 
-def test_rows_of_a_data_file_are_passed_on(model, few_sketches, tmp_path):
+def test_the_heat_map_is_of_the_deciding_net(brightness, other_tree, monkeypatch):
+    """That is the specialist, but the router for a branch of one leaf or below the minimum confidence."""
+    calls = []
+    monkeypatch.setattr(
+        occlusion, "occlusion", lambda model, node, column, pixels: calls.append((node, column))
+    )
+    crop = np.zeros((48, 48), np.uint8)
+    for place, (branch, leaves) in enumerate(other_tree.children.items()):
+        for label in (*leaves, None):
+            face = FacePrediction("a.png", [0, 0, 48, 48], None, branch, label, 1.0, {}, crop)
+            note = annotate.note(face, brightness(other_tree))
+            assert note.name == (label or branch)
+            special = label is not None and len(leaves) > 1
+            assert calls.pop() == ((branch, leaves.index(label)) if special else (ROUTER, place))
+
+
+def test_rows_of_a_data_file_are_not_drawn(model, few_sketches, tmp_path):
     folder = registry.export(few_sketches.take(np.arange(5)), tmp_path / "data", "csv")
-    found = list(answers(model, sorted(folder.iterdir())[:1]))
-    assert list(annotate.saved(found, tmp_path / "drawn")) == found
-    assert len(found) == 5 and not (tmp_path / "drawn").exists()
+    predictions = list(predict_stream(model, sorted(folder.iterdir())[:1]))
+    assert list(annotate.saved(predictions, tmp_path / "drawn")) == predictions
+    assert len(predictions) == 5 and not (tmp_path / "drawn").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_refused(model, pictures):
-    with pytest.raises(InputError, match="cannot be written"):
-        list(annotate.saved(answers(model, pictures), pictures[1]))
+    with pytest.raises(InputError, match=str(pictures[1])):
+        list(annotate.saved(predict_stream(model, pictures), pictures[1]))

@@ -1,4 +1,4 @@
-"""Answers: every face of pictures and data files in order, and a line for what holds none."""
+"""Predictions: every face of images and data files in order, and a line for those without a face."""
 
 import json
 import threading
@@ -13,9 +13,9 @@ from hierarchy.data.dataset import FaceDataset
 from hierarchy.data.formats import registry
 from hierarchy.data.images import SkippedImage
 from hierarchy.errors import InputError
-from hierarchy.inference import predictor
-from hierarchy.inference.predictor import COLUMNS, FacePrediction
-from hierarchy.taxonomy import LEAVES
+from hierarchy.inference import predictor, writers
+from hierarchy.inference.predictor import FacePrediction, columns, predict_stream
+from hierarchy.taxonomy import VALENCE
 
 NO_FACE = FacePrediction("wall.png", None, None, None, None, 0.0, {})
 
@@ -30,80 +30,125 @@ def few(few_sketches: FaceDataset) -> FaceDataset:
     return few_sketches.take(np.arange(9))
 
 
-def data_file(faces: FaceDataset, folder: Path, layout: str) -> Path:
-    """The first file of the faces in a layout."""
-    return sorted(registry.export(faces, folder, layout).iterdir())[0]
+def data_file(faces: FaceDataset, folder: Path, data_format: str) -> Path:
+    """The first file of the faces in a format."""
+    return sorted(registry.export(faces, folder, data_format).iterdir())[0]
 
 
-def close(answer: FacePrediction, other: FacePrediction) -> bool:
-    return np.allclose(list(answer.probabilities.values()), list(other.probabilities.values()), atol=1e-5)
+def close(one: FacePrediction, other: FacePrediction) -> bool:
+    return np.allclose(list(one.probabilities.values()), list(other.probabilities.values()), atol=1e-5)
 
 
-@pytest.mark.parametrize("layout", ["csv", "icml", "parquet"])
-def test_every_row_of_a_data_file_is_answered(classifier, few, tmp_path, layout):
-    file = data_file(few, tmp_path / "data", layout)
-    found = list(predictor.answers(classifier, [file]))
-    assert [answer.path for answer in found] == [f"{file}#{row}" for row in range(len(few))]
-    assert all(answer.face == [0, 0, 48, 48] for answer in found)
-    given = np.array([list(answer.probabilities.values()) for answer in found])
-    assert np.allclose(given, classifier.predict_proba(few.pixels), atol=1e-5)
+@pytest.mark.parametrize("data_format", ["csv", "icml", "parquet"])
+def test_every_row_of_a_data_file_is_predicted(classifier, few, tmp_path, data_format):
+    file = data_file(few, tmp_path / "data", data_format)
+    predictions = list(predict_stream(classifier, [file]))
+    assert [face.path for face in predictions] == [f"{file}#{row}" for row in range(len(few))]
+    assert all(face.face == [0, 0, 48, 48] for face in predictions)
+    probabilities = np.array([list(face.probabilities.values()) for face in predictions])
+    assert np.allclose(probabilities, classifier.predict_proba(few.pixels), atol=1e-5)
 
 
-def test_rows_without_labels_are_answered(classifier, few, tmp_path):
-    folder = registry.export(few, tmp_path / "data", "challenge")
-    (folder / "alone.csv").write_text("pixels\n" + " ".join(map(str, few.pixels[0].ravel())))
-    assert len(list(predictor.answers(classifier, [folder / "alone.csv"]))) == 1
+def test_rows_without_labels_are_predicted(classifier, few, tmp_path):
+    file = tmp_path / "faces.csv"
+    file.write_text("pixels\n" + " ".join(map(str, few.pixels[0].ravel())))
+    assert len(list(predict_stream(classifier, [file]))) == 1
 
 
-def test_pictures_and_data_files_keep_their_order_across_batches(classifier, few, tmp_path, monkeypatch):
+def test_images_and_data_files_keep_their_order_across_batches(classifier, few, tmp_path, monkeypatch):
     picture, bad = tmp_path / "face.png", tmp_path / "bad.png"
     cv2.imwrite(str(picture), few.pixels[4])
-    bad.write_text("no picture")
+    bad.write_text("not an image")
     data, damaged = data_file(few, tmp_path / "data", "csv"), tmp_path / "damaged.csv"
     damaged.write_text("pixels\n1 2 3")
     files = [bad, picture, data, damaged, picture]
-    whole = list(predictor.answers(classifier, files))
-    assert [type(answer) for answer in whole] == [
-        SkippedImage,
-        *[FacePrediction] * 10,
-        SkippedImage,
-        FacePrediction,
-    ]
-    assert [answer.path for answer in whole if isinstance(answer, SkippedImage)] == [str(bad), str(damaged)]
-    assert str(whole[0]).startswith(str(bad)) and str(whole[11]).startswith(f"{damaged}: line 2")
-    assert close(whole[1], whole[6]) and close(whole[1], whole[12])
+    results = list(predict_stream(classifier, files))
+    kinds = [SkippedImage, *[FacePrediction] * 10, SkippedImage, FacePrediction]
+    assert [type(result) for result in results] == kinds
+    assert [result.path for result in results if isinstance(result, SkippedImage)] == [str(bad), str(damaged)]
+    assert str(bad) in str(results[0]) and f"{damaged}: line 2" in str(results[11])
+    assert close(results[1], results[6]) and close(results[1], results[12])
     monkeypatch.setattr(predictor, "BATCH", 4)
-    for answer, other in zip(whole, predictor.answers(classifier, files), strict=True):
-        assert type(answer) is type(other)
-        assert str(answer) == str(other) if isinstance(answer, InputError) else close(answer, other)
+    for one, other in zip(results, predict_stream(classifier, files), strict=True):
+        assert type(one) is type(other)
+        assert str(one) == str(other) if isinstance(one, InputError) else close(one, other)
 
 
-def test_bad_files_alone_need_no_net(classifier, tmp_path, monkeypatch):
-    monkeypatch.setattr(HierarchicalClassifier, "predictions", None)
-    (found,) = predictor.answers(classifier, [tmp_path / "nowhere.png"])
-    assert isinstance(found, InputError)
+def test_without_a_valid_file_no_net_runs(brightness, tmp_path, monkeypatch):
+    monkeypatch.setattr(brightness, "predictions", None)
+    (result,) = predict_stream(brightness(VALENCE), [tmp_path / "nowhere.png"])
+    assert isinstance(result, InputError)
 
 
-def test_who_leaves_does_not_wait_for_what_is_being_read(classifier):
-    left, read = threading.Event(), []
+def test_closing_stops_the_reader_at_the_item_that_it_reads(brightness, monkeypatch):
+    closed, reading, read = threading.Event(), threading.Event(), []
+
+    class Closing(threading.Event):
+        """The reader's event: the item being read is finished only after the stream was closed."""
+
+        def set(self):
+            super().set()
+            closed.set()
 
     def files():
         for number in range(2 * predictor.BATCH):
             if number == predictor.BATCH + 5:
-                left.wait()
+                reading.set()
+                closed.wait()
             read.append(number)
             yield InputError(str(number))
 
-    found = predictor.answers(classifier, files())
-    assert str(next(found)) == "0"
-    threading.Timer(0.2, left.set).start()  # a slow picture is decoded while the user leaves
-    found.close()
-    assert left.is_set() and len(read) == predictor.BATCH + 6
+    monkeypatch.setattr(predictor, "Event", Closing)
+    stream = predict_stream(brightness(VALENCE), files())
+    assert str(next(stream)) == "0"
+    assert reading.wait(60)
+    stream.close()  # returns only after the reader has ended
+    assert read == list(range(predictor.BATCH + 6))
 
 
-def test_no_face_is_null():
-    line = json.loads(NO_FACE.as_json())
-    assert line["path"] == "wall.png" and line["face"] is line["label"] is line["branch"] is None
+def test_an_image_without_a_face_has_null_values():
+    values = json.loads(NO_FACE.as_json())
+    assert values["path"] == "wall.png"
+    assert values["face"] is values["label"] is values["branch"] is values["score"] is None
     assert NO_FACE.as_text() == "wall.png  no face"
     row = NO_FACE.as_row()
-    assert set(row) < set(COLUMNS) and not set(row) & {"x", "y", "width", "height", *LEAVES}
+    assert set(row) < set(columns(VALENCE)) and not set(row) & {*predictor.BOX, *VALENCE.leaves}
+
+
+@pytest.fixture
+def greys(tmp_path, other_tree) -> list[Path]:
+    """A crop for every leaf, of the brightness that stands for it."""
+    values = np.linspace(0, 255, len(other_tree.leaves)).round()
+    files = [tmp_path / f"{index}.png" for index in range(len(values))]
+    for file, value in zip(files, values, strict=True):
+        cv2.imwrite(str(file), np.full((48, 48), value, np.uint8))
+    return files
+
+
+@pytest.mark.parametrize("routing", ["soft", "hard"])
+@pytest.mark.parametrize("labels_only", [False, True])
+def test_labels_branches_and_columns_follow_the_tree(
+    brightness, other_tree, greys, tmp_path, routing, labels_only
+):
+    stream = predict_stream(brightness(other_tree, routing), greys, labels_only=labels_only)
+    predictions = list(stream)
+    labels = [face.label for face in predictions]
+    if routing == "soft" or labels_only:
+        assert labels == list(other_tree.leaves)
+    assert [face.branch for face in predictions] == [other_tree.branch_of(label) for label in labels]
+    leaves = () if labels_only else other_tree.leaves
+    assert all(tuple(json.loads(face.as_json())["probabilities"]) == leaves for face in predictions)
+    target = tmp_path / "faces.csv"
+    writers.as_csv(target, other_tree)(predictions)
+    lines = target.read_text().splitlines()
+    assert lines[0] == ",".join(columns(other_tree)) and len(lines) == 1 + len(greys)
+
+
+def test_below_the_minimum_confidence_the_likelier_branch_is_predicted(brightness, other_tree, greys):
+    for face in predict_stream(brightness(other_tree), greys, min_confidence=1.0):
+        weights = {
+            branch: sum(face.probabilities[leaf] for leaf in leaves)
+            for branch, leaves in other_tree.children.items()
+        }
+        assert face.label is None and face.branch == max(weights, key=weights.get)
+        assert face.confidence == pytest.approx(weights[face.branch])

@@ -1,4 +1,4 @@
-"""The mirror gives the shipped nets' answers: logits on every golden face, labels on every real one."""
+"""The mirror has the shipped nets' logits on every golden face and their labels on every real one."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data.dataset import Split
 from hierarchy.evaluation import predictions
 from hierarchy.runs import DEFAULT_RUN
-from hierarchy.taxonomy import FLAT
+from hierarchy.taxonomy import FLAT, VALENCE
 
 pytest.importorskip("torch", reason="pip install -r requirements-torch.txt")
 
@@ -23,7 +23,7 @@ ROOT = Path(hierarchy.__file__).parents[1]
 @pytest.fixture
 def mirrored(own_home, monkeypatch):
     monkeypatch.setenv("HIERARCHY_HOME", str(ROOT))
-    return HierarchicalClassifier.load(framework=TORCH_BACKEND)
+    return HierarchicalClassifier.load(backend=TORCH_BACKEND)
 
 
 def test_logits_agree_on_every_golden_face(mirrored):
@@ -36,10 +36,11 @@ def test_logits_agree_on_every_golden_face(mirrored):
 
 @pytest.mark.real_data
 def test_labels_agree_on_every_real_face(mirrored, fer2013):
-    test = fer2013.of(Split.PrivateTest).for_node(FLAT)
-    kept = predictions.read(ROOT / "results" / DEFAULT_RUN / predictions.FILE)
-    theirs, _ = routing.judged(kept.logits, mirrored.run_.card()["calibration"])
-    theirs = theirs.take(np.isin(kept.row, test.row))
+    test = fer2013.of(Split.PrivateTest).for_node(VALENCE, FLAT)
+    stored = predictions.read(ROOT / "results" / DEFAULT_RUN / predictions.FILE)
+    calibration = mirrored.run_.manifest().calibration
+    theirs, _ = routing.predict_from_logits(VALENCE, stored.logits, calibration)
+    theirs = theirs.take(np.isin(stored.row, test.row))
     ours = mirrored.predictions(test)
     best = np.sort(theirs.joint, axis=1)
     clear = best[:, -1] - best[:, -2] > 1e-5  # nearer than that, processors themselves disagree

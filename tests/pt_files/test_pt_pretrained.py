@@ -1,4 +1,4 @@
-"""Published nets of PyTorch's library stand as a node's body: built, frozen, stored, opened, refused."""
+"""Pretrained nets of the transformers library as bodies: built, frozen, stored, opened, refused."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from hierarchy.config.schema import PretrainedConfig
 from hierarchy.data.dataset import Split
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import FLAT
+from hierarchy.taxonomy import FLAT, VALENCE
 from hierarchy.training.backend import TrainTask
 
 pytest.importorskip("transformers", reason="pip install -r requirements-torch.txt")
@@ -28,65 +28,69 @@ SIZES = {"resnet18": (11_189_190, 0.0979), "vit_b16": (86_000_000, 1.45), "clip_
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_a_published_net_answers_and_has_the_size_it_is_known_for(name):
-    net = build("positive", PretrainedConfig(name, side=64 if "vit" in name else 48)).eval()
+def test_a_pretrained_net_has_its_published_size(name):
+    net = build(VALENCE, "positive", PretrainedConfig(name, side=64 if "vit" in name else 48)).eval()
     with torch.inference_mode():
-        said = net(torch.from_numpy(FACES.pixels[:2]))
-    assert said.shape == (2, 3) and said.isfinite().all()
-    known, multiplications = SIZES[name]
-    assert parameters(net) == pytest.approx(known, rel=0.02)
+        logits = net(torch.from_numpy(FACES.pixels[:2]))
+    assert logits.shape == (2, 3) and logits.isfinite().all()
+    weights, multiplications = SIZES[name]
+    assert parameters(net) == pytest.approx(weights, rel=0.02)
     assert macs(net) / 1e9 == pytest.approx(multiplications, rel=0.02)
 
 
-def test_it_is_fitted_with_a_frozen_body_stored_and_opened():
-    """The body's weights and running statistics stay as they were; the head's do not."""
+def test_training_with_a_frozen_body_changes_only_the_head():
+    """Running statistics do not change either."""
     recipe = replace(recipes.named("resnet18-features"), net=SMALL)
     recipe = replace(recipe, fit=replace(recipe.fit, epochs=1, learning_rate=0.1))
-    roles = [FACES.of(Split.Training), FACES.of(Split.PublicTest).for_node(FLAT)]
+    roles = [FACES.of(Split.Training), FACES.of(Split.PublicTest).for_node(VALENCE, FLAT)]
     task = TrainTask(FLAT, recipe, recipe.fit, 0, runs.run("x"), *roles, {"recipe": recipe.as_dict()})
     torch.manual_seed(task.rng_seed)
-    before = build(FLAT, SMALL).state_dict()
+    before = build(VALENCE, FLAT, SMALL).state_dict()
     trainer.fit_node(task)
     after = serialization.load(runs.run("x").net(FLAT)).state_dict()
-    same = {name: torch.allclose(after[name], before[name], atol=2e-3) for name in before}  # halved on disk
-    assert [name for name, kept in same.items() if not kept] == ["logits.weight", "logits.bias"]
+    same = {name: torch.allclose(after[name], before[name], atol=2e-3) for name in before}  # float16 on disk
+    assert [name for name, unchanged in same.items() if not unchanged] == ["logits.weight", "logits.bias"]
     assert serialization.Lazy(runs.run("x").net(FLAT))(FACES.pixels[:3]).shape == (3, 6)
 
 
-def test_a_folder_of_another_nets_weights_is_refused(tmp_path):
+def test_a_folder_with_weights_of_another_net_is_refused(tmp_path):
     import transformers
 
     small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
     transformers.ViTModel(transformers.ViTConfig(image_size=32, **small)).save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="no weights of resnet18 in .* of its layers are not there"):
-        build(FLAT, replace(SMALL, weights=str(tmp_path)))
+    with pytest.raises(InputError, match=f"net.weights={tmp_path}: "):
+        build(VALENCE, FLAT, replace(SMALL, weights=str(tmp_path)))
     (tmp_path / "model.safetensors").write_bytes(b"no tensors")
-    with pytest.raises(InputError, match="no weights of resnet18 in"):
-        build(FLAT, replace(SMALL, weights=str(tmp_path)))
+    with pytest.raises(InputError, match=f"net.weights={tmp_path}: "):
+        build(VALENCE, FLAT, replace(SMALL, weights=str(tmp_path)))
 
 
 @pytest.mark.parametrize("weights", ["hub", "/nowhere"])
-def test_weights_that_are_not_there_are_named(weights, monkeypatch):
+def test_missing_weights_are_named(weights, monkeypatch):
     import transformers
 
     def offline(source, **about):
         raise OSError("no network\nand a long story")
 
     monkeypatch.setattr(transformers.ResNetModel, "from_pretrained", offline)
-    with pytest.raises(InputError, match=rf"net.weights={weights}: no weights of resnet18 in .*no network"):
-        build(FLAT, replace(SMALL, weights=weights))
+    with pytest.raises(InputError, match=rf"net.weights={weights}: .*no network"):
+        build(VALENCE, FLAT, replace(SMALL, weights=weights))
 
 
-def test_weights_come_from_a_folder_of_ones_own(tmp_path):
-    first = build(FLAT, SMALL)
+def test_weights_are_read_from_a_folder(tmp_path):
+    first = build(VALENCE, FLAT, SMALL)
     first.body.save_pretrained(tmp_path)
-    second = build(FLAT, replace(SMALL, weights=str(tmp_path)))
+    second = build(VALENCE, FLAT, replace(SMALL, weights=str(tmp_path)))
     for ours, theirs in zip(second.body.parameters(), first.body.parameters(), strict=True):
         np.testing.assert_array_equal(ours.detach(), theirs.detach())
 
 
 def test_only_the_vgg_family_is_ported(tmp_path):
-    card = {"nets": {FLAT: {"file": "flat.keras"}}, "recipe": {"net": {"backbone": "vgg16"}}}
-    fileio.write_json(tmp_path / runs.MANIFEST, card)
-    with pytest.raises(InputError, match="only nets of the VGG-style family are ported, not vgg16"):
+    manifest = {
+        "tree": VALENCE.to_dict(),
+        "nets": {FLAT: {"file": "flat.keras", "sha256": ""}},
+        "recipe": {"net": {"backbone": "vgg16"}},
+    }
+    fileio.write_json(tmp_path / runs.MANIFEST, manifest)
+    with pytest.raises(InputError, match=r"flat\.keras: .*vgg16"):
         serialization.load(tmp_path / "flat.keras")

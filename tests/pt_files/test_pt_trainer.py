@@ -1,4 +1,4 @@
-"""The mirror's loop: it learns, goes on where it was killed, and takes every option of a recipe."""
+"""Training in PyTorch: it learns, resumes after a kill, and has every option of a recipe."""
 
 from dataclasses import replace
 
@@ -11,9 +11,8 @@ from hierarchy.config.overrides import from_dict
 from hierarchy.config.schema import AugmentConfig, TrainConfig, VGGConfig
 from hierarchy.data.dataset import Split
 from hierarchy.data.synthetic.sketch import sketch_faces
-from hierarchy.taxonomy import FLAT
+from hierarchy.taxonomy import FLAT, ROUTER, VALENCE, Tree
 from hierarchy.training.backend import TrainTask
-from hierarchy.training.checkpoints import CheckpointManager
 from hierarchy.training.progress import Progress
 
 pytest.importorskip("torch", reason="pip install -r requirements-torch.txt")
@@ -25,38 +24,39 @@ from pt_files.augmentation import augmented  # noqa: E402
 
 NET = VGGConfig(stages=((8,), (16,)), dropout=0.1)
 FACES = sketch_faces(600)
+ONE_LEAF = Tree({"mouth": ("happy", "surprise", "sad"), "neutral": ("neutral",)})
 
 
-def task(run="mirror", node=FLAT, **changes):
-    recipe = replace(recipes.sketch(), net=NET)
+def task(run="mirror", node=FLAT, tree=VALENCE, **changes):
+    recipe = replace(recipes.sketch(), net=NET, tree=tree)
     recipe = replace(recipe, fit=replace(recipe.fit, **({"epochs": 3} | changes)))
-    training, choosing = FACES.of(Split.Training), FACES.of(Split.PublicTest).for_node(node)
+    training, validation = FACES.of(Split.Training), FACES.of(Split.PublicTest).for_node(tree, node)
     return TrainTask(
-        node, recipe, recipe.fit, 0, runs.run(run), training, choosing, {"recipe": recipe.as_dict()}
+        node, recipe, recipe.fit, 0, runs.run(run), training, validation, {"recipe": recipe.as_dict()}
     )
 
 
-def test_a_net_learns_is_stored_and_tells_how(own_home):
+def test_a_net_learns_and_is_stored_with_its_record(own_home):
     easy = replace(recipes.sketch(), fit=replace(recipes.sketch().fit, epochs=10, batch_size=16))
     trainer.fit_node(replace(task(), recipe=easy, fit=easy.fit))
-    card = runs.run("mirror").card()["nets"][FLAT]
-    assert (card["file"], card["backend"], card["epochs"]) == ("flat.safetensors", "pytorch", 10)
+    record = runs.run("mirror").manifest().nets[FLAT]
+    assert (record.file, record.backend, record.epochs) == ("flat.safetensors", "pytorch", 10)
     losses = [float(row["loss"]) for row in runs.run("mirror").history()]
-    assert losses[-1] < losses[0] and card["public_test_accuracy"] > 0.4
+    assert losses[-1] < losses[0] and record.public_test_accuracy > 0.4
 
 
 @pytest.mark.parametrize("changes", [{}, {"ema": 0.9}])
-def test_a_stopped_run_goes_on_to_the_same_weights(own_home, changes):
+def test_a_killed_run_resumes_to_the_same_weights(own_home, changes):
     trainer.fit_node(task("whole", **changes))
     begun = task("stopped", **changes)
-    book = CheckpointManager(begun.run, FLAT, begun.fit, trainer.SUFFIX)
-    torch.manual_seed(begun.draw)
+    checkpoints = begun.checkpoints(trainer.SUFFIX)
+    torch.manual_seed(begun.rng_seed)
     fitting = trainer.Fitting(begun)
     with Progress(FLAT, begun.fit) as progress:
         row = fitting.epoch([], progress)
-    book.keep(fitting.to_bytes())
-    book.add(row, trainer._saved(fitting.judged.state_dict()))
-    book.keep(b"half a file")  # killed while it wrote its second epoch
+    checkpoints.write_raw(fitting.to_bytes())
+    checkpoints.add(row, trainer._saved(fitting.evaluated.state_dict()))
+    checkpoints.write_raw(b"half a file")  # killed while writing the second epoch
     trainer.fit_node(begun)
     whole, stopped = (runs.run(name).net(FLAT).read_bytes() for name in ("whole", "stopped"))
     assert whole == stopped
@@ -82,36 +82,36 @@ def test_every_option_gives_a_step_that_changes_the_weights(own_home, changes):
 
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "focal"])
-def test_the_loss_is_that_of_the_keras_side(loss):
+def test_the_loss_is_that_of_keras(loss):
     from hierarchy.models import keras_setup
 
     keras_setup.start()
-    from hierarchy.models import trainer
+    from hierarchy.models import trainer as keras_trainer
 
     draw = np.random.default_rng(0)
     logits = draw.normal(size=(20, 6)).astype(np.float32)
     wanted = np.float32(draw.dirichlet(np.ones(6), 20))
     fit = TrainConfig(loss=loss, label_smoothing=0.1)
     ours = trainer.loss_of(fit, torch.from_numpy(logits), torch.from_numpy(wanted)).mean().item()
-    assert ours == pytest.approx(float(trainer.loss_of(fit)(wanted, logits)), rel=1e-5)
+    assert ours == pytest.approx(float(keras_trainer.loss_of(fit)(wanted, logits)), rel=1e-5)
 
 
-def test_weight_decay_shrinks_kernels_as_on_the_keras_side(own_home):
+def test_weight_decay_shrinks_kernels_as_in_keras(own_home):
     fitting = trainer.Fitting(task(weight_decay=0.01, schedule="constant", learning_rate=0.1))
     before = {name: value.detach().clone() for name, value in fitting.net.named_parameters()}
     for value in fitting.net.parameters():
         value.grad = torch.zeros_like(value)
-    for _ in range(200):  # momentum lets a step's decay act for many
+    for _ in range(200):  # with momentum, the decay of a step acts on many later ones
         fitting.optimizer.step()
     for name, value in fitting.net.named_parameters():
         shrunk = (1 - 0.1 * 0.01 / (1 - 0.9)) ** 200 if value.ndim > 1 else 1.0
         torch.testing.assert_close(value.detach(), before[name] * shrunk, rtol=0.1, atol=1e-6)
 
 
-def test_a_warm_net_starts_as_the_flat_net(own_home):
+def test_a_warm_started_router_outputs_means_of_the_flat_nets_logits(own_home):
     from pt_files.vgg import VGG
 
-    flat, router = VGG(FLAT, NET).eval(), VGG("router", NET).eval()
+    flat, router = VGG(VALENCE, FLAT, NET).eval(), VGG(VALENCE, ROUTER, NET).eval()
     trainer.warm_start(router, flat)
     with torch.inference_mode():
         pixels = torch.from_numpy(FACES.pixels[:5])
@@ -119,13 +119,30 @@ def test_a_warm_net_starts_as_the_flat_net(own_home):
     torch.testing.assert_close(two, torch.stack([six[:, :3].mean(1), six[:, 3:].mean(1)], dim=1))
 
 
+@pytest.mark.parametrize("node", [ROUTER, "mouth"])
+def test_a_net_of_another_tree_is_warm_started_and_trained(node, own_home):
+    trainer.fit_node(task(tree=ONE_LEAF, epochs=1))
+    start = runs.run("mirror").net(FLAT)
+    warm = replace(task(node=node, tree=ONE_LEAF, epochs=1), start=start)
+    net, flat = trainer.Fitting(warm).net.eval().cpu(), trainer.serialization.load(start)
+    with torch.inference_mode():
+        pixels = torch.from_numpy(FACES.pixels[:5])
+        ours, leaves = net(pixels), flat(pixels)
+    means = torch.stack([leaves[:, group].mean(1) for group in ONE_LEAF.members(node)], dim=1)
+    torch.testing.assert_close(ours, means, rtol=1e-4, atol=1e-4)
+    trainer.fit_node(warm)
+    manifest = runs.run("mirror").manifest()
+    assert manifest.tree == ONE_LEAF and manifest.nets[node].classes == ONE_LEAF.classes_of(node)
+    assert trainer.serialization.load(runs.run("mirror").net(node)).tree == ONE_LEAF
+
+
 def test_a_run_starts_from_a_keras_flat_net(tiny_run):
-    net = from_dict(tiny_run.card()["recipe"], "tiny").net
+    net = from_dict(tiny_run.manifest().recipe, "tiny").net
     start = tiny_run.net(FLAT)
     for node in (FLAT, "negative"):
         begun = replace(task(node=node), start=start)
         begun = replace(begun, recipe=replace(begun.recipe, net=net))
-        ours, theirs = trainer.Fitting(begun).net.state_dict(), trainer.store.load(start).state_dict()
+        ours, theirs = trainer.Fitting(begun).net.state_dict(), trainer.serialization.load(start).state_dict()
         same = [torch.equal(ours[name], theirs[name]) for name in ours if not name.startswith("logits")]
         assert all(same) and len(same) > 3
 
@@ -140,20 +157,20 @@ def test_augmentation_off_changes_nothing_and_on_stays_in_range():
 
 
 @pytest.mark.parametrize("name", ["rotation", "scale", "shift"])
-def test_each_move_is_as_strong_as_on_the_keras_side(name, monkeypatch):
-    """With every draw at its upper end, both sides give the same picture."""
+def test_each_move_is_as_strong_as_in_keras(name, monkeypatch):
+    """With every random number at its upper end, both give the same image."""
     from hierarchy.models import augmentation, keras_setup
 
     keras_setup.start()
     strengths = AugmentConfig(**{"flip": False, "rotation": 0.0, "scale": 0.0, "shift": 0.0, name: 0.2})
     if name == "rotation":
         strengths = replace(strengths, rotation=20.0)
-    layer = augmentation.AugmentConfig(strengths)
+    layer = augmentation.Augmentation(strengths)
     monkeypatch.setattr(
         layer, "_uniform", lambda image, low, high: np.full((len(image), 1, 1), high, "float32")
     )
     monkeypatch.setattr(
-        "pt_files.augment._uniform", lambda image, low, high: torch.full((len(image), 1, 1), float(high))
+        "pt_files.augmentation._uniform", lambda image, low, high: torch.full((len(image), 1, 1), float(high))
     )
     theirs = np.asarray(layer(FACES.pixels[:4], training=True)).astype(float)
     ours = augmented(torch.from_numpy(FACES.pixels[:4]), strengths).numpy().astype(float)

@@ -1,9 +1,10 @@
-"""The logbook is true at every moment: whatever was being written, it tells of whole epochs alone."""
+"""Checkpoints count complete epochs only, whatever was being written when a run was killed."""
 
 import pytest
 
 from hierarchy import runs
 from hierarchy.config.schema import TrainConfig
+from hierarchy.taxonomy import FLAT, VALENCE
 from hierarchy.training import checkpoints
 from hierarchy.training.checkpoints import CheckpointManager, write_history
 
@@ -12,33 +13,38 @@ def row(accuracy):
     return {"loss": 1.0, "val_accuracy": accuracy}
 
 
-def book(fit=None):
-    return CheckpointManager(runs.run("x"), "flat", fit or TrainConfig(epochs=4), ".pt")
+def manager(fit=None):
+    return CheckpointManager(runs.run("x"), VALENCE, FLAT, fit or TrainConfig(epochs=4), ".pt")
 
 
 def filled(*accuracies, fit=None):
-    written = book(fit)
+    written = manager(fit)
     for number, accuracy in enumerate(accuracies):
-        written.keep(f"raw {number}".encode())
+        written.write_raw(f"raw {number}".encode())
         written.add(row(accuracy), f"net {number}".encode())
     return written
 
 
 def test_an_empty_one_begins_at_the_beginning():
-    assert (book().epoch, book().weights, book().best_weights, book().done) == (0, None, None, False)
+    assert (manager().epoch, manager().weights, manager().best_weights, manager().done) == (
+        0,
+        None,
+        None,
+        False,
+    )
 
 
 def test_it_holds_the_last_raw_weights_and_the_best_net():
     filled(0.5, 0.7, 0.6)
-    again = book()
+    again = manager()
     assert again.epoch == 3 and again.best["epoch"] == 2
     assert again.weights.read_bytes() == b"raw 2" and again.best_weights.read_bytes() == b"net 1"
     assert len(list(again.weights.parent.glob("epoch-*"))) == 1  # the others are gone
 
 
 def test_an_epoch_that_was_not_added_does_not_count():
-    filled(0.5).keep(b"killed here")
-    assert book().epoch == 1 and book().weights.read_bytes() == b"raw 0"
+    filled(0.5).write_raw(b"killed here")
+    assert manager().epoch == 1 and manager().weights.read_bytes() == b"raw 0"
 
 
 def test_an_epoch_whose_net_was_not_written_does_not_count(monkeypatch):
@@ -47,7 +53,7 @@ def test_an_epoch_whose_net_was_not_written_does_not_count(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    written.keep(b"raw 1")
+    written.write_raw(b"raw 1")
     monkeypatch.setattr(checkpoints, "write_atomic", interrupted)
     with pytest.raises(KeyboardInterrupt):
         written.add(row(0.7), b"net 1")
@@ -66,7 +72,7 @@ def test_history_keeps_the_rows_of_a_net_whose_log_is_gone():
     run = runs.run("x")
     runs.write_history(run.folder, [{"node": "router", "loss": 2.0, "val_accuracy": 0.8}])
     filled(0.5)
-    write_history(run, run.folder)
+    write_history(run, VALENCE, run.folder)
     assert [(line["node"], line["val_accuracy"]) for line in run.history()] == [
         ("flat", "0.5"),
         ("router", "0.8"),
@@ -75,5 +81,13 @@ def test_history_keeps_the_rows_of_a_net_whose_log_is_gone():
 
 def test_history_has_a_row_an_epoch():
     filled(0.5, 0.7)
-    write_history(runs.run("x"), runs.run("x").folder)
+    write_history(runs.run("x"), VALENCE, runs.run("x").folder)
     assert [line["val_accuracy"] for line in runs.run("x").history()] == ["0.5", "0.7"]
+
+
+def test_history_follows_the_order_of_the_tree(other_tree):
+    run = runs.run("x")
+    rows = [{"node": node, "val_accuracy": 0.5} for node in reversed(other_tree.nets)]
+    runs.write_history(run.folder, rows)
+    write_history(run, other_tree, run.folder)
+    assert [row["node"] for row in run.history()] == list(other_tree.nets)

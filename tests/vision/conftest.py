@@ -1,4 +1,4 @@
-"""A real photograph: the public-domain portrait that matplotlib ships."""
+"""A photograph: the public-domain portrait that matplotlib ships."""
 
 from pathlib import Path
 

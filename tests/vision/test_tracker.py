@@ -1,40 +1,42 @@
-"""A person keeps a number while seen, and answers change smoothly."""
+"""A face keeps its track while visible, and its probabilities change smoothly."""
 
 import numpy as np
 import pytest
 
 from hierarchy import routing
-from hierarchy.taxonomy import BRANCHES, LEAVES, branch_of
+from hierarchy.taxonomy import VALENCE
 from hierarchy.vision.align import DetectedFace
-from hierarchy.vision.tracker import LOST, SMOOTHING, Tracker, watch
+from hierarchy.vision.tracker import LOST, SMOOTHING, Tracker, track
 from hierarchy.vision.video import Frame
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
+LEAVES = VALENCE.leaves
 
 
-def says(pixels):
-    """Leaf number pixels[0,0], nearly sure."""
-    joint = np.full((len(pixels), len(LEAVES)), 0.01)
+def predictions(pixels, tree=VALENCE):
+    """Confident predictions of leaf number pixels[0,0]."""
+    joint = np.full((len(pixels), len(tree.leaves)), 0.01)
     joint[np.arange(len(pixels)), pixels[:, 0, 0]] = 1
-    return routing.from_flat(joint / joint.sum(1, keepdims=True))
+    return routing.from_flat(tree, joint / joint.sum(1, keepdims=True))
 
 
 def shown(*places):
-    """A finder of faces at (x, y, leaf)."""
+    """A detector of faces at (x, y, leaf)."""
     faces = [DetectedFace([x, y, 40, 40], 0.9, np.full((48, 48), leaf, np.uint8)) for x, y, leaf in places]
     return lambda grey: faces
 
 
 @pytest.fixture
 def see():
-    """Shows faces at a time to one tracker, and gives what it saw."""
-    tracker = Tracker(shown(), says)
+    """Shows faces at a time to one tracker, in `see.tracker`, and returns the tracked faces."""
+    tracker = Tracker(shown(), predictions)
 
-    def seen(now, *places):
+    def tracked(now, *places):
         tracker.find = shown(*places)
         return tracker(PICTURE, now)
 
-    return seen
+    tracked.tracker = tracker
+    return tracked
 
 
 def test_a_face_that_moves_a_little_keeps_its_number(see):
@@ -42,38 +44,38 @@ def test_a_face_that_moves_a_little_keeps_its_number(see):
     assert numbers == [1] * 20
 
 
-def test_two_faces_keep_theirs_whichever_is_found_first(see):
+def test_two_faces_keep_their_numbers_in_any_order(see):
     assert [face.track for face in see(0.0, (0, 0, 0), (100, 0, 1))] == [1, 2]
     later = see(0.1, (101, 0, 1), (1, 0, 0))
     assert [(face.track, face.face.box[0]) for face in later] == [(1, 1), (2, 101)]
 
 
-def test_one_that_comes_from_elsewhere_or_after_long_is_another(see):
+def test_a_distant_or_late_face_starts_a_new_track(see):
     see(0.0, (0, 0, 0))
     assert see(0.1, (200, 0, 0))[0].track == 2
     assert see(0.1 + 0.9 * LOST, (0, 0, 0))[0].track == 1
     assert see(3.0 + LOST, (0, 0, 0))[0].track == 3
 
 
-def test_nobody_is_no_fault(see):
+def test_frames_without_faces_are_empty(see):
     assert see(0.0) == [] and see(0.1) == []
 
 
-def test_an_answer_turns_smoothly_by_the_time_that_passed(see):
+def test_predictions_are_smoothed_by_elapsed_time(see):
     first = see(0.0, (0, 0, 0))[0]
-    assert first.label == LEAVES[0] and first.branch == branch_of(LEAVES[0])
+    assert first.label == LEAVES[0] and first.branch == VALENCE.branch_of(LEAVES[0])
     turned = see(SMOOTHING, (0, 0, 3))[0]
-    kept = np.exp(-1)
+    weight = np.exp(-1)
     np.testing.assert_allclose(
         turned.probabilities,
-        kept * first.probabilities + (1 - kept) * says(np.full((1, 48, 48), 3)).joint[0],
+        weight * first.probabilities + (1 - weight) * predictions(np.full((1, 48, 48), 3)).joint[0],
     )
     assert turned.probabilities.sum() == pytest.approx(1)
-    assert turned.label == LEAVES[3] and turned.branch == branch_of(LEAVES[3]) in BRANCHES
+    assert turned.label == LEAVES[3] and turned.branch == VALENCE.branch_of(LEAVES[3])
 
 
-def test_halves_of_a_time_smooth_as_the_whole(see):
-    other = Tracker(shown((0, 0, 0)), says)
+def test_smoothing_does_not_depend_on_the_frame_rate(see):
+    other = Tracker(shown((0, 0, 0)), predictions)
     see(0.0, (0, 0, 0)), other(PICTURE, 0.0)
     other.find = shown((0, 0, 3))
     whole = see(0.4, (0, 0, 3))[0]
@@ -81,38 +83,45 @@ def test_halves_of_a_time_smooth_as_the_whole(see):
     np.testing.assert_allclose(other(PICTURE, 0.4)[0].probabilities, whole.probabilities)
 
 
-def test_without_smoothing_every_frame_is_for_itself():
-    tracker = Tracker(shown((0, 0, 0)), says, smoothing=0)
+def test_without_smoothing_frames_are_independent():
+    tracker = Tracker(shown((0, 0, 0)), predictions, smoothing=0)
     tracker(PICTURE, 0.0)
     tracker.find = shown((0, 0, 5))
     np.testing.assert_array_equal(
-        tracker(PICTURE, 0.01)[0].probabilities, says(np.full((1, 48, 48), 5)).joint[0]
+        tracker(PICTURE, 0.01)[0].probabilities, predictions(np.full((1, 48, 48), 5)).joint[0]
     )
 
 
-def test_a_camera_that_begins_anew_is_another_video(see):
+def test_an_earlier_time_starts_new_tracks(see):
     for now in (100.0, 0.0, 0.1):
         (face,) = see(now, (0, 0, 0))
         assert face.track == (1 if now == 100 else 2)
         assert sum(face.shares.values()) == pytest.approx(1) and min(face.shares.values()) >= 0
 
 
-def test_a_thousand_persons_leave_nothing_behind(see):
+def test_ended_tracks_are_removed(see):
     for number in range(1000):
         (face,) = see(number * 0.1, (1000 * number, 0, 0))
     assert face.track == 1000
-    tracker = see.__closure__[0].cell_contents
-    assert len(tracker.tracks) <= LOST / 0.1 + 1
+    assert len(see.tracker.tracks) <= LOST / 0.1 + 1
 
 
-def test_between_two_looks_the_faces_stay():
-    looks = []
+def test_labels_and_shares_follow_the_tree(other_tree):
+    for place, leaf in enumerate(other_tree.leaves):
+        tracker = Tracker(shown((0, 0, place)), lambda pixels: predictions(pixels, other_tree))
+        (face,) = tracker(PICTURE, 0.0)
+        assert face.label == leaf and face.branch == other_tree.branch_of(leaf)
+        assert tuple(face.shares) == other_tree.leaves
+
+
+def test_skipped_frames_repeat_the_faces():
+    calls = []
 
     def find(grey):
-        looks.append(grey)
+        calls.append(grey)
         return shown((0, 0, 0))(grey)
 
     frames = [Frame(number, number / 25, PICTURE) for number in range(7)]
-    told = list(watch(frames, Tracker(find, says), every=3))
-    assert len(looks) == 3 and [looked for *_, looked in told] == [True, False, False] * 2 + [True]
-    assert all(len(seen) == 1 for _, seen, _ in told)
+    tracked = list(track(frames, Tracker(find, predictions), frame_step=3))
+    assert len(calls) == 3 and [due for *_, due in tracked] == [True, False, False] * 2 + [True]
+    assert all(len(faces) == 1 for _, faces, _ in tracked)

@@ -1,8 +1,8 @@
-"""A part of a batch: many pictures answered by one worker and written whole, and the list of what is done."""
+"""A batch job: its identity, its parts, each predicted by one worker and written atomically, its progress."""
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,60 +12,61 @@ from hierarchy.data.image_sources import REMOTE, Entry
 from hierarchy.data.images import SkippedImage
 from hierarchy.errors import InputError, first_line
 from hierarchy.inference.predictor import FacePrediction, Picture, predict_stream
-from hierarchy.taxonomy import LEAVES, tree_hash
+from hierarchy.taxonomy import Tree
 from hierarchy.vision.detectors import create_detector
 
 if TYPE_CHECKING:
     import pyarrow
 
-JOB, PARTS = "_batch.json", "_parts.jsonl"  # readers of Parquet folders skip what begins so
+JOB, PARTS = "_batch.json", "_parts.jsonl"  # Parquet readers ignore files whose names start with "_"
 Part = tuple[int, list[Entry]]
-Done = dict[str, int]  # what PARTS says of a part: part, pictures, faces, errors
+Done = dict[str, int]  # a line of PARTS: part, pictures, faces, errors
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked of every picture.
+    """What to do with every image.
 
     Attributes:
-        run: name of the run whose nets answer.
-        faces: what finds faces, see `vision.detect.create_detector`.
-        engine: what runs the nets, see `hierarchy.engines`.
-        out: folder of the parts, seen by every worker.
+        run: name of the run.
+        detector: of faces, see `vision.detectors.create_detector`.
+        engine: what runs the nets, see `hierarchy.runtimes`.
+        out: folder of the parts, which all workers can write.
     """
 
     run: str
-    faces: str
+    detector: str
     engine: str
     out: str
 
 
 class Worker:
-    """Answers parts; the nets are opened once.
+    """Predicts parts with nets that are opened once.
 
     Args:
-        job: what is asked.
+        job: what to do.
     """
 
     def __init__(self, job: Job) -> None:
         self.out = Path(job.out)
         self.model = HierarchicalClassifier.load(job.run, engine=job.engine)
-        self.find = create_detector(job.faces)
+        self.find = create_detector(job.detector)
 
     def part(self, number: int, pictures: list[Entry]) -> Done:
-        """Answer a part and write it.
+        """Predict a part and write it.
 
         Raises:
             InputError: it cannot be written.
         """
-        rows = [_row(answer) for answer in predict_stream(self.model, map(_opened, pictures), find=self.find)]
-        fileio.write_atomic(self.out / _name(number), _parquet(rows))
+        results = predict_stream(self.model, map(_opened, pictures), find=self.find)
+        rows = list(map(_row, results))
+        fileio.write_atomic(self.out / _name(number), _parquet(rows, self.model.tree_))
         faces, errors = (sum(row[key] is not None for row in rows) for key in ("label", "error"))
         return {"part": number, "pictures": len(pictures), "faces": faces, "errors": errors}
 
 
-def one_core() -> None:
-    """Let this process' nets and detectors use one core: there is a worker for each."""
+def limit_to_one_core() -> None:
+    """Let the nets and detectors of this process use one core, since there is a worker for each."""
     import cv2
 
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -73,29 +74,29 @@ def one_core() -> None:
 
 
 def begun(job: Job, about: dict[str, Any]) -> dict[int, Done]:
-    """The finished parts of a job, whose identity is kept when it begins.
+    """The finished parts of a job, whose identity is written when it begins.
 
     Raises:
         InputError: the folder holds something else.
     """
     out = Path(job.out)
-    asked = {key: value for key, value in asdict(job).items() if key != "out"}
-    card = runs.run(job.run).card()
-    identity = about | asked | {"tree": tree_hash(), "nets": runs.checksums(card)}
+    manifest = runs.run(job.run).manifest()
+    identity = about | {"run": job.run, "faces": job.detector, "engine": job.engine}
+    identity |= {"tree": manifest.tree.hash, "nets": manifest.checksums}
     if (out / JOB).exists():
         known = fileio.read_json(out / JOB)
         other = [key for key, value in identity.items() if known.get(key) != value]
         if other:
-            raise InputError(f"{out}: holds answers to another job ({', '.join(other)}); name a new folder")
+            raise InputError(f"{out}: holds another job (differs in {', '.join(other)}); choose a new folder")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: not an empty folder, and not begun by batch; name a new one")
+        raise InputError(f"{out}: not empty, and not written by batch; choose a new folder")
     else:
         fileio.write_json(out / JOB, identity)
     return finished(out)
 
 
 def add(out: Path, done: Done) -> None:
-    """Write down that a part is done.
+    """Record a finished part.
 
     Raises:
         InputError: the disk is full.
@@ -110,20 +111,15 @@ def add(out: Path, done: Done) -> None:
 
 
 def finished(out: Path) -> dict[int, Done]:
-    """What PARTS says; a last line that was cut off counts for nothing."""
-    found: dict[int, Done] = {}
+    """The parts recorded in PARTS; an incomplete last line is removed."""
     path = out / PARTS
     if not path.is_file():
-        return found
-    text = path.read_text(encoding="utf-8")
-    whole, _, cut = text.rpartition("\n")
-    if cut:
-        fileio.write_atomic(path, (whole + "\n").encode() if whole else b"")
-    for line in whole.splitlines():
-        done = json.loads(line)
-        if (out / _name(done["part"])).is_file():
-            found[done["part"]] = done
-    return found
+        return {}
+    whole, newline, incomplete = path.read_text(encoding="utf-8").rpartition("\n")
+    if incomplete:
+        fileio.write_atomic(path, (whole + newline).encode())
+    lines = map(json.loads, whole.splitlines())
+    return {done["part"]: done for done in lines if (out / _name(done["part"])).is_file()}
 
 
 def _opened(entry: Entry) -> Path | Picture | InputError:
@@ -137,37 +133,37 @@ def _opened(entry: Entry) -> Path | Picture | InputError:
     try:
         with fsspec.open(entry.path, "rb") as file:
             return Picture(entry.path, file.read())
-    except Exception as error:  # every protocol has its own
+    except Exception as error:  # every protocol has its own exceptions
         return SkippedImage(entry.path, f"{entry.path}: cannot be read ({first_line(error)})")
 
 
-def _row(answer: FacePrediction | InputError) -> dict[str, Any]:
-    if isinstance(answer, FacePrediction):
-        face = {"face": answer.face, "score": answer.score, "branch": answer.branch, "label": answer.label}
-        return {"path": _text(answer.path), **face, **answer.probabilities, "error": None}
-    return {"path": _text(getattr(answer, "path", "")), "label": None, "error": _text(str(answer))}
+def _row(result: FacePrediction | InputError) -> dict[str, Any]:
+    if isinstance(result, FacePrediction):
+        fields = {name: getattr(result, name) for name in ("face", "score", "branch", "label")}
+        return {"path": _text(result.path), **fields, **result.probabilities, "error": None}
+    return {"path": _text(getattr(result, "path", "")), "label": None, "error": _text(str(result))}
 
 
-def _text(name: str) -> str:
-    """A name as Arrow takes it: bytes of a file's name that are no text become question marks."""
-    return os.fsencode(name).decode(errors="replace")
+def _text(path: str) -> str:
+    """A path as Arrow takes it: bytes that are not valid UTF-8 are replaced."""
+    return os.fsencode(path).decode(errors="replace")
 
 
-def schema() -> "pyarrow.Schema":
+def schema(tree: Tree) -> "pyarrow.Schema":
     """The columns of every part."""
     import pyarrow as pa
 
     text, real = pa.string(), pa.float64()
     columns = {"path": text, "face": pa.list_(pa.int32()), "score": real, "branch": text, "label": text}
-    return pa.schema({**columns, **dict.fromkeys(LEAVES, real), "error": text})
+    return pa.schema({**columns, **dict.fromkeys(tree.leaves, real), "error": text})
 
 
-def _parquet(rows: list[dict[str, Any]]) -> bytes:
+def _parquet(rows: list[dict[str, Any]], tree: Tree) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet
 
     out = pa.BufferOutputStream()
-    pyarrow.parquet.write_table(pa.Table.from_pylist(rows, schema()), out)
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows, schema(tree)), out)
     return out.getvalue().to_pybytes()
 
 

@@ -1,4 +1,4 @@
-"""The parts of a batch answered by Ray's actors, on this machine or on a cluster's."""
+"""Batch prediction by Ray's actors, on this machine or on a cluster."""
 
 import logging
 import os
@@ -12,50 +12,50 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from hierarchy import runs
-from hierarchy.apps import SCALE
-from hierarchy.apps.batch.job import Done, Job, Part, Worker, one_core
+from hierarchy.apps.batch.job import Done, Job, Part, Worker, limit_to_one_core
 from hierarchy.data.image_sources import REMOTE, Entry
 from hierarchy.errors import InputError, first_line
 
 if TYPE_CHECKING:
     import pyarrow
 
-WAVE: Final = 50  # parts that are handed to Ray at once, so that the list of pictures is never held whole
-PATIENCE: Final = 10  # seconds that an address may take to answer
+WAVE: Final = 50  # parts submitted to Ray at once, so that the list of images is never in memory
+TIMEOUT: Final = 10  # seconds for an address to respond
 
 
 class RayWorker:
     """The worker as Ray Data calls it.
 
     Args:
-        job: what is asked.
+        job: the fields of a Job.
     """
 
     def __init__(self, job: dict[str, str]) -> None:
-        one_core()
+        limit_to_one_core()
         self.worker = Worker(Job(**job))
 
     def __call__(self, table: "pyarrow.Table") -> "pyarrow.Table":
-        """Answer the parts of a table {number, pictures}: a table of what is done."""
+        """Predict the parts of a table {number, pictures}: a table of finished parts."""
         import pyarrow
 
-        rows = table.to_pylist()
-        done = [self.worker.part(row["number"], list(map(_received, row["pictures"]))) for row in rows]
-        return pyarrow.Table.from_pylist(done)
+        parts = [(row["number"], list(map(_unpacked, row["pictures"]))) for row in table.to_pylist()]
+        return pyarrow.Table.from_pylist([self.worker.part(*part) for part in parts])
 
 
-def answered(job: Job, left: Iterator[Part], workers: int | None, address: str | None) -> Iterator[Done]:
-    """By Ray Data's actors, which Ray replaces where they die."""
+def predict_parts(
+    job: Job, parts: Iterator[Part], workers: int | None, address: str | None
+) -> Iterator[Done]:
+    """Predict parts by Ray Data's actors, which Ray replaces when they die."""
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
         ray = _ray(address, folder)
-        here = asdict(job) | {"out": str(Path(job.out).resolve())}
+        fields = asdict(job) | {"out": str(Path(job.out).resolve())}
         number = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         try:
-            while wave := list(islice(left, WAVE)):
-                rows = [{"number": index, "pictures": list(map(_sent, part))} for index, part in wave]
+            while wave := list(islice(parts, WAVE)):
+                rows = [{"number": index, "pictures": list(map(_packed, part))} for index, part in wave]
                 done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
                     RayWorker,
-                    fn_constructor_args=(here,),
+                    fn_constructor_args=(fields,),
                     batch_size=1,
                     batch_format="pyarrow",
                     compute=ray.data.ActorPoolStrategy(size=min(number, len(rows))),
@@ -69,24 +69,24 @@ def answered(job: Job, left: Iterator[Part], workers: int | None, address: str |
             ray.shutdown()
 
 
-def _sent(entry: Entry) -> dict[str, bytes | None]:
-    """An entry as Arrow takes it; a file's name may hold bytes that are no text."""
+def _packed(entry: Entry) -> dict[str, bytes | None]:
+    """An entry as Arrow takes it; paths may hold bytes that are not valid UTF-8."""
     return {"path": os.fsencode(entry.path), "data": entry.data}
 
 
-def _received(entry: dict[str, Any]) -> Entry:
+def _unpacked(entry: dict[str, Any]) -> Entry:
     return Entry(os.fsdecode(entry["path"]), entry["data"])
 
 
 def _ray(address: str | None, folder: str) -> Any:
-    """Ray, started on this machine, where nothing but this machine reaches it, or asked at an address.
+    """Ray, connected to a cluster, or started on this machine and reachable from it only.
 
     Args:
         address: of a cluster; None: this machine.
-        folder: for Ray's own files.
+        folder: for Ray's temporary files.
 
     Raises:
-        InputError: it is not installed, or does not answer.
+        InputError: it is not installed, or does not respond.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -94,7 +94,7 @@ def _ray(address: str | None, folder: str) -> Any:
         import ray
         import ray.data
     except ModuleNotFoundError:
-        raise InputError(f"ray is not installed: pip install -r {SCALE}") from None
+        raise InputError("ray is not installed: pip install -r requirements-scale.txt") from None
     quiet: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": "error",
@@ -103,7 +103,7 @@ def _ray(address: str | None, folder: str) -> Any:
     if address:
         try:
             ray.init(address, **quiet)
-        except Exception as error:  # Ray's own, and gRPC's
+        except Exception as error:  # of Ray and gRPC
             raise InputError(f"--address {address}: not a Ray cluster ({first_line(error)})") from None
     else:
         ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", _temp_dir=folder, **quiet)
@@ -112,15 +112,15 @@ def _ray(address: str | None, folder: str) -> Any:
     return ray
 
 
-def check_answers(address: str) -> None:
-    """Refuse an address where nobody listens.
+def check_address(address: str) -> None:
+    """Check that an address accepts connections.
 
     Raises:
-        InputError: no answer within PATIENCE.
+        InputError: no response within TIMEOUT.
     """
     place = urlsplit(address if REMOTE in address else f"ray://{address}")
     try:
-        with socket.create_connection((place.hostname or "", place.port or 10001), timeout=PATIENCE):
+        with socket.create_connection((place.hostname or "", place.port or 10001), timeout=TIMEOUT):
             return
     except (OSError, ValueError) as error:
-        raise InputError(f"--address {address}: no answer in {PATIENCE} s ({first_line(error)})") from None
+        raise InputError(f"--address {address}: no response in {TIMEOUT} s ({first_line(error)})") from None

@@ -1,1 +1,1 @@
-"""The Streamlit web page."""
+"""The Streamlit web page: images, videos and cameras in the browser."""

@@ -1,6 +1,6 @@
-"""The web page: pictures, videos and cameras in, expressions out. Streamlit runs this file at each visit."""
+"""The web page: predictions for images, videos and cameras. Streamlit runs this file at each visit."""
 
-# before anything that might bring TensorFlow: the two do not bear each other in the other order
+# must be imported before anything that may import TensorFlow; the other order crashes
 import streamlit_webrtc  # isort: skip
 
 import csv
@@ -23,10 +23,11 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import images
 from hierarchy.errors import InputError
 from hierarchy.inference import annotate, video
-from hierarchy.inference.predictor import COLUMNS, Picture, predict_image
+from hierarchy.inference.predictor import Picture, columns, predict_image
 from hierarchy.routing import Predictions
+from hierarchy.taxonomy import Tree
 from hierarchy.vision import draw
-from hierarchy.vision.detectors import AUTO, CNN, HAAR, MOVING, WHOLE, YUNET, create_detector
+from hierarchy.vision.detectors import AUTO, DETECTORS, MOVING, create_detector
 from hierarchy.vision.tracker import TrackedFace, Tracker
 from hierarchy.vision.video import Video
 
@@ -34,18 +35,17 @@ if TYPE_CHECKING:
     import av
 
 NOTICE: Final = (
-    "It names the **apparent** expression of a picture, as people who labelled web photographs saw it, not "
+    "It names the **apparent** expression of an image, as people who labelled web photographs saw it, not "
     "what a person feels. The EU AI Act forbids inferring emotions at work and in education, medical and "
-    "safety uses excepted. Pictures are answered on this computer and not kept."
+    "safety uses excepted. Images are processed on this computer and not stored."
 )
-FINDERS: Final = (AUTO, YUNET, HAAR, CNN, WHOLE)
 
 
 class Nets:
-    """One classifier for all visitors, asked by one at a time.
+    """A classifier shared by all visitors, used by one thread at a time.
 
     Args:
-        run: name of its run.
+        run: name of a run.
         engine: what runs its nets.
     """
 
@@ -54,41 +54,46 @@ class Nets:
         self.routing = self.model.routing
         self.lock = threading.Lock()
 
+    @property
+    def tree_(self) -> Tree:
+        """The tree of the nets."""
+        return self.model.tree_
+
     def predictions(self, X: np.ndarray) -> Predictions:
-        """What all nets say of faces uint8[N,48,48]."""
+        """Predictions of faces uint8[N,48,48]."""
         with self.lock:
             return self.model.predictions(X)
 
     def logits(self, node: str, X: np.ndarray) -> np.ndarray:
-        """What one of them says."""
+        """Logits of one node."""
         with self.lock:
             return self.model.logits(node, X)
 
     def lazy(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Labels alone."""
+        """Labels only."""
         with self.lock:
             return self.model.lazy(X)
 
 
 class Live:
-    """Answers the frames of a visitor's camera, in a thread of streamlit-webrtc's.
+    """Predicts the frames of a visitor's camera, in a thread of streamlit-webrtc.
 
     Args:
-        nets: that answer.
+        nets: the classifier.
     """
 
     def __init__(self, nets: Nets) -> None:
         self.tracker = Tracker(create_detector(AUTO, MOVING), nets.predictions)
         self.frames = 0
-        self.seen: Sequence[TrackedFace] = ()
+        self.faces: Sequence[TrackedFace] = ()
 
     def __call__(self, frame: "av.VideoFrame") -> "av.VideoFrame":
-        """The frame with its answers drawn on it."""
+        """The frame with its predictions drawn on it."""
         picture = frame.to_ndarray(format="rgb24")
-        self.seen = self.tracker(picture, float(frame.time or 0.0))
+        self.faces = self.tracker(picture, float(frame.time or 0.0))
         self.frames += 1
-        shown = draw.overlaid(picture, [video.note(face) for face in self.seen])
-        return type(frame).from_ndarray(shown, format="rgb24")
+        overlaid = draw.overlaid(picture, list(map(video.note, self.faces)))
+        return type(frame).from_ndarray(overlaid, format="rgb24")
 
 
 @st.cache_resource(show_spinner="Loading the nets ...")
@@ -107,93 +112,89 @@ def page(run: str = runs.DEFAULT_RUN, engine: str = "auto") -> None:
     except InputError as error:
         st.error(str(error))
         return
-    if runs.sketched(model.model.run_.card()):
-        st.warning(f"Run {run} learned from drawn faces; what it says of photographs means nothing.")
-    still, moving, snapshot, live = st.tabs(["Pictures", "Video", "Snapshot", "Live camera"])
+    if runs.sketched(model.model.run_.manifest()):
+        st.warning(f"Run {run} was trained on drawn faces; its predictions on photographs mean nothing.")
+    still, moving, snapshot, live = st.tabs(["Images", "Video", "Snapshot", "Live camera"])
     with still:
-        faces, explained = _choices()
-        for file in st.file_uploader("Pictures", accept_multiple_files=True) or ():
-            _picture(model, file, file.name, faces, explained)
+        left, right = st.columns(2)
+        detector = left.selectbox("Face detector", DETECTORS, help=DETECTORS[AUTO].help)
+        explain = right.checkbox("Show heat maps", help="Red: covering it lowers the probability most.")
+        for file in st.file_uploader("Images", accept_multiple_files=True) or ():
+            _picture(model, file, file.name, detector, explain)
     with moving:
         _video(model)
     with snapshot:
-        taken = st.camera_input("A picture from your camera")
-        if taken:
-            _picture(model, taken, "snapshot.jpg", AUTO, False)
+        photo = st.camera_input("An image from your camera")
+        if photo:
+            _picture(model, photo, "snapshot.jpg", AUTO, False)
     with live:
         _live(model)
 
 
-def _choices() -> tuple[str, bool]:
-    left, right = st.columns(2)
-    faces = left.selectbox("What finds faces", FINDERS, help="auto: a small square picture is a ready crop.")
-    explained = right.checkbox("Show where the nets looked", help="Red: covering it costs the answer most.")
-    return faces, explained
-
-
-def _picture(model: Nets, file: UploadedFile, name: str, faces: str, explained: bool) -> None:
-    """One picture's answers, or why there are none."""
+def _picture(model: Nets, file: UploadedFile, name: str, detector: str, explain: bool) -> None:
+    """The predictions of an image, or the reason for an error."""
     data = file.getvalue()
     try:
-        shown = images.read(data, name, colour=True)
-        answers = predict_image(model, Picture(name, data), create_detector(faces))
+        picture = images.read(data, name, colour=True)
+        predictions = predict_image(model, Picture(name, data), create_detector(detector))
     except InputError as error:
         st.error(str(error))
         return
-    found = [answer for answer in answers if answer.face is not None]
-    notes = [annotate.note(answer, model if explained else None) for answer in found]
-    drawn = draw.annotated(shown, [note for note in notes if note])
+    faces = [prediction for prediction in predictions if prediction.face is not None]
+    notes = [annotate.note(face, model if explain else None) for face in faces]
+    drawing = draw.annotated(picture, [note for note in notes if note])
     st.subheader(name)
-    picture, told = st.columns([3, 2])
-    picture.image(drawn)
-    if not found:
-        told.info("No face was found.")
-    for number, answer in enumerate(found, 1):
-        told.markdown(f"**Face {number}: {answer.branch} > {answer.label}** ({answer.confidence:.2f})")
-        told.graphviz_chart(tree_graph.dot(answer.probabilities))
-    st.dataframe([answer.as_row() for answer in answers], hide_index=True)
+    left, right = st.columns([3, 2])
+    left.image(drawing)
+    if not faces:
+        right.info("No face was found.")
+    for number, face in enumerate(faces, 1):
+        right.markdown(f"**Face {number}: {face.branch} > {face.label}** ({face.confidence:.2f})")
+        right.graphviz_chart(tree_graph.dot(model.tree_, face.probabilities))
+    rows = [prediction.as_row() for prediction in predictions]
+    st.dataframe(rows, hide_index=True)
     table, annotated = io.StringIO(), io.BytesIO()
-    writer = csv.DictWriter(table, COLUMNS)
+    writer = csv.DictWriter(table, columns(model.tree_))
     writer.writeheader()
-    writer.writerows(answer.as_row() for answer in answers)
-    drawn.save(annotated, "PNG")
+    writer.writerows(rows)
+    drawing.save(annotated, "PNG")
     stem = Path(name).stem
     left, right = st.columns(2)
     left.download_button("Download CSV", table.getvalue(), f"{stem}.csv", key=f"csv {file.file_id}")
-    right.download_button("Download picture", annotated.getvalue(), f"{stem}.png", key=f"png {file.file_id}")
+    right.download_button("Download image", annotated.getvalue(), f"{stem}.png", key=f"png {file.file_id}")
 
 
 def _video(model: Nets) -> None:
-    """An uploaded video's timeline, answered once and kept for the visit."""
+    """The timeline of an uploaded video, computed once per visit."""
     file = st.file_uploader("Video")
     if file is None:
         return
-    kept = st.session_state.setdefault("video", {})
-    if kept.get("file") != file.file_id:
+    results = st.session_state.setdefault("video", {})
+    if results.get("file") != file.file_id:
         try:
-            kept.clear()
-            kept.update(_followed(model, file.getvalue(), file.name), file=file.file_id)
+            results.clear()
+            results.update(_followed(model, file.getvalue(), file.name), file=file.file_id)
         except InputError as error:
             st.error(str(error))
             return
-    if kept["table"].count(b"\n") < 2:
+    if results["table"].count(b"\n") < 2:
         st.info("No face was found.")
     left, right = st.columns(2)
-    left.image(kept["picture"])
-    right.video(kept["film"], format="video/mp4")
+    left.image(results["plot"])
+    right.video(results["film"], format="video/mp4")
     stem = Path(file.name).stem
-    left.download_button("Download timeline", kept["table"], f"{stem}.csv")
-    right.download_button("Download video", kept["film"], f"{stem}.mp4")
+    left.download_button("Download timeline", results["table"], f"{stem}.csv")
+    right.download_button("Download video", results["film"], f"{stem}.mp4")
 
 
 def _followed(model: Nets, data: bytes, name: str) -> dict[str, bytes]:
-    """A video's timeline as CSV and PNG, and the video with the answers; its files go when it is done."""
+    """A video's timeline as CSV and PNG, and the annotated video; temporary files are removed."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         source = place / f"source{Path(name).suffix}"
         source.write_bytes(data)
         opened = Video(str(source), name)
-        bar = st.progress(0.0, "Looking at every frame ...")
+        bar = st.progress(0.0, "Processing every frame ...")
         frames = itertools.count(1)
         total = opened.count or sys.maxsize
 
@@ -203,40 +204,39 @@ def _followed(model: Nets, data: bytes, name: str) -> dict[str, bytes]:
         video.follow(
             opened,
             Tracker(create_detector(AUTO, MOVING), model.predictions),
-            place / "out.mp4",
-            place / "out.csv",
-            1,
-            lambda frame, seen: None,
-            step,
+            model.tree_,
+            out=place / "out.mp4",
+            csv=place / "out.csv",
+            on_frame=step,
         )
         bar.empty()
-        files = {"table": "out.csv", "picture": "out.png", "film": "out.mp4"}
+        files = {"table": "out.csv", "plot": "out.png", "film": "out.mp4"}
         return {key: (place / file).read_bytes() for key, file in files.items()}
 
 
 def _live(model: Nets) -> None:
-    """The camera's stream with the answers on it, and beside it the tree of each face."""
+    """The camera's stream with predictions, and the tree of each face beside it."""
     live = st.session_state.setdefault("live", Live(model))
-    stream, told = st.columns([3, 2])
-    with stream:
+    left, right = st.columns([3, 2])
+    with left:
         context = streamlit_webrtc.webrtc_streamer(
             key="camera",
             video_frame_callback=live,
-            rtc_configuration={"iceServers": []},  # no server of anybody else's
+            rtc_configuration={"iceServers": []},  # no third-party server
             media_stream_constraints={"video": True, "audio": False},
         )
-    with told:
+    with right:
         st.fragment(_now, run_every=0.5 if context.state.playing else None)(live)
 
 
 def _now(live: Live) -> None:
     if not live.frames:
-        st.caption("Press START and let the browser use the camera.")
+        st.caption("Press START and allow the browser to use the camera.")
         return
-    st.caption(f"{live.frames:,} frames answered")
-    for face in live.seen:
+    st.caption(f"{live.frames:,} frames processed")
+    for face in live.faces:
         st.markdown(f"**Face {face.track}: {face.branch} > {face.label}**")
-        st.graphviz_chart(tree_graph.dot(face.shares))
+        st.graphviz_chart(tree_graph.dot(face.tree, face.shares))
 
 
 if __name__ == "__main__":

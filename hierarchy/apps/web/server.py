@@ -1,4 +1,4 @@
-"""Starts the web page: Streamlit in a process of its own, on this machine alone unless told otherwise."""
+"""Starts the web page: a Streamlit process, by default reachable from this machine only."""
 
 import importlib.util
 import signal
@@ -12,27 +12,27 @@ from hierarchy import runs, runtimes
 from hierarchy.errors import InputError
 from hierarchy.models.keras_backend import KERAS_BACKEND
 
-PAGE: Final = Path(__file__).with_name("web.py")
+PAGE: Final = Path(__file__).with_name("page.py")
 PORT: Final = 8501  # Streamlit's own
-UPLOAD: Final = 100  # megabytes of a file at most
+UPLOAD: Final = 100  # megabytes; largest file
 
 
 def serve(run: str, engine: str = runtimes.AUTO, address: str = "127.0.0.1", port: int = PORT) -> None:
     """Serve the page until Ctrl-C.
 
     Args:
-        run: name of the run whose nets answer.
-        engine: what runs them, see `hierarchy.engines`.
-        address: of the interface to listen on; Streamlit's own default would be every one.
+        run: name of a run.
+        engine: what runs its nets, see `hierarchy.runtimes`.
+        address: of the interface to listen on; Streamlit's default would be all of them.
         port: to listen on.
 
     Raises:
-        InputError: no such run or engine, Streamlit is missing or fails, or the address is taken.
+        InputError: no such run or engine, Streamlit is missing or fails, or the address is in use.
     """
     runtimes.nets(runs.run(run), KERAS_BACKEND, engine)
     for package in ("streamlit", "streamlit_webrtc"):
         if not importlib.util.find_spec(package):
-            raise InputError(f"the page needs {package}: pip install -r requirements.txt")
+            raise InputError(f"{package} is not installed: pip install -r requirements.txt")
     _check_free(address, port)
     options = {
         "server.address": address,
@@ -45,7 +45,7 @@ def serve(run: str, engine: str = runtimes.AUTO, address: str = "127.0.0.1", por
     }
     flags = [f"--{name}={value}" for name, value in options.items()]
     command = [sys.executable, "-m", "streamlit", "run", str(PAGE), *flags, "--", run, engine]
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends this ends the page
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops Streamlit too
     try:
         with subprocess.Popen(command) as server:
             try:
@@ -54,11 +54,11 @@ def serve(run: str, engine: str = runtimes.AUTO, address: str = "127.0.0.1", por
                 server.terminate()
                 server.wait()
     except KeyboardInterrupt:
-        return  # that is how it ends
+        return  # the regular end
     finally:
         signal.signal(signal.SIGTERM, before)
     if code:
-        raise InputError(f"the page ended by itself (Streamlit's exit code {code}); its reason stands above")
+        raise InputError(f"Streamlit failed with exit code {code}; see its messages above")
 
 
 def _check_free(address: str, port: int) -> None:
@@ -68,5 +68,6 @@ def _check_free(address: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(where)
     except OSError as error:
-        allowed = "allowed is an address of this machine and a free port"
-        raise InputError(f"--address {address} --port {port}: {error.strerror}; {allowed}") from None
+        raise InputError(
+            f"--address {address} --port {port}: {error.strerror}; expected a free port of this machine"
+        ) from None
