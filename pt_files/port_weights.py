@@ -73,6 +73,7 @@ def _fill(layer: nn.Module, values: Sequence[np.ndarray]) -> None:
 def _layers(net: VGG) -> dict[str, nn.Module]:
     """Layers with weights, by name."""
     parts = [*net.body.named_children(), *net.head.named_children(), ("logits", net.logits)]
+    parts += [("blur", net.blur)] if net.blur is not None else []
     return {name: layer for name, layer in parts if next(layer.parameters(), None) is not None}
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from hierarchy.config.schema import VGGConfig, check
 from hierarchy.data.dataset import SIDE
+from hierarchy.models.preprocessing import gaussian
 from hierarchy.taxonomy import Tree
 
 EPSILON = 1e-3  # of Keras' normalisation
@@ -45,6 +46,7 @@ class VGG(nn.Module):
             side //= 2
             if net.spatial_dropout and number < len(net.stages):
                 layers[f"block{number}_drop"] = nn.Dropout2d(net.spatial_dropout)
+        self.blur = nn.Conv2d(1, 1, 3, bias=False).requires_grad_(False) if net.blur else None
         self.body = nn.Sequential(layers)
         features = before if net.head == "pool" else before * side**2
         self.head = _head(net, features)
@@ -53,12 +55,17 @@ class VGG(nn.Module):
         self.to(**layout)
         self.apply(_start)
         nn.init.xavier_uniform_(self.logits.weight)
+        if self.blur is not None:
+            self.blur.weight.data[:] = torch.from_numpy(gaussian(net.blur))
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Logits of faces."""
-        margin = (SIDE - self.net.crop) // 2
-        centre = slice(margin, margin + self.net.crop)
+        margin, border = (SIDE - self.net.crop) // 2, 0 if self.blur is None else 1
+        centre = slice(margin - border, margin + self.net.crop + border)
         picture = pixels[:, None, centre, centre].float() / 127.5 - 1.0
+        if self.blur is not None:
+            with torch.autocast(pixels.device.type, enabled=False):
+                picture = self.blur(picture)
         features = self.body(picture.contiguous(memory_format=torch.channels_last))
         if self.net.head == "pool":
             features = features.mean(dim=(2, 3))

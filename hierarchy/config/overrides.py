@@ -24,6 +24,7 @@ RANGES: Final[dict[str, tuple[float, float]]] = {  # low <= value < high; other 
     "spatial_dropout": (0, 1),
     "dropout": (0, 1),
     "crop": (1, LARGEST + 1),
+    "blur": (0, 3),
     "side": (32, 513),
     "scale": (0, 1),
     "warm_up": (0, 1),
@@ -128,7 +129,7 @@ def _changed(part: Any, path: list[str], text: str, key: str) -> Any:
     if path[0] not in allowed:
         raise InputError(f"unknown recipe key {key!r}: expected one of {', '.join(allowed)}")
     current = getattr(part, path[0])
-    if dataclasses.is_dataclass(current) and path[1:]:
+    if _part(type(current)) and path[1:]:
         return replace(part, **{path[0]: _changed(current, path[1:], text, key)})
     wanted = get_type_hints(type(part))[path[0]]
     if path[1:] or _part(wanted) or wanted is Tree:

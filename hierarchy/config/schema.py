@@ -22,6 +22,7 @@ class VGGConfig:
     stages: tuple[tuple[int, ...], ...] = ((24, 24), (48, 48), (96, 96), (192, 192))  # widths of convolutions
     padding: str = "same"  # same | valid: one pixel per side lost per convolution
     crop: int = 44  # pixels per side of the centre crop; 48 is the whole face
+    blur: float = 0.0  # sigma in pixels of a fixed 3x3 Gaussian before the crop; 0: none
     batch_norm: bool = True
     spatial_dropout: float = 0.0  # after every pooling but the last; 0 to 0.3
     dense: tuple[int, ...] = ()  # hidden layers of the head; empty: global pooling, then the logits
@@ -151,3 +152,5 @@ def check(net: VGGConfig) -> None:
         raise InputError(
             f"net.crop={net.crop}: must be <= {LARGEST} and large enough for {len(net.stages)} pooling stages"
         )
+    if net.blur and net.crop > LARGEST - 2:
+        raise InputError(f"net.blur={net.blur}: needs net.crop <= {LARGEST - 2}, a border of one pixel")

@@ -5,7 +5,7 @@ faces, shifted or mirrored, so that they work with any engine.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -18,14 +18,31 @@ VIEWS: Final = ("single", "flip", "ten-crop")
 CORNER: Final = 2  # pixels between the centre crop and a corner crop of a 48-pixel face, for 44-pixel crops
 
 
-def preprocess(pixels: "keras.KerasTensor", crop: int) -> "keras.KerasTensor":
-    """uint8[N,48,48] -> float32[N,crop,crop,1] in [-1, 1]: the centre, grey 0 to -1 and 255 to 1."""
+def gaussian(sigma: float) -> np.ndarray:
+    """A 3x3 Gaussian kernel, float32[3,3], that sums to one."""
+    line = np.exp(-np.array([1.0, 0.0, 1.0]) / (2 * sigma**2))
+    return (np.outer(line, line) / line.sum() ** 2).astype(np.float32)
+
+
+def preprocess(
+    pixels: "keras.KerasTensor", crop: int, blur: float = 0.0, kit: Any = None
+) -> "keras.KerasTensor":
+    """uint8[N,48,48] -> float32[N,crop,crop,1] in [-1, 1]: the centre, grey 0 to -1 and 255 to 1.
+
+    Augmentation interpolates every training face; a slight `blur` (sigma in pixels) makes the faces of
+    prediction as smooth. Its kernel is a weight of the layer "blur", which `gaussian` gives.
+    """
     from keras import layers
 
     image = layers.Reshape((SIDE, SIDE, 1), name="picture")(pixels)
-    margin = SIDE - crop
+    if blur:  # an unpadded kernel takes one pixel per side
+        image = layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(image)
+        image = (kit or layers).Conv2D(1, 3, use_bias=False, trainable=False, dtype="float32", name="blur")(
+            image
+        )
+    margin = SIDE - 2 * bool(blur) - crop
     image = layers.Cropping2D(((margin // 2, margin - margin // 2),) * 2, name="centre")(image)
-    return layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
+    return image if blur else layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
 
 
 def views(pixels: np.ndarray, view: str) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ from keras import layers
 
 from hierarchy.config.schema import VGGConfig, check
 from hierarchy.data.dataset import SIDE
-from hierarchy.models.preprocessing import preprocess
+from hierarchy.models.preprocessing import gaussian, preprocess
 from hierarchy.taxonomy import Tree
 
 HEAD: Final = "logits"  # name of the last layer
@@ -34,7 +34,7 @@ def build(tree: Tree, node: str, net: VGGConfig, l2: float = 0.0, kit: Any = lay
     classes = len(tree.classes_of(node))
     penalty = keras.regularizers.L2(l2) if l2 else None
     pixels = keras.Input((SIDE, SIDE), dtype="uint8", name="pixels")
-    x = preprocess(pixels, net.crop)
+    x = preprocess(pixels, net.crop, net.blur, kit)
     for number, stage in enumerate(net.stages, 1):
         for index, width in enumerate(stage, 1):
             x = _convolution(x, width, f"block{number}_conv{index}", net, penalty, kit)
@@ -43,7 +43,10 @@ def build(tree: Tree, node: str, net: VGGConfig, l2: float = 0.0, kit: Any = lay
             x = layers.SpatialDropout2D(net.spatial_dropout, name=f"block{number}_drop")(x)
     x = _head(x, net, penalty, kit)
     logits = layers.Dense(classes, kernel_regularizer=penalty, dtype="float32", name=HEAD)(x)
-    return keras.Model(pixels, logits, name=node)
+    model = keras.Model(pixels, logits, name=node)
+    if net.blur:
+        model.get_layer("blur").set_weights([gaussian(net.blur)[:, :, None, None]])
+    return model
 
 
 def _convolution(
