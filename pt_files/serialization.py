@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from hierarchy import runs
 from hierarchy.config.overrides import net_from_dict
 from hierarchy.config.schema import PretrainedConfig
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, error_context
 from hierarchy.manifest import RunManifest
 from hierarchy.taxonomy import Tree
 from pt_files import port_weights
@@ -48,12 +48,14 @@ def _of_safetensors(path: Path) -> Built:
             about = json.loads((file.metadata() or {})[ABOUT])
             weights = {name: _whole(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - no mapping
         node, tree, layers = about["node"], about["tree"], about["net"]
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a valid PyTorch net ({error})") from None
     tree = Tree.from_dict(tree, str(path))
     if path.with_name(runs.MANIFEST).is_file():
         _manifest(path).tree.check_same(tree, str(path))
-    net = empty(tree, node, net_from_dict(layers, str(path)))
+    layers = net_from_dict(layers, str(path))
+    with error_context(str(path)):
+        net = empty(tree, node, layers)
     try:
         net.load_state_dict(weights)
     except RuntimeError:

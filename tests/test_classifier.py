@@ -387,6 +387,7 @@ def test_a_tree_may_be_a_file_with_aliases(trained_as, pixels, tmp_path):
     assert classifier.score(pixels, np.where(labels == "happy", "glad", labels)) == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tree", [ONE_LEAF, TWO_BY_TWO], ids=lambda tree: tree.name)
 def test_fit_trains_the_nets_of_another_tree(tree, pixels, own_home):
     settings = ("net.stages=[[4]]", "fit.epochs=1", "fit.batch_size=8", "warm_start.epochs=1")

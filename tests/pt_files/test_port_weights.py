@@ -152,7 +152,8 @@ def test_a_safetensors_file_holds_node_layers_and_weights(tmp_path):
     ],
 )
 def test_a_safetensors_file_with_other_metadata_is_refused(about, tmp_path):
-    weights = VGG(VALENCE, "negative", NETS["pooled"]).state_dict()
+    state = VGG(VALENCE, "negative", NETS["pooled"]).state_dict()
+    weights = {name: value.contiguous() for name, value in state.items()}
     metadata = {} if about is None else {serialization.ABOUT: json.dumps(about)}
     path = tmp_path / "negative.safetensors"
     path.write_bytes(safetensors.torch.save(weights, metadata))

@@ -36,6 +36,7 @@ def task(run="mirror", node=FLAT, tree=VALENCE, **changes):
     )
 
 
+@pytest.mark.slow
 def test_a_net_learns_and_is_stored_with_its_record(own_home):
     easy = replace(recipes.sketch(), fit=replace(recipes.sketch().fit, epochs=10, batch_size=16))
     trainer.fit_node(replace(task(), recipe=easy, fit=easy.fit))
@@ -45,6 +46,7 @@ def test_a_net_learns_and_is_stored_with_its_record(own_home):
     assert losses[-1] < losses[0] and record.public_test_accuracy > 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"ema": 0.9}])
 def test_a_killed_run_resumes_to_the_same_weights(own_home, changes):
     trainer.fit_node(task("whole", **changes))
@@ -119,6 +121,7 @@ def test_a_warm_started_router_outputs_means_of_the_flat_nets_logits(own_home):
     torch.testing.assert_close(two, torch.stack([six[:, :3].mean(1), six[:, 3:].mean(1)], dim=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("node", [ROUTER, "mouth"])
 def test_a_net_of_another_tree_is_warm_started_and_trained(node, own_home):
     trainer.fit_node(task(tree=ONE_LEAF, epochs=1))
