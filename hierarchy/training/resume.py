@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from hierarchy import fileio, runs
-from hierarchy.config.overrides import translated
+from hierarchy.config.overrides import from_dict, translated
 from hierarchy.errors import InputError
 from hierarchy.training.checkpoints import STATE
 
@@ -11,7 +11,7 @@ OTHER_RUNS: Final = ("teacher", "start")  # keys of a manifest that refer to oth
 
 
 def plan_of(target: runs.Run) -> dict[str, Any]:
-    """The options a run was begun with, with today's recipe keys; empty where the run does not exist."""
+    """The options a run was begun with, its recipe completed; empty where the run does not exist."""
     values: dict[str, Any] = {}
     if target.trained:
         target.manifest()  # checks the file
@@ -20,7 +20,7 @@ def plan_of(target: runs.Run) -> dict[str, Any]:
         values |= fileio.read_json(plan)
     if values:
         source = f"run {target.name!r}"
-        values["recipe"] = translated(values["recipe"], source)
+        values["recipe"] = from_dict(values["recipe"], source).as_dict()
         values["settings"] = [translated(each, source) for each in values.get("settings", [])]
     return values
 
@@ -44,11 +44,12 @@ def begin(target: runs.Run, identity: dict[str, Any], resume: bool, asked: dict[
         stored = plan_of(target)
         asked = stored.get("asked", asked)
         before, now = ({key: {} for key in OTHER_RUNS} | _dotted(values) for values in (stored, identity))
-        for key in now:
-            if before.get(key, now[key]) != now[key]:
+        recipe = [key for key in (*before, *now) if key.startswith("recipe.")]
+        for key in dict.fromkeys((*recipe, *(key for key in now if key in before))):
+            if before.get(key) != now.get(key):
                 raise InputError(
-                    f"run {target.name!r} was begun with {key} {_short(before[key])}, "
-                    f"not {_short(now[key])}: "
+                    f"run {target.name!r} was begun with {key} {_short(before.get(key))}, "
+                    f"not {_short(now.get(key))}: "
                     "use the same options, or another name (--run NAME, make train RUN=NAME)"
                 )
     target.check_writable()

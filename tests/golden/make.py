@@ -1,6 +1,6 @@
-"""Write golden.npz anew: drawn faces, and the logits of every net of the shipped run for them.
+"""Rewrite golden.npz: drawn faces, and the logits of every net of the shipped run for them.
 
-Only to be run when the shipped weights change: `.venv/bin/python tests/golden/make.py`.
+Only needed when the shipped weights change: `.venv/bin/python tests/golden/make.py`.
 """
 
 from pathlib import Path

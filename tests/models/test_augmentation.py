@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from hierarchy.config import recipes
-from hierarchy.config.schema import AugmentConfig as Strengths
-from hierarchy.models.augmentation import AugmentConfig
+from hierarchy.config.schema import AugmentConfig
+from hierarchy.models.augmentation import Augmentation
 from hierarchy.training.sampler import mixup
 
-NOTHING = Strengths(flip=False, rotation=0.0, scale=0.0, shift=0.0)
+NOTHING = AugmentConfig(flip=False, rotation=0.0, scale=0.0, shift=0.0)
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def pixels(rng):
 
 
 def run(strengths, pixels, seed=0, training=True):
-    return np.asarray(AugmentConfig(strengths, seed)(pixels, training=training))
+    return np.asarray(Augmentation(strengths, seed)(pixels, training=training))
 
 
 def test_faces_are_left_alone_outside_training(pixels):
@@ -76,7 +76,8 @@ def test_erasing_paints_one_rectangle_on_the_given_share_of_faces():
 
 
 def test_mixup_blends_faces_and_targets_alike(pixels):
-    targets = np.eye(6, dtype=np.float32)[np.arange(64) % 6]
+    classes = 5
+    targets = np.eye(classes, dtype=np.float32)[np.arange(64) % classes]
     order = np.roll(np.arange(64), 1)
     blended, mixed = mixup(pixels, targets, 0.75, order)
     np.testing.assert_allclose(blended, 0.75 * pixels + 0.25 * pixels[order], atol=0.5)

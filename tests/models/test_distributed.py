@@ -1,4 +1,4 @@
-"""Two processes on the loopback fit as one: the same weights, the same loss, and a dead one is named."""
+"""Two processes on the loopback train as one: the same weights and loss; a dead one is named."""
 
 import csv
 import importlib.util
@@ -21,7 +21,9 @@ from hierarchy.taxonomy import FLAT
 from pt_files.torch_backend import TORCH_BACKEND
 
 PATIENCE = 300
-TRAIN = "train --data sketch --recipe sketch --node flat --set fit.samples_per_class=100 --set fit.batch_size=32"
+TRAIN = (
+    "train --data sketch --recipe sketch --node flat --set fit.samples_per_class=100 --set fit.batch_size=32"
+)
 
 needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="jax is not installed")
 
@@ -45,8 +47,8 @@ def hosts() -> str:
 
 def finished(*processes: subprocess.Popen) -> None:
     for process in processes:
-        _, told = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0, told
+        _, stderr = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, stderr
 
 
 def losses(results: Path) -> np.ndarray:
@@ -87,27 +89,25 @@ def test_a_host_that_dies_is_named_and_not_waited_for(tmp_path):
     while not history.is_file() and time.monotonic() < deadline and first.poll() is None:
         time.sleep(0.2)
     second.send_signal(signal.SIGKILL)
-    _, told = first.communicate(timeout=60)
+    _, stderr = first.communicate(timeout=PATIENCE)
     second.communicate()
-    assert first.returncode == 2, told
-    assert (
-        told.splitlines()[-1] == f"error: lost {where.split(',')[1]} of --hosts; go on with --resume on all"
-    )
+    assert first.returncode == 2, stderr
+    assert where.split(",")[1] in stderr.splitlines()[-1] and "--resume" in stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
-    ("devices", "where", "rank", "said"),
+    ("devices", "where", "rank", "named"),
     [
-        (1, "a,b", 0, "--hosts a,b: allowed is HOST:PORT"),
-        (1, "a:1,b:x", 0, "allowed is HOST:PORT"),
-        (1, "a:1,b:99999", 0, "allowed is HOST:PORT"),
-        (1, "a:1,a:1", 0, "allowed is HOST:PORT"),
-        (1, "a:1,b:2", 2, "--rank 2: allowed are 0 to 1"),
+        (1, "a,b", 0, "--hosts a,b"),
+        (1, "a:1,b:x", 0, "--hosts a:1,b:x"),
+        (1, "a:1,b:99999", 0, "--hosts a:1,b:99999"),
+        (1, "a:1,a:1", 0, "--hosts a:1,a:1"),
+        (1, "a:1,b:2", 2, "--rank 2"),
     ],
 )
-def test_hosts_that_are_none_are_refused(monkeypatch, devices, where, rank, said):
+def test_invalid_hosts_are_refused(monkeypatch, devices, where, rank, named):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=named):
         with_devices(KERAS_BACKEND, devices, where, rank)
 
 
@@ -115,7 +115,7 @@ def test_alone_nothing_changes_and_the_mirror_has_one_device(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert with_devices(KERAS_BACKEND, 1, None, 0) is KERAS_BACKEND
     assert with_devices(KERAS_BACKEND, 2, "a:1,b:2", 1) == Keras(2, ("a:1", "b:2"), 1)
-    with pytest.raises(InputError, match="not for the PyTorch mirror"):
+    with pytest.raises(InputError, match="--devices"):
         with_devices(TORCH_BACKEND, 2, None, 0)
     batch = np.arange(10)
     assert distributed.share(batch) is batch and distributed.batch_size(7) == 7
@@ -130,16 +130,16 @@ def test_another_backend_is_refused(monkeypatch):
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_host_that_never_comes_is_named(monkeypatch, rank):
-    monkeypatch.setattr(distributed, "PATIENCE", 0.3)
+    monkeypatch.setattr(distributed, "PATIENCE", 0)
     where = hosts().split(",")
-    with pytest.raises(InputError, match=f"no answer from {where[1 - rank]} in 0.3 s"):
-        distributed._meet(where, rank, print)
-    for server in distributed._HERE:
+    with pytest.raises(InputError, match=where[1 - rank]):
+        distributed._meet(where, rank)
+    for server in distributed._LISTENING:
         server.close()
-    distributed._HERE.clear()
+    distributed._LISTENING.clear()
 
 
 def test_a_batch_that_cannot_be_shared_equally_is_refused(monkeypatch):
-    monkeypatch.setattr(distributed, "_SPREAD", [3])
-    with pytest.raises(InputError, match="fit.batch_size=64: allowed are multiples of the 3 devices"):
+    monkeypatch.setattr(distributed, "_DEVICES", [3])
+    with pytest.raises(InputError, match="fit.batch_size=64"):
         distributed.check(64)

@@ -11,6 +11,7 @@ import pytest
 from hierarchy.config.schema import VGGConfig
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.models import serialization, vgg
+from hierarchy.taxonomy import FLAT, VALENCE
 
 SCRIPT = """
 import sys
@@ -25,14 +26,14 @@ from hierarchy.data.dataset import Split
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.training.train import train
 from hierarchy.models import serialization
-from hierarchy.models.keras_backend import KERAS
+from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.runs import Run
 folder = Path(sys.argv[1])
 logits = serialization.Lazy(folder / "net.keras")(sketch_faces(70).pixels)
 recipe = with_settings(recipes.sketch(), ["net.stages=[[4],[8]]", "fit.epochs=2", "fit.ema=0.9"])
 run = Run("b", folder / keras.backend.backend(), folder / (keras.backend.backend() + "-logs"))
 identity = {"recipe": recipe.as_dict()}
-train(run, sketch_faces(300), recipe, nodes=("flat",), identity=identity, framework=KERAS)
+train(run, sketch_faces(300), recipe, nodes=("flat",), identity=identity, backend=KERAS_BACKEND)
 trained = serialization.Lazy(run.net("flat"))(sketch_faces(70).pixels)
 assert np.isfinite(trained).all()
 np.save(folder / (keras.backend.backend() + ".npy"), logits)
@@ -43,7 +44,7 @@ np.save(folder / (keras.backend.backend() + ".npy"), logits)
 def net(tmp_path_factory):
     folder = tmp_path_factory.mktemp("backends")
     (folder / "net.keras").write_bytes(
-        serialization.to_bytes(vgg.build("flat", VGGConfig(stages=((8, 8), (16,)))))
+        serialization.to_bytes(vgg.build(VALENCE, FLAT, VGGConfig(stages=((8, 8), (16,)))))
     )
     return folder
 

@@ -5,12 +5,12 @@ import pytest
 from hierarchy.config.schema import VGGConfig
 from hierarchy.errors import InputError
 from hierarchy.models import serialization, vgg
-from hierarchy.taxonomy import FLAT
+from hierarchy.taxonomy import FLAT, VALENCE
 
 
 @pytest.fixture(scope="module")
 def net():
-    return vgg.build(FLAT, VGGConfig(stages=((4,), (8, 8))))
+    return vgg.build(VALENCE, FLAT, VGGConfig(stages=((4,), (8, 8))))
 
 
 @pytest.fixture(scope="module")

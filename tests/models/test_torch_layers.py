@@ -1,4 +1,4 @@
-"""The layers that training on PyTorch runs hold Keras' weights and give Keras' numbers, asleep and awake."""
+"""The layers for training on PyTorch give the results of Keras' layers, in training and inference."""
 
 import importlib.util
 import os
@@ -14,14 +14,16 @@ keras_setup.start()
 import keras
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.models import build, torch_layers, vgg
-from hierarchy.config.schema import Net
+from hierarchy.config.schema import VGGConfig
+from hierarchy.taxonomy import VALENCE
 
 keras.utils.set_random_seed(1)
-recipe = Net(stages=((8, 8), (16,)), padding=PADDING, batch_norm=NORM, dense=(8,), dropout=0.0)
-stock, fast = vgg.build("flat", recipe), vgg.build("flat", recipe, kit=torch_layers)
+recipe = VGGConfig(stages=((8, 8), (16,)), padding=PADDING, batch_norm=NORM, dense=(8,), dropout=0.0)
+stock, fast = vgg.build(VALENCE, "flat", recipe), vgg.build(VALENCE, "flat", recipe, kit=torch_layers)
 fast.set_weights(stock.get_weights())
 faces = sketch_faces(70)
-target = keras.utils.to_categorical(faces.label % 6, 6)
+classes = len(VALENCE.leaves)
+target = keras.utils.to_categorical(faces.label % classes, classes)
 np.testing.assert_allclose(fast.predict(faces.pixels), stock.predict(faces.pixels), atol=1e-4)
 fused = torch_layers.of(stock)
 np.testing.assert_allclose(fused.predict(faces.pixels), stock.predict(faces.pixels), atol=1e-4)

@@ -1,4 +1,4 @@
-"""Training as its users meet it: real commands in their own process, killed, resumed, repeated."""
+"""Training by real commands in processes of their own: killed, resumed, repeated."""
 
 import csv
 import json
@@ -22,13 +22,13 @@ from hierarchy.data.formats import registry
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.models import keras_setup, trainer, vgg
 from hierarchy.models.dataloader import KerasDataset
-from hierarchy.taxonomy import FLAT, LEAVES, NODES
+from hierarchy.taxonomy import FLAT, VALENCE
 from hierarchy.training import train
 from hierarchy.training.backend import TrainTask
 from hierarchy.training.resume import begin, plan_of
 from hierarchy.training.targets import class_weights, node_dataset
 
-DOOR = Path(__file__).parents[2] / "tf_model.py"
+COMMAND_LINE = Path(__file__).parents[2] / "tf_model.py"
 EPOCHS = 8
 TINY = (
     *("--recipe", "sketch", "--node", "flat", "--deterministic", "--set", "net.stages=[[4],[8]]"),
@@ -46,7 +46,7 @@ def place(tmp_path_factory):
 
 def command(place, run, *more):
     where = ("--data", str(place / "data"), "--run", run)
-    arguments = [sys.executable, str(DOOR), "train", *where, *TINY, *more]
+    arguments = [sys.executable, str(COMMAND_LINE), "train", *where, *TINY, *more]
     environment = {**os.environ, "HIERARCHY_HOME": str(place), "FER2013_CACHE": str(place / "cache")}
     return subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True, cwd=place)
 
@@ -57,12 +57,12 @@ def finish(process):
 
 
 def leftovers(place, run):
-    """What a run left: its net's bytes, and its history without the clock."""
+    """The bytes of a run's net, and its history without durations."""
     folder = place / "results" / run
     with (folder / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    clock = ("seconds", "images_per_second")
-    timeless = [{key: value for key, value in row.items() if key not in clock} for row in rows]
+    durations = ("seconds", "images_per_second")
+    timeless = [{key: value for key, value in row.items() if key not in durations} for row in rows]
     return (folder / "flat.keras").read_bytes(), timeless
 
 
@@ -81,7 +81,7 @@ def whole(place):
     return leftovers(place, "whole")
 
 
-def test_a_killed_run_goes_on_to_the_same_weights_and_history(place, whole):
+def test_a_killed_run_is_resumed_to_the_same_weights_and_history(place, whole):
     process = command(place, "killed")
     wait_for_epochs(place, "killed", 2, process)
     process.send_signal(signal.SIGKILL)
@@ -92,22 +92,22 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_history(place, whole):
     assert len(whole[1]) == EPOCHS
 
 
-def test_ctrl_c_leaves_a_usable_net_and_says_how_to_go_on(place, whole):
+def test_ctrl_c_leaves_a_usable_net_and_the_command_to_resume(place, whole):
     process = command(place, "stopped")
     wait_for_epochs(place, "stopped", 1, process)
     process.send_signal(signal.SIGINT)
     complaint = process.communicate()[1]
     assert process.returncode == 130
     assert "--run stopped --resume" in complaint and "Traceback" not in complaint
-    card = json.loads((place / "results" / "stopped" / "recipe.json").read_text())
-    assert card["nets"][FLAT]["finished"] is False
+    manifest = json.loads((place / "results" / "stopped" / "recipe.json").read_text())
+    assert manifest["nets"][FLAT]["finished"] is False
     finish(command(place, "stopped", "--resume"))
     assert leftovers(place, "stopped") == whole
 
 
 def test_resume_needs_no_options_but_the_name(place, whole):
     environment = {**os.environ, "HIERARCHY_HOME": str(place), "FER2013_CACHE": str(place / "cache")}
-    arguments = [sys.executable, str(DOOR), "train", "--run", "whole", "--resume"]
+    arguments = [sys.executable, str(COMMAND_LINE), "train", "--run", "whole", "--resume"]
     subprocess.run(arguments, env=environment, check=True)
     assert leftovers(place, "whole") == whole
 
@@ -117,11 +117,11 @@ def test_a_run_stopped_in_its_first_epoch_is_resumed_by_its_own_plan(own_home):
     begun = {"recipe": recipes.half().as_dict(), "seed": 4}
     begin(run, begun, resume=False, asked={"data": "sketch", "node": "flat"})
     assert plan_of(run)["recipe"]["name"] == "half"
-    begin(run, begun | {"seed": 5}, resume=False, asked={})  # nothing is lost by starting anew
+    begin(run, begun | {"seed": 5}, resume=False, asked={})  # nothing is lost by starting again
     assert plan_of(run)["seed"] == 5
 
 
-def test_a_run_that_is_there_is_not_trained_over(place, whole):
+def test_an_existing_run_is_not_overwritten(place, whole):
     process = command(place, "whole")
     complaint = process.communicate()[1]
     assert process.returncode == 2 and complaint.count("\n") == 1 and "--resume" in complaint
@@ -143,25 +143,25 @@ def test_faces_of_another_role_cannot_be_handed_in():
     for pair in ((test, valid), (faces.of(Split.Training), test)):
         with pytest.raises(ValueError, match="another split"):
             trainer.fit_node(
-                task(recipes.sketch().fit, recipes.sketch(), *(part.for_node(FLAT) for part in pair))
+                task(recipes.sketch().fit, recipes.sketch(), *(part.for_node(VALENCE, FLAT) for part in pair))
             )
 
 
 def test_a_small_hierarchy_learns_the_sketches():
-    faces = sketch_faces(3000, seed=1).for_node(FLAT)
+    faces = sketch_faces(3000, seed=1).for_node(VALENCE, FLAT)
     roles = {split: faces.of(split) for split in Split}
     classifier = HierarchicalClassifier(recipe="sketch").fit(roles[Split.Training], roles[Split.PublicTest])
     unseen = replace(roles[Split.PrivateTest], source="unseen")
     assert classifier.score(unseen) >= 0.90
     assert classifier.set_params(routing="hard").score(unseen) >= 0.90
-    assert set(classifier.predict(unseen)) == set(LEAVES)
+    assert set(classifier.predict(unseen)) == set(VALENCE.leaves)
     np.testing.assert_allclose(classifier.predict_proba(unseen).sum(axis=1), 1)
 
 
 def compiled(**changes):
     recipe = recipes.sketch()
     fit = replace(recipe.fit, **changes)
-    net = vgg.build(FLAT, VGGConfig(stages=((4,),)), fit.l2)
+    net = vgg.build(VALENCE, FLAT, VGGConfig(stages=((4,),)), fit.l2)
     return trainer._compiled(net, task(fit, recipe), steps=100)
 
 
@@ -172,11 +172,11 @@ def test_half_precision_is_of_the_arithmetic_alone(monkeypatch):
     net = trainer.trainable(task(fit, recipe))
     assert net.get_layer("block1_conv1").compute_dtype == "bfloat16"
     assert {str(weight.dtype) for weight in net.weights} == {"float32"}
-    assert net(sketch_faces(7).pixels).dtype == vgg.build(FLAT, recipe.net).output.dtype
+    assert net(sketch_faces(7).pixels).dtype == vgg.build(VALENCE, FLAT, recipe.net).output.dtype
 
 
-def rates(trainee, steps):
-    schedule = trainee.optimizer._learning_rate
+def rates(model, steps):
+    schedule = model.optimizer._learning_rate
     return [float(schedule(step)) for step in steps]
 
 
@@ -187,11 +187,11 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero():
 
 
 def test_weight_decay_shrinks_kernels_and_nothing_else():
-    trainee = compiled(weight_decay=0.01, schedule="constant", learning_rate=0.1)
-    before = [variable.numpy().copy() for variable in trainee.trainable_variables]
+    model = compiled(weight_decay=0.01, schedule="constant", learning_rate=0.1)
+    before = [variable.numpy().copy() for variable in model.trainable_variables]
     still = [np.zeros_like(value) for value in before]
-    trainee.optimizer.apply(still, trainee.trainable_variables)
-    for variable, value in zip(trainee.trainable_variables, before, strict=True):
+    model.optimizer.apply(still, model.trainable_variables)
+    for variable, value in zip(model.trainable_variables, before, strict=True):
         # coupled SGD with momentum m takes rate * decay / (1 - m) of a weight in the long run
         shrunk = value * (1 - 0.1 * 0.01 / (1 - 0.9)) if variable.name == "kernel" else value
         np.testing.assert_allclose(variable.numpy(), shrunk, rtol=1e-5)
@@ -202,23 +202,20 @@ def test_weight_decay_shrinks_kernels_and_nothing_else():
     [{"loss": "focal"}, {"optimizer": "adam"}, {"l2": 0.1}, {"clip_norm": 1.0}, {"class_weights": True}],
 )
 def test_every_option_gives_a_step_that_changes_the_weights(changes):
-    trainee = compiled(oversample=False, **changes)
-    faces = sketch_faces(80).for_node(FLAT)
+    model = compiled(oversample=False, **changes)
+    faces = sketch_faces(80).for_node(VALENCE, FLAT)
     fit = TrainConfig(batch_size=32)
-    batches = KerasDataset(node_dataset(faces, FLAT, fit), fit, AugmentConfig(), seed=0)
-    weights = (
-        dict(enumerate(class_weights(batches.node_dataset.label))) if changes.get("class_weights") else None
-    )
-    if weights is not None:
-        assert np.average(
-            list(weights.values()), weights=np.bincount(batches.node_dataset.label)
-        ) == pytest.approx(1)
-    before = trainee.get_weights()
-    losses = trainee.fit(batches, verbose=0, class_weight=weights).history["loss"]
+    batches = KerasDataset(node_dataset(faces, VALENCE, FLAT, fit), fit, AugmentConfig(), seed=0)
+    inverse = class_weights(batches.node_dataset.label, len(VALENCE.leaves))
+    weights = dict(enumerate(inverse)) if changes.get("class_weights") else None
+    before = model.get_weights()
+    losses = model.fit(batches, verbose=0, class_weight=weights).history["loss"]
     assert np.isfinite(losses).all()
-    assert any((new != old).any() for new, old in zip(trainee.get_weights(), before, strict=True))
+    assert any((new != old).any() for new, old in zip(model.get_weights(), before, strict=True))
 
 
-def test_the_flat_net_is_trained_first_where_the_others_start_from_it():
-    assert train.order(NODES, recipes.sketch()) == [FLAT, *NODES]
+def test_the_flat_net_is_trained_first_where_the_others_start_from_it(other_tree):
+    assert train.order(VALENCE.nodes, recipes.sketch()) == list(VALENCE.nets)
+    other = replace(recipes.sketch(), tree=other_tree)
+    assert train.order(other_tree.nodes[::-1], other) == list(other_tree.nets)
     assert train.order(("positive",), recipes.earlier()) == ["positive"]

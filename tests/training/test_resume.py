@@ -110,6 +110,21 @@ def test_another_value_than_stored_under_an_old_key_is_refused(begun, setting):
         run(name="tiny", resume=True, settings=(setting,))
 
 
+def test_a_recipe_without_a_section_or_a_newer_key_means_its_default(begun):
+    values = fileio.read_json(begun.log / runs.MANIFEST)
+    assert values["recipe"]["warm"] is None
+    for settings in (("net.crop=40",), ("fit.clip_norm=1",)):
+        del values["recipe"]["net"]["crop"]
+        values["recipe"]["fit"].pop("clip_norm", None)
+        fileio.write_json(begun.log / runs.MANIFEST, values)
+        with pytest.raises(InputError, match=f"recipe.{settings[0].partition('=')[0]}"):
+            run(name="tiny", resume=True, settings=settings)
+        values["recipe"]["net"]["crop"] = 44
+    layers = ("net.stages=[[4]]", "net.dropout=0.3")
+    with pytest.raises(InputError, match="recipe"):
+        run(name="tiny", resume=True, recipe="short", settings=layers)
+
+
 def test_an_old_key_beside_its_new_name_is_refused(begun):
     values = fileio.read_json(begun.log / runs.MANIFEST)
     values["recipe"]["fit"]["soft_label_weight"] = 0.0
