@@ -184,23 +184,28 @@ class Tree:
         if self != other:
             raise InputError(f"{source}: made for another tree ({other}); expected ({self})")
 
-    def to_dict(self) -> dict[str, list[str]]:
-        """Plain values, as JSON gives them back: branch -> leaves."""
-        return {branch: list(leaves) for branch, leaves in self.children.items()}
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: branch -> leaves, or `branches` and `aliases` where there are aliases."""
+        branches = {branch: list(leaves) for branch, leaves in self.children.items()}
+        return {"branches": branches, "aliases": dict(self.aliases)} if self.aliases else branches
 
     @classmethod
-    def from_dict(cls, values: Any, source: str = "tree", **about: Any) -> Self:
+    def from_dict(cls, values: Any, source: str = "tree", name: str = "") -> Self:
         """The tree that `to_dict` gave; one of the named trees where it is the same.
 
         Raises:
             InputError: not a tree; names `source`.
         """
+        nested = isinstance(values, Mapping) and isinstance(values.get("branches"), Mapping)
+        branches, aliases = (values["branches"], values.get("aliases", {})) if nested else (values, {})
+        if not isinstance(aliases, dict) or not all(isinstance(leaf, str) for leaf in aliases.values()):
+            raise InputError(f"{source}: aliases must be a table of spelling = leaf")
         try:
-            tree = cls(values, **about)
+            tree = cls(branches, aliases, name)
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
         known = next((each for each in TREES.values() if each == tree), None)
-        return tree if about or known is None else cast(Self, known)
+        return tree if name or aliases or known is None else cast(Self, known)
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
@@ -217,11 +222,9 @@ class Tree:
             raise InputError(f"{path}: not a TOML file ({error})") from None
         if unknown := sorted(set(values) - {"branches", "aliases", "name"}):
             raise InputError(f"{path}: unknown key {unknown[0]!r}; expected branches, aliases, name")
-        aliases = values.get("aliases", {})
-        if not isinstance(aliases, dict) or not all(isinstance(leaf, str) for leaf in aliases.values()):
-            raise InputError(f"{path}: aliases must be a table of spelling = leaf")
-        name = str(values.get("name", path.stem))
-        return cls.from_dict(values.get("branches"), str(path), aliases=aliases, name=name)
+        if not isinstance(values.get("branches"), dict):
+            raise InputError(f"{path}: expected a table `branches` with a list of leaves per branch")
+        return cls.from_dict(values, str(path), str(values.get("name", path.stem)))
 
 
 def _leaves(branch: str, leaves: Any) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from hierarchy.taxonomy import FLAT, ROUTER, VALENCE, Tree
 NET = b"the bytes of a net"
 ON = {"backend": "tensorflow"}
 RECIPE = {"recipe": {"name": "made"}}
-OTHER = Tree({"up": ["bright", "calm"], "down": ["dull"]})
+OTHER = Tree({"up": ["bright", "calm"], "down": ["dull"]}, aliases={"grey": "dull"})
 
 
 def add(run: runs.Run, node: str = ROUTER, data: bytes = NET, tree: Tree = VALENCE, **about) -> None:
@@ -62,6 +62,7 @@ def test_a_run_carries_its_own_tree(own_home):
     add(run, tree=OTHER)
     add(run, "up", tree=OTHER)
     assert run.manifest().tree == OTHER and run.manifest().complete
+    assert run.manifest().tree.leaf_named("Grey") == "dull"
 
 
 def test_a_second_net_joins_the_first(made):
