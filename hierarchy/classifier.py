@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -26,8 +26,10 @@ from hierarchy.models.preprocessing import VIEWS, averaged
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import FLAT, ROUTER, Tree, spelling, tree_named
 from hierarchy.vision.detectors import AUTO, MOVING, create_detector
-from hierarchy.vision.tracker import TrackedFace, Tracker, track
-from hierarchy.vision.video import Frame, Video
+
+if TYPE_CHECKING:
+    from hierarchy.vision.tracker import TrackedFace
+    from hierarchy.vision.video import Frame
 
 ROUTINGS = ("soft", "hard", "lazy")
 
@@ -221,7 +223,7 @@ class HierarchicalClassifier:
 
     def predict_video(
         self, source: str | Path, faces: str = AUTO
-    ) -> Iterator[tuple[Frame, list[TrackedFace]]]:
+    ) -> Iterator[tuple["Frame", list["TrackedFace"]]]:
         """Every frame of a video with its faces, tracked and smoothed over time.
 
         Args:
@@ -231,6 +233,9 @@ class HierarchicalClassifier:
         Raises:
             InputError: the source or the detector cannot be read.
         """
+        from hierarchy.vision.tracker import Tracker, track
+        from hierarchy.vision.video import Video
+
         self._check()
         tracker = Tracker(create_detector(faces, MOVING), self.predictions)
         with Video(str(source)) as video:
