@@ -134,7 +134,7 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; the tree only where it is not the default."""
         plain = dataclasses.asdict(self) | {"tree": self.tree.to_dict()}
-        if self.tree == VALENCE:
+        if self.tree == VALENCE and not self.tree.aliases:
             del plain["tree"]  # as recipes were stored before trees were data
         return json.loads(json.dumps(plain))
 

@@ -21,6 +21,7 @@ def plan_of(target: runs.Run) -> dict[str, Any]:
     if values:
         source = f"run {target.name!r}"
         values["recipe"] = from_dict(values["recipe"], source).as_dict()
+        values["run"] = target.name
         values["settings"] = [translated(each, source) for each in values.get("settings", [])]
     return values
 

@@ -161,11 +161,12 @@ def _recipe(
     """The requested recipe; on resume, by default the run's, and always with the run's tree."""
     if not before:
         return recipe_named(name or default, settings, tree, backend)
-    begun = from_dict(before["recipe"], "the run's recipe")
+    source = f"run {before['run']!r}"
+    begun = from_dict(before["recipe"], source)
     recipe = with_settings(recipe_of(name) if name else begun, settings)
     check_backend(recipe, backend)
     if tree or recipe.tree != VALENCE:  # a named recipe's default tree is not a request
-        (tree_named(tree) if tree else recipe.tree).check_same(begun.tree, "the run")
+        (tree_named(tree) if tree else recipe.tree).check_same(begun.tree, source)
     return replace(recipe, tree=begun.tree)
 
 

@@ -11,6 +11,7 @@ from hierarchy.config.overrides import RENAMED, from_dict, translated, with_sett
 from hierarchy.config.recipes import RECIPES, named
 from hierarchy.config.schema import Recipe
 from hierarchy.errors import InputError
+from hierarchy.taxonomy import VALENCE, Tree
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -146,3 +147,8 @@ def test_a_recipe_keeps_its_tree(other_tree):
     recipe = replace(named("short"), tree=other_tree)
     assert from_dict(recipe.as_dict(), "recipe.json") == recipe != named("short")
     assert "tree" not in named("short").as_dict()
+    aliases = {"spelling": other_tree.leaves[0]}
+    other = replace(recipe, tree=Tree(other_tree.children, aliases))
+    assert from_dict(other.as_dict(), "recipe.json").tree.aliases == aliases
+    default = replace(recipe, tree=Tree(VALENCE.children, {"glad": "happy"}))
+    assert from_dict(default.as_dict(), "recipe.json").tree.aliases == {"glad": "happy"}

@@ -137,7 +137,7 @@ def test_another_tree_is_refused_on_resume_with_both_printed(begun, logged, tmp_
     run(name="tiny", resume=True, tree="valence")
     overrides.store(replace(recipes.sketch(), tree=TREES["ferplus8"]), tmp_path / "recipe.json")
     for options in ({"tree": "ferplus8"}, {"recipe": str(tmp_path / "recipe.json")}):
-        with pytest.raises(InputError) as error:
+        with pytest.raises(InputError, match="'tiny'") as error:
             run(name="tiny", resume=True, **options)
         assert str(TREES["ferplus8"]) in str(error.value) and str(VALENCE) in str(error.value)
 
