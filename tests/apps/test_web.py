@@ -1,4 +1,4 @@
-"""The page in a real browser, its camera fed from a file: upload, answer, stream, and refusals in words."""
+"""The page in a real browser, its camera fed from a file: upload, prediction, stream, and errors."""
 
 import os
 import shutil
@@ -6,9 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import pytest
@@ -16,13 +16,13 @@ import pytest
 import tf_model
 from hierarchy.apps.web import server, tree_graph
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import BRANCHES, LEAVES, TREE
+from hierarchy.taxonomy import ROUTER, VALENCE, colour
 from hierarchy.vision.video import Video
 
-DOOR = Path(tf_model.__file__)
-SAMPLES = DOOR.parent / "samples"
+MAIN = Path(tf_model.__file__)
+SAMPLES = MAIN.parent / "samples"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-PATIENCE = 120  # seconds that a busy machine may take
+TIMEOUT = 120  # seconds; machines may be busy
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
     " --disable-component-update --disable-sync --use-fake-device-for-media-stream"
@@ -43,25 +43,25 @@ def listens(port: int, address: str = "127.0.0.1") -> bool:
 
 @pytest.fixture(scope="module")
 def address():
-    """The page of the shipped run, served as `app` serves it."""
+    """The page of the shipped run, served by `app`."""
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if name != "HIERARCHY_HOME"}
-    command = [sys.executable, str(DOOR), "app", "--port", str(port)]
+    command = [sys.executable, str(MAIN), "app", "--port", str(port)]
     server = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not listens(port) and time.monotonic() < deadline:
         time.sleep(0.2)
     yield f"http://127.0.0.1:{port}"
     os.killpg(server.pid, signal.SIGINT)
-    said, _ = server.communicate(timeout=PATIENCE)
-    assert server.returncode == 0 and "Traceback" not in said.decode()
+    output, _ = server.communicate(timeout=TIMEOUT)
+    assert server.returncode == 0 and "Traceback" not in output.decode()
 
 
 @pytest.fixture(scope="module")
 def page(address, tmp_path_factory):
-    """A browser that has opened the page."""
+    """A browser showing the page."""
     if not (CHROMIUM and DRIVER):
         pytest.skip("chromium and chromedriver are not installed")
     from selenium import webdriver
@@ -82,16 +82,16 @@ def page(address, tmp_path_factory):
 
 
 class Page:
-    """What a visitor does."""
+    """Actions of a visitor."""
 
     def __init__(self, browser) -> None:
         self.browser = browser
 
-    def wait(self, there):
-        """Until `there()` is true; its value."""
+    def wait(self, condition):
+        """Wait until `condition()` is true; return its value."""
         from selenium.webdriver.support.ui import WebDriverWait
 
-        return WebDriverWait(self.browser, PATIENCE).until(lambda _: there())
+        return WebDriverWait(self.browser, TIMEOUT).until(lambda _: condition())
 
     def all(self, selector: str) -> list:
         return self.browser.find_elements("css selector", selector)
@@ -99,7 +99,7 @@ class Page:
     def text(self) -> str:
         return self.browser.find_element("css selector", "body").text
 
-    def says(self, *words: str) -> None:
+    def shows(self, *words: str) -> None:
         self.wait(lambda: all(word in self.text() for word in words))
 
     def tab(self, name: str) -> None:
@@ -114,46 +114,46 @@ class Page:
         ].click()
 
 
-def test_an_uploaded_portrait_is_answered(page):
-    page.tab("Pictures")
+def test_an_uploaded_portrait_is_predicted(page):
+    page.tab("Images")
     page.upload(SAMPLES / "portrait.jpg")
-    page.says("Face 1: positive > neutral", "Download CSV", "Download picture")
+    page.shows("Face 1: positive > neutral", "Download CSV", "Download image")
     drawn = page.wait(lambda: page.all("[role=tabpanel] svg g.node"))
-    assert len(drawn) == 1 + len(BRANCHES) + len(LEAVES)
+    assert len(drawn) == 1 + len(VALENCE.branches) + len(VALENCE.leaves)
     assert page.all("[data-testid=stImage] img")
     assert "not what a person feels" in page.text()
 
 
-def test_a_bad_file_is_refused_in_words_and_the_others_stay(page, tmp_path):
+def test_a_bad_file_is_reported_and_the_others_stay(page, tmp_path):
     bad = tmp_path / "bad.png"
-    bad.write_text("no picture")
+    bad.write_text("not an image")
     page.upload(bad)
-    page.says("bad.png: not a picture", "Face 1: positive > neutral")
+    page.shows("bad.png: ", "Face 1: positive > neutral")
 
 
 def test_a_video_is_followed(page):
     page.tab("Video")
     page.upload(SAMPLES / "clip.mp4")
-    page.says("Download timeline", "Download video")
+    page.shows("Download timeline", "Download video")
     page.wait(lambda: page.browser.execute_script("return document.querySelector('video').videoWidth > 0"))
 
 
-def test_a_snapshot_is_answered(page):
+def test_a_snapshot_is_predicted(page):
     page.tab("Snapshot")
     page.press("Take Photo")
-    page.says("snapshot.jpg", "Face 2")
+    page.shows("snapshot.jpg", "Face 2")
 
 
-def test_a_live_stream_is_answered(page):
+def test_a_live_stream_is_predicted(page):
     page.tab("Live camera")
     frame = page.wait(lambda: [frame for frame in page.all("iframe") if frame.is_displayed()])[0]
     page.browser.switch_to.frame(frame)
     page.press("start")
     page.browser.switch_to.default_content()
-    page.says("frames answered", "> neutral", "> happy")
+    page.shows("frames processed", "> neutral", "> happy")
 
 
-def test_the_page_listens_on_this_machine_alone(address):
+def test_the_page_listens_on_this_machine_only(address):
     port = int(address.rpartition(":")[2])
     others = [where[4][0] for where in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
     assert listens(port)
@@ -171,94 +171,118 @@ print(*(tab.label for tab in shown.tabs), sep="\\n")
 
 
 def visit(run: str) -> list[str]:
-    """What the page says without a server, in a process that has not loaded TensorFlow before it.
+    """Messages and tabs of the page without a server, in a process without TensorFlow.
 
-    Only the live stream misses the server, and fails.
+    Only the live stream needs the server, and fails.
     """
     done = subprocess.run([sys.executable, "-c", VISIT, run], capture_output=True, text=True, check=True)
     return done.stdout.split("\n")
 
 
-def test_a_run_of_drawn_faces_is_said_to_be_one(tiny_run):
-    tiny_run.amend({"data": {"source": "sketch"}})
-    said = visit(tiny_run.name)
-    assert any(line.startswith("warning: Run tiny learned from drawn faces") for line in said)
-    assert "Pictures" in said
+def test_a_run_of_drawn_faces_is_marked(manifest_run):
+    run = manifest_run(data={"source": "sketch"})
+    lines = visit(run.name)
+    assert any(line.startswith("warning: ") and run.name in line for line in lines)
+    assert "Images" in lines
 
 
-def test_a_run_that_is_not_there_is_said_on_the_page():
-    said = visit("nowhere")
-    assert said[0].startswith("error: ") and "nowhere" in said[0]
+def test_a_missing_run_is_an_error_on_the_page():
+    first, *_ = visit("nowhere")
+    assert first.startswith("error: ") and "nowhere" in first
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("options", "part"),
     [
         ({"run": "nowhere"}, "nowhere"),
-        ({"engine": "onyx"}, "engine 'onyx': allowed are auto"),
-        ({"address": "192.0.2.1"}, "--address 192.0.2.1 --port .*; allowed is an address of this machine"),
+        ({"engine": "onyx"}, "engine 'onyx'"),
+        ({"address": "192.0.2.1"}, "--address 192.0.2.1 --port "),
         ({"address": "no such host"}, "--address no such host"),
-        ({"taken": True}, "--port .*in use"),
+        ({"taken": True}, "--port "),
     ],
 )
-def test_what_cannot_be_served_is_refused(tiny_run, wrong, said):
+def test_invalid_options_are_refused(manifest_run, options, part):
+    options = {"run": manifest_run().name} | options
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        taken = wrong.pop("taken", False)
+        taken = options.pop("taken", False)
         port = other.getsockname()[1] if taken else free_port()
-        with pytest.raises(InputError, match=said):
-            server.serve(**{"run": tiny_run.name, "port": port} | wrong)
+        with pytest.raises(InputError, match=part):
+            server.serve(port=port, **options)
 
 
-def test_without_streamlit_the_install_line_is_named(tiny_run, monkeypatch):
+def test_a_missing_streamlit_is_refused_with_the_install_command(manifest_run, monkeypatch):
     monkeypatch.setattr(server.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="streamlit: pip install -r requirements.txt"):
-        server.serve(tiny_run.name)
+    with pytest.raises(InputError, match="streamlit .*pip install -r requirements.txt"):
+        server.serve(manifest_run().name)
+
+
+class Streamlit(subprocess.Popen):
+    """Runs `code` in place of Streamlit, and keeps the command that would have started it."""
+
+    code = "pass"
+    signal_on_wait = None
+    started: list["Streamlit"] = []
+
+    def __init__(self, command):
+        self.command = command
+        super().__init__([sys.executable, "-c", self.code])
+        self.started.append(self)
+
+    def wait(self, timeout=None):
+        if number := self.signal_on_wait:
+            self.signal_on_wait = None
+            os.kill(os.getpid(), number)
+        return super().wait(timeout)
 
 
 @pytest.fixture
-def told(monkeypatch):
-    """The command that would start the page; in its stead one that does what a test asks for."""
-    told, start = ["pass"], subprocess.Popen
-
-    def other(command):
-        code = told.pop()
-        told.extend(command)
-        return start([sys.executable, "-c", code])
-
-    monkeypatch.setattr(server.subprocess, "Popen", other)
-    return told
+def streamlit(monkeypatch):
+    """Replaces Streamlit; returns the class, in whose `started` the processes are."""
+    monkeypatch.setattr(server, "subprocess", SimpleNamespace(Popen=Streamlit))
+    monkeypatch.setattr(Streamlit, "started", [])
+    return Streamlit
 
 
-def test_what_streamlit_is_told(tiny_run, told):
-    server.serve(tiny_run.name, "keras", port=free_port())
-    assert "--server.address=127.0.0.1" in told and "--browser.gatherUsageStats=false" in told
-    assert f"--server.maxUploadSize={server.UPLOAD}" in told and told[-3:] == ["--", tiny_run.name, "keras"]
+def test_the_options_of_streamlit(manifest_run, streamlit):
+    server.serve(manifest_run().name, "keras", port=free_port())
+    (process,) = streamlit.started
+    assert {
+        "--server.address=127.0.0.1",
+        "--browser.gatherUsageStats=false",
+        f"--server.maxUploadSize={server.UPLOAD}",
+    } <= set(process.command)
+    assert process.command[-3:] == ["--", "stored", "keras"]
+    assert Path(process.command[process.command.index("run") + 1]).is_file()
 
 
-def test_a_page_that_fails_is_no_success(tiny_run, told):
-    told[:] = ["raise SystemExit(3)"]
-    with pytest.raises(InputError, match=r"the page ended by itself \(Streamlit's exit code 3\)"):
-        server.serve(tiny_run.name, port=free_port())
+def test_a_failure_of_streamlit_is_an_error(manifest_run, streamlit, monkeypatch):
+    monkeypatch.setattr(streamlit, "code", "raise SystemExit(3)")
+    with pytest.raises(InputError, match="exit code 3"):
+        server.serve(manifest_run().name, port=free_port())
 
 
-def test_who_ends_the_command_ends_the_page(tiny_run, told, tmp_path):
-    told[:] = [
-        f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    ]
-    threading.Timer(2, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    server.serve(tiny_run.name, port=free_port())
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+def test_ending_the_command_ends_streamlit(manifest_run, streamlit, monkeypatch):
+    monkeypatch.setattr(streamlit, "code", "import time; time.sleep(600)")
+    monkeypatch.setattr(streamlit, "signal_on_wait", signal.SIGTERM)
+    server.serve(manifest_run().name, port=free_port())
+    (process,) = streamlit.started
+    assert process.returncode == -signal.SIGTERM
 
 
-def test_the_tree_is_drawn_with_every_probability():
-    shares = {leaf: (index + 1) / 21 for index, leaf in enumerate(LEAVES)}
-    drawn = tree_graph.dot(shares)
-    for branch, leaves in TREE.items():
-        assert f"{branch}  {sum(shares[leaf] for leaf in leaves):.2f}" in drawn
-        assert all(f"{leaf}  {shares[leaf]:.2f}" in drawn for leaf in leaves)
+def test_the_graph_has_every_node_with_its_probability(other_tree):
+    for tree in (VALENCE, other_tree):
+        shares = {leaf: (index + 1) / 50 for index, leaf in enumerate(tree.leaves)}
+        graph = tree_graph.dot(tree, shares)
+        for branch, leaves in tree.children.items():
+            total = sum(shares[leaf] for leaf in leaves)
+            assert f'label="{branch}  {total:.2f}", fillcolor="{colour(branch)}"' in graph
+            assert f'"{ROUTER}" -> "branch {branch}"' in graph
+            for leaf in leaves:
+                assert f'label="{leaf}  {shares[leaf]:.2f}", fillcolor="{colour(leaf)}"' in graph
+                assert f'"branch {branch}" -> "leaf {leaf}"' in graph
+        assert graph.count("->") == len(tree.branches) + len(tree.leaves)
 
 
 def test_the_page_does_not_load_tensorflow():
