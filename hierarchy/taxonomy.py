@@ -19,7 +19,11 @@ from hierarchy.errors import InputError
 ROUTER: Final = "router"
 FLAT: Final = "flat"  # one net over all leaves: the baseline, and the start of warm-started nodes
 ALL: Final = "all"
-RESERVED: Final = (ROUTER, FLAT, ALL, "tree")  # names that no branch or leaf may have
+RESERVED: Final = (ROUTER, FLAT, ALL, "tree")  # names of nets, which no branch or leaf may have
+COLUMNS: Final = (  # of tables of predictions, beside one column per leaf
+    *("path", "x", "y", "width", "height", "score", "branch", "label", "confidence"),
+    *("face", "error", "frame", "time", "track"),
+)
 
 ALIASES: Final[dict[str, str]] = {  # common spellings of expressions in public data sets
     "anger": "angry",
@@ -240,6 +244,8 @@ def _check_name(name: Any) -> None:
         )
     if name.lower() in RESERVED:
         raise InputError(f"tree name {name!r} is reserved: {', '.join(RESERVED)} are names of nets")
+    if name.lower() in COLUMNS:
+        raise InputError(f"tree name {name!r} is reserved: it is a column of tables of predictions")
 
 
 VALENCE: Final = Tree(

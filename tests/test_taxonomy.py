@@ -143,6 +143,8 @@ def test_another_tree_is_refused_with_both_printed():
         {"up": ["x" * 41], "down": ["b"]},
         *({name: ["a", "b"], "down": ["c"]} for name in RESERVED),
         {"up": ["Router"], "down": ["b"]},
+        {"up": ["path"], "down": ["b"]},
+        {"up": ["a"], "down": ["Label", "c"]},
     ],
     ids=str,
 )
