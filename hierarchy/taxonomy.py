@@ -70,6 +70,8 @@ class Tree:
         names = [*children, *self.leaves]
         for name in names:
             _check_name(name)
+        if taken := [leaf for leaf in self.leaves if leaf.lower() in COLUMNS]:
+            raise InputError(f"leaf {taken[0]!r} is reserved: it is a column of tables of predictions")
         twice = sorted({name for name in names if names.count(name) > 1})
         # a branch of one leaf may have that leaf's name
         if unclear := [name for name in twice if children.get(name) != (name,)]:
@@ -244,8 +246,6 @@ def _check_name(name: Any) -> None:
         )
     if name.lower() in RESERVED:
         raise InputError(f"tree name {name!r} is reserved: {', '.join(RESERVED)} are names of nets")
-    if name.lower() in COLUMNS:
-        raise InputError(f"tree name {name!r} is reserved: it is a column of tables of predictions")
 
 
 VALENCE: Final = Tree(
