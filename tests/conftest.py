@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from hierarchy import runs
 from hierarchy.config.schema import Recipe, VGGConfig
@@ -50,7 +50,8 @@ OTHER_TREES = (  # of other shapes than the named ones, and a branch of one leaf
 )
 
 # no deadline, since machines may be busy; failures are reproducible
-settings.register_profile("house", deadline=None, derandomize=True)
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=SLOW)
 settings.load_profile("house")
 
 

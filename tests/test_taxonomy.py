@@ -18,7 +18,7 @@ SHAPES = {
 }
 each_tree = pytest.mark.parametrize("tree", SHAPES.values(), ids=list(SHAPES))
 
-names = some.text(some.sampled_from("abcdefgh"), min_size=1, max_size=4)
+names = some.text(some.sampled_from("abcd"), min_size=1, max_size=4)
 children = some.lists(names, unique=True, min_size=4, max_size=8).map(
     lambda each: {each[0]: each[2::2], each[1]: each[3::2]}
 )
