@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, define nothing, and are committed without outputs."""
+"""The notebooks run from top to bottom, define nothing, show plots, and are committed without outputs."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "nb"
 BOOKS = sorted(FOLDER.glob("*.ipynb"))
+PLOTS = {"results": 5}  # cells that must give an image
 
 
 @pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
@@ -17,21 +18,29 @@ def test_notebook(path, monkeypatch):
     code = [cell for cell in book.cells if cell.cell_type == "code"]
     assert not any(cell.outputs for cell in code), "outputs are not committed: nbstripout nb/*.ipynb"
     assert not any(line.startswith("def ") for cell in code for line in cell.source.splitlines())
-    monkeypatch.delenv("HIERARCHY_HOME", raising=False)  # the notebooks show the shipped run
+    monkeypatch.delenv("HIERARCHY_HOME", raising=False)  # the notebooks show the default run
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     NotebookClient(book, timeout=300, resources={"metadata": {"path": str(FOLDER)}}).execute()
     assert any(cell.outputs for cell in code)
+    plotting = [cell for cell in code if "plots." in cell.source and "display(" in cell.source]
+    assert all(images(cell) for cell in plotting)
+    assert len(plotting) == PLOTS.get(path.stem, len(plotting))
+
+
+def images(cell: nbformat.NotebookNode) -> list[bytes]:
+    """PNGs among the outputs of a cell."""
+    return [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
 
 
 def source_of(name: str) -> str:
     return "\n".join(cell.source for cell in nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells)
 
 
-def test_results_say_things_as_the_reports_do():
+def test_results_take_names_and_counts_from_the_run():
     source = source_of("results")
-    assert "plots.CLASSES" in source and "of seven" not in source
+    assert "plots.coverage(scores)" in source and "of seven" not in source
     assert "run.history()" in source and "csv" not in source
-    assert source.count("earlier two-tier system of this design, whose own figures these are") == 1
+    assert source.count("reported for the earlier two-tier system of this design") == 1
 
 
 def test_no_example_face_is_shown_twice():

@@ -23,6 +23,12 @@ ONE, MANY = "1", "64"  # faces in a batch
 LAZY: Final = f"{MANY}, label only"
 MEGABYTE: Final = 1e6
 EXTRAPOLATED: Final = 100_000_000  # pictures
+PROCESSES: Final = {  # part of benchmarks.json: title of its table, key of what is counted
+    "starting": ("A whole process", "pictures"),
+    "growth": ("A folder of crops", "files"),
+    "video": ("A video of 640x480 pixels with one face, the whole process", "frames"),
+    "batch": ("A batch of crops, all processes together", "pictures"),
+}
 
 
 def write(measured: Mapping[str, Any]) -> Path:
@@ -34,7 +40,7 @@ def write(measured: Mapping[str, Any]) -> Path:
     fileio.write_json(folder / BENCHMARKS, known)
     fileio.write_atomic(folder / FILE, page.encode())
     if "growth" in known:
-        fileio.write_atomic(folder / PICTURE, plots.png(growth(known["growth"])))
+        fileio.write_atomic(folder / PICTURE, plots.png(growth(known)))
     return folder / FILE
 
 
@@ -43,10 +49,13 @@ def markdown(measured: Mapping[str, Any]) -> str:
     parts = ["# How fast it answers"]
     for cores in sorted(measured.get("answering", {}), key=int, reverse=True):
         parts += _answering(measured, cores)
-    parts += _starting(measured) if "starting" in measured else []
-    parts += _growing(measured["growth"]) if "growth" in measured else []
-    parts += _watching(measured["video"]) if "video" in measured else []
-    parts += _batching(measured["batch"]) if "batch" in measured else []
+    growing = {f"predict, {n}": row | {"files": int(n)} for n, row in _growing(measured)}
+    processes = {**measured, "growth": growing} if growing else measured
+    for kind, (title, counted) in PROCESSES.items():
+        if kind in processes:
+            parts += [f"**{title}**", _processes(processes[kind], counted)]
+    parts += [f"![Time and memory against the number of files]({PICTURE})"] if growing else []
+    parts += [_extrapolated(measured["batch"])] if "batch" in measured else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -79,57 +88,34 @@ def _engine(
     )
 
 
-def _starting(measured: Mapping[str, Any]) -> Iterator[str]:
-    yield "**A whole process**"
-    rows = [
-        (name, f"{row['seconds']:.2f}", f"{row['bytes'] / MEGABYTE:.0f}")
-        for name, row in measured["starting"].items()
-    ]
-    yield table(("command", "seconds", "MB at most"), rows)
+def _growing(measured: Mapping[str, Any]) -> list[tuple[str, dict[str, float]]]:
+    """Rows of the growing folders, the smallest first."""
+    return sorted(measured.get("growth", {}).items(), key=lambda item: int(item[0]))
 
 
-def _growing(measured: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    yield "**A folder of crops**"
-    rows = []
-    for files in sorted(map(int, measured)):
-        seconds, size = measured[str(files)]["seconds"], measured[str(files)]["bytes"]
-        rows.append((f"{files:,}", f"{seconds:.1f}", f"{files / seconds:.0f}", f"{size / MEGABYTE:.0f}"))
-    yield table(("files", "seconds", "faces/s", "MB at most"), rows)
-    yield f"![Time and memory against the number of files]({PICTURE})"
-
-
-def _watching(measured: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    yield "**A video of 640x480 pixels with one face, the whole process**"
-    rows = [(name, *_rated(row, "frames")) for name, row in measured.items()]
-    yield table(("command", "frames", "frames/s", "MB at most"), rows)
-
-
-def _batching(measured: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    yield "**A batch of crops, all processes together**"
+def _processes(measured: Mapping[str, Mapping[str, float]], counted: str) -> str:
     rows = []
     for name, row in measured.items():
-        pictures, rate, size = _rated(row, "pictures")
-        rows.append((name, pictures, f"{row['seconds']:.0f}", rate, size))
-    yield table(("command", "pictures", "seconds", "faces/s", "MB at most"), rows)
+        n, seconds = row.get(counted), row["seconds"]
+        counts = ("-", "-") if n is None else (f"{n:,}", f"{n / seconds:.0f}")
+        rows.append((name, counts[0], f"{seconds:.2f}", counts[1], f"{row['bytes'] / MEGABYTE:.0f}"))
+    return table(("command", counted, "seconds", f"{counted}/s", "MB at most"), rows)
+
+
+def _extrapolated(measured: Mapping[str, Mapping[str, float]]) -> str:
     best = max(row["pictures"] / row["seconds"] for row in measured.values())
     days = EXTRAPOLATED / best / 86_400
-    yield (
+    return (
         f"At the best of these rates, {EXTRAPOLATED:,} pictures take {days:.1f} days on one such machine "
         f"and {24 * days / 100:.1f} hours on a hundred."
     )
 
 
-def _rated(row: Mapping[str, float], counted: str) -> tuple[str, str, str]:
-    """Count, count per second, and megabytes."""
-    number = row[counted]
-    return f"{number:,}", f"{number / row['seconds']:.0f}", f"{row['bytes'] / MEGABYTE:.0f}"
-
-
-def growth(measured: Mapping[str, Mapping[str, float]]) -> "Figure":
+def growth(measured: Mapping[str, Any]) -> "Figure":
     """Seconds and megabytes of `predict` against the number of files, both on logarithmic axes."""
     figure, (time, memory) = plots.canvas(1, 2, (9.0, 3.4), "A folder of crops, the whole process of predict")
-    files = sorted(map(int, measured))
-    rows = [measured[str(number)] for number in files]
+    files = [int(number) for number, _ in _growing(measured)]
+    rows = [row for _, row in _growing(measured)]
     for axes, name, values in (
         (time, "seconds", [row["seconds"] for row in rows]),
         (memory, "MB at most", [row["bytes"] / MEGABYTE for row in rows]),

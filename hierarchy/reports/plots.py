@@ -89,7 +89,7 @@ def per_class(scores: Mapping[str, Any]) -> "Figure":
     both = scores["has_tree"] and FLAT in scores
     systems = [scores["per_class"]] + ([scores[FLAT]["per_class"]] if both else [])
     about = f"dark: {NAMES[SOFT]}; pale: {NAMES[FLAT]}" if both else answering(scores)
-    size = (max(13.0, 2.2 * len(leaves)), 4)
+    size = (max(13.0, 2.1 * len(leaves)), 4)
     figure, panels = canvas(1, len(PER_CLASS), size, f"Per class ({about})", scores)
     width, colours = 0.84 / len(systems), [colour(leaf) for leaf in leaves]
     for axes, (key, label) in zip(panels, PER_CLASS.items(), strict=True):

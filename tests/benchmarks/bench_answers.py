@@ -1,4 +1,4 @@
-"""How fast a face is answered: by every engine, by Keras and by the peer, from one face to a folder.
+"""Prediction speed of every engine, of Keras and of the peer, from one face to a folder.
 
 `make bench` runs it on one core and on all. FER2013_DIR, where it is set, adds accuracy; FER_PYTHON, a
 Python that has `fer`, adds the peer.
@@ -23,7 +23,7 @@ from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.evaluation import benchmarks
 from hierarchy.evaluation.statistics import share
 from hierarchy.runtimes import ENGINES, FORMATS
-from hierarchy.taxonomy import FER7, LEAVES, NODES
+from hierarchy.taxonomy import FLAT, VALENCE
 from hierarchy.vision.video import Writer
 
 ROOT = Path(__file__).parents[2]
@@ -35,16 +35,16 @@ NAMES = {
     **{name: f"{FORMATS[kind].title}, {precision}" for name, (kind, precision) in ENGINES.items()},
     "keras": benchmarks.REFERENCE,
 }
-ASKED = [  # run and engine; Keras last, so that TensorFlow's threads slow nobody
+CASES = [  # run and engine; Keras last, so that TensorFlow's threads do not slow the others
     *((runs.DEFAULT_RUN, engine) for engine in ENGINES),
     ("small", "onnx"),
     ("small", "onnx-int8"),
     ("full", "onnx-float16"),
     (runs.DEFAULT_RUN, "keras"),
 ]
-SIDE = 2048  # of the matrices whose product tells what the cores can do
+SIDE = 2048  # of the matrices whose product gives the speed of the cores
 FILES = (100, 1_000, 10_000, 100_000)
-VIDEOS = {  # what is asked of a video, and of how many frames
+VIDEOS = {  # options and number of frames
     "video": ([], 1_000),
     "video, ten times as long": ([], 10_000),
     "video --out --csv": (["--out", "out.mp4", "--csv", "out.csv"], 1_000),
@@ -66,7 +66,7 @@ def private_test() -> FaceDataset:
     from hierarchy.data import loading
 
     faces = loading.labelled_faces(None).of(Split.PrivateTest)
-    return faces.take(np.isin(faces.label, [FER7.index(leaf) for leaf in LEAVES]))
+    return faces.take(faces.target(VALENCE, FLAT) >= 0)
 
 
 @pytest.fixture
@@ -78,27 +78,31 @@ def test_arithmetic(benchmark, cores, here):
     a, b = np.random.default_rng(0).random((2, SIDE, SIDE), np.float32)
     with threadpool_limits(int(cores)):
         benchmark.pedantic(np.matmul, (a, b), rounds=10, warmup_rounds=2)
-    nets = runs.run(runs.DEFAULT_RUN).card()["nets"]
-    here["gmac"] = sum(nets[node]["macs"] for node in NODES) / 1e9
+    here["gmac"] = macs(runs.run(runs.DEFAULT_RUN)) / 1e9
     here["gmac_per_second"] = SIDE**3 / benchmark.stats.stats.min / 1e9
     here["limit_ms"] = 1000 * here["gmac"] / here["gmac_per_second"]
+
+
+def macs(run: runs.Run) -> int:
+    """Multiplications of the tree's nets for a face."""
+    manifest = run.manifest()
+    return sum(manifest.nets[node].macs for node in manifest.tree.nodes)
 
 
 def name_of(run: str, engine: str) -> str:
     return NAMES[engine] if run == runs.DEFAULT_RUN else f"{run}, {NAMES[engine]}"
 
 
-@pytest.mark.parametrize("asked", [benchmarks.FLAT_SYSTEM, benchmarks.MANY, benchmarks.LAZY])
-@pytest.mark.parametrize(("run", "engine"), ASKED)
-def test_a_face(benchmark, here, faces, run, engine, asked):
+@pytest.mark.parametrize("key", [benchmarks.ONE, benchmarks.MANY, benchmarks.LAZY])
+@pytest.mark.parametrize(("run", "engine"), CASES)
+def test_a_face(benchmark, here, faces, run, engine, key):
     model = HierarchicalClassifier.load(run, engine=engine)
-    batch = faces[: 1 if asked == benchmarks.FLAT_SYSTEM else len(faces)]
-    ask = model.lazy if asked == benchmarks.LAZY else model.predictions
-    benchmark.pedantic(ask, (batch,), rounds=15 if len(batch) > 1 else 100, warmup_rounds=3)
-    nets = model.run_.card()["nets"]
+    batch = faces[: 1 if key == benchmarks.ONE else len(faces)]
+    predict = model.lazy if key == benchmarks.LAZY else model.predictions
+    benchmark.pedantic(predict, (batch,), rounds=15 if len(batch) > 1 else 100, warmup_rounds=3)
     own = here["ms"].setdefault(name_of(run, engine), {})
-    own[asked] = 1000 * benchmark.stats.stats.median / len(batch)
-    own["limit_ms"] = sum(nets[node]["macs"] for node in NODES) / 1e6 / here["gmac_per_second"]
+    own[key] = 1000 * benchmark.stats.stats.median / len(batch)
+    own["limit_ms"] = macs(model.run_) / 1e6 / here["gmac_per_second"]
 
 
 @needs_peer
@@ -115,26 +119,30 @@ def peer(faces: np.ndarray, folder: Path) -> dict:
 
 
 @needs_faces
-@pytest.mark.parametrize(("run", "engine"), ASKED)
+@pytest.mark.parametrize(("run", "engine"), CASES)
 def test_accuracy(all_cores, figures, private_test, run, engine):
     labels = HierarchicalClassifier.load(run, engine=engine).predict(private_test)
-    scored(figures, name_of(run, engine), labels == np.array(FER7)[private_test.label])
+    scored(figures, name_of(run, engine), labels == names(private_test))
+
+
+def names(faces: FaceDataset) -> np.ndarray:
+    return np.array(faces.names)[faces.label]
 
 
 @needs_faces
 @needs_peer
 def test_accuracy_of_the_peer(all_cores, figures, private_test, tmp_path):
-    told = peer(private_test.pixels, tmp_path)
-    columns = [told["names"].index(leaf) for leaf in LEAVES]
-    labels = np.array(LEAVES)[np.array(told["shares"])[:, columns].argmax(axis=1)]
-    scored(figures, PEER, labels == np.array(FER7)[private_test.label])
+    answer = peer(private_test.pixels, tmp_path)
+    columns = [answer["names"].index(leaf) for leaf in VALENCE.leaves]
+    labels = np.array(VALENCE.leaves)[np.array(answer["shares"])[:, columns].argmax(axis=1)]
+    scored(figures, PEER, labels == names(private_test))
 
 
 def scored(figures, name: str, right: np.ndarray) -> None:
     figures.setdefault("accuracy", {})[name] = share(right)
 
 
-# A process inherits its parent's peak of memory: a small one in between starts it and asks for its own.
+# A process inherits its parent's peak memory, so a small process in between starts it and reads its own.
 WATCH = """
 import json, resource, subprocess, sys, time
 started = time.perf_counter()
@@ -165,10 +173,10 @@ STARTS = {
 
 @pytest.mark.parametrize("name", STARTS)
 def test_a_start(all_cores, benchmark, figures, name):
-    found = []
-    benchmark.pedantic(lambda: found.append(watched(STARTS[name])), rounds=5, warmup_rounds=1)
+    measured = []
+    benchmark.pedantic(lambda: measured.append(watched(STARTS[name])), rounds=5, warmup_rounds=1)
     figures.setdefault("starting", {})[name] = {
-        key: statistics.median(each[key] for each in found) for key in ("seconds", "bytes")
+        key: statistics.median(each[key] for each in measured) for key in ("seconds", "bytes")
     }
 
 

@@ -1,6 +1,6 @@
-"""How fast `batch` answers many crops, by workers and engine, and how its memory grows.
+"""Speed and memory of `batch` on many crops, by workers and executor.
 
-BATCH_PICTURES is how many crops there are at most; a tenth and a hundredth of them are answered too.
+BATCH_PICTURES is the largest number of crops; a tenth and a hundredth of it are measured too.
 """
 
 import json
@@ -20,7 +20,7 @@ from hierarchy.data.synthetic.sketch import sketch_faces
 ROOT = Path(__file__).parents[2]
 PICTURES = int(os.environ.get("BATCH_PICTURES", "20000"))
 DRAWN = 64
-ASKED = {
+CASES = {
     "batch, a hundredth": (PICTURES // 100, ["--workers", "2"]),
     "batch, a tenth": (PICTURES // 10, ["--workers", "2"]),
     "batch --workers 2": (PICTURES, ["--workers", "2"]),
@@ -38,9 +38,9 @@ def crops(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("name", CASES)
 def test_a_batch(all_cores, figures, crops, tmp_path, name):
-    pictures, options = ASKED[name]
+    pictures, options = CASES[name]
     source = str(crops) if pictures == PICTURES else str(tmp_path / "list.csv")
     if pictures < PICTURES:
         rows = [str(crops / f"{number:07d}.png") for number in range(pictures)]
@@ -51,17 +51,17 @@ def test_a_batch(all_cores, figures, crops, tmp_path, name):
     largest = [0]
     watcher = threading.Thread(target=_watch, args=(process.pid, largest))
     watcher.start()
-    said, _ = process.communicate()
+    output, _ = process.communicate()
     seconds = time.perf_counter() - started
     watcher.join()
-    assert process.returncode == 0 and f"{pictures:,} faces" in said.decode()
+    assert process.returncode == 0 and f"{pictures:,} faces" in output.decode()
     found = {"pictures": pictures, "seconds": seconds, "bytes": largest[0]}
     print(json.dumps(found))
     figures.setdefault("batch", {})[name] = found
 
 
 def _watch(pid: int, largest: list[int]) -> None:
-    """Keep the largest sum of what a process and its children hold for themselves."""
+    """Record the largest sum of unique memory of a process and its children."""
     while psutil.pid_exists(pid):
         total = 0
         try:

@@ -1,9 +1,9 @@
-"""What the benchmarks share: cores, faces, the exported run, and the file that their figures go to.
+"""Shared fixtures of the benchmarks: cores, faces, the exported run, and the file of their results.
 
     make bench
 
-They are no tests and assert no speed: `make test` does not collect them. All write into
-results/benchmarks.json when they end, and results/benchmarks.md is drawn from it.
+They assert no speed, and `make test` does not collect them. At the end they write results/benchmarks.json,
+from which results/benchmarks.md is made.
 """
 
 import os
@@ -19,21 +19,21 @@ from hierarchy import runs
 REPOSITORY = runs.home()
 EXPORT = """
 import os
-from hierarchy import engines, runs
-from hierarchy.nets import export
-from hierarchy.reports import evaluation
-run, data = runs.run(runs.SHIPPED), None if os.environ.get("FER2013_DIR") else "sketch"
-for kind, precision in engines.ENGINES.values():
-    list(export.export(run, kind, precision, lambda: evaluation.faces_for(run.card(), data)))
+from hierarchy import runs, runtimes
+from hierarchy.evaluation import evaluate
+from hierarchy.models import export
+run, data = runs.run(runs.DEFAULT_RUN), None if os.environ.get("FER2013_DIR") else "sketch"
+for kind, precision in runtimes.ENGINES.values():
+    list(export.export(run, kind, precision, lambda: evaluate.faces_for(run.manifest(), data)))
 """
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--cores", type=int, help="Measure on so many cores; Linux only.")
+    parser.addoption("--cores", type=int, help="Number of cores to measure on; Linux only.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if cores := config.getoption("--cores"):  # before any library counts them
+    if cores := config.getoption("--cores"):  # before any library counts cores
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
 
@@ -44,25 +44,25 @@ def cores() -> str:
 
 @pytest.fixture
 def all_cores(cores: str) -> None:
-    """For what is measured once."""
+    """For benchmarks that are run once."""
     if cores == "1":
         pytest.skip("measured on all cores")
 
 
 @pytest.fixture(scope="session")
 def figures():
-    """What is measured, by kind; written when the last benchmark has ended."""
-    found: dict[str, Any] = {}
-    yield found
+    """Results by kind; written after the last benchmark."""
+    results: dict[str, Any] = {}
+    yield results
     from hierarchy.evaluation import benchmarks
 
     os.environ["HIERARCHY_HOME"] = str(REPOSITORY)
-    print(benchmarks.write(found))
+    print(benchmarks.write(results))
 
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The shipped run in a home of its own, exported to every engine, and two others as they are."""
+    """The default run in a separate home, exported to every engine, and two other runs unchanged."""
     home = tmp_path_factory.mktemp("home")
     for run in (runs.DEFAULT_RUN, "small", "full"):
         shutil.copytree(REPOSITORY / "results" / run, home / "results" / run)
@@ -73,5 +73,5 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(autouse=True)
 def own_home(exported: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In place of the tests' empty one."""
+    """Replaces the empty home of the tests."""
     monkeypatch.setenv("HIERARCHY_HOME", exported)

@@ -3,9 +3,9 @@
     .venv/bin/pip install -r requirements-torch.txt
     .venv/bin/python tests/benchmarks/inference_speed.py
 
-Each measurement is a process of its own on the framework that the run was trained for; the shipped run's
-Keras nets are measured on both. Processes take turns, and the median of three rounds counts. What a run on
-both sides shows is a ratio; results/benchmarks.json is written, and `compare` reads it.
+Each measurement is a separate process on the framework that the run was trained with; the default run's
+Keras nets are measured on both. Processes take turns, and the median of three rounds is taken.
+results/benchmarks.json is written, and `compare` reads it.
 """
 
 import json
@@ -32,19 +32,19 @@ def measure(run: str, side: str) -> dict[str, dict[str, float]]:
     from hierarchy.models.keras_backend import KERAS_BACKEND
     from hierarchy.reports import plots
     from hierarchy.runtimes import own_name
-    from hierarchy.taxonomy import FLAT, NODES
+    from hierarchy.taxonomy import FLAT
     from pt_files.torch_backend import TORCH_BACKEND
 
-    framework = TORCH_BACKEND if side == "PyTorch" else KERAS_BACKEND
-    model = HierarchicalClassifier.load(run, framework, own_name(framework))  # not what was exported
+    backend = TORCH_BACKEND if side == "PyTorch" else KERAS_BACKEND
+    model = HierarchicalClassifier.load(run, backend, own_name(backend))  # not an exported engine
     faces = sketch_faces(max(BATCHES)).pixels
 
-    def asked(nodes: tuple[str, ...], batch: int) -> Callable[[], list[np.ndarray]]:
+    def predict(nodes: tuple[str, ...], batch: int) -> Callable[[], list[np.ndarray]]:
         return lambda: [model.logits(node, faces[:batch]) for node in nodes]
 
-    answers = {plots.NAMES[plots.SOFT]: NODES, plots.NAMES[FLAT]: (FLAT,)}
+    answers = {plots.NAMES[plots.SOFT]: model.tree_.nodes, plots.NAMES[FLAT]: (FLAT,)}
     return {
-        name: {str(batch): 1000 * seconds(asked(nodes, batch)) / batch for batch in BATCHES}
+        name: {str(batch): 1000 * seconds(predict(nodes, batch)) / batch for batch in BATCHES}
         for name, nodes in answers.items()
         if set(nodes) <= model.nets_.keys()
     }
@@ -62,7 +62,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def measured(run: str, side: str) -> dict[str, dict[str, float]]:
-    """One run on one side, in a process of its own."""
+    """One run on one side, in a separate process."""
     environment = {
         **os.environ,
         "OMP_WAIT_POLICY": "PASSIVE",
@@ -90,7 +90,7 @@ def main() -> None:
     from hierarchy.evaluation import leaderboard
 
     names = [name for name in runs.names() if whole(runs.run(name))]
-    homes = {name: runs.run(name).card().get("framework", SIDES[0]) for name in names}
+    homes = {name: runs.run(name).manifest().framework for name in names}
     rows = [(name, homes[name]) for name in names] + [(runs.DEFAULT_RUN, SIDES[1])]
     rounds = [{row: measured(*row) for row in rows} for _ in range(ROUNDS)]
     speeds = {row: median([each[row] for each in rounds]) for row in rows}
@@ -103,8 +103,8 @@ def main() -> None:
 
 
 def whole(run: object) -> bool:
-    """Whether the files of a run's nets are there; of trials, what they predicted is kept alone."""
-    return all((run.folder / net["file"]).is_file() for net in run.card()["nets"].values())
+    """Whether the files of a run's nets exist; of trials, only predictions are stored."""
+    return all((run.folder / net.file).is_file() for net in run.manifest().nets.values())
 
 
 if __name__ == "__main__":

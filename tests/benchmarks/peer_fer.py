@@ -1,7 +1,7 @@
-"""The peer `fer` on the same faces: run by a Python of its own, where it is installed, never by ours.
+"""The peer `fer` on the same faces, run by a separate Python where it is installed.
 
-Its nets are asked directly, with ready crops enlarged to the 64 pixels they take: the way through its face
-detector finds no face in such crops.
+Its nets are called directly, with crops enlarged to their 64 pixels: its face detector finds no face in such
+crops.
 """
 
 import json

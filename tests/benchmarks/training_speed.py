@@ -3,10 +3,10 @@
     .venv/bin/pip install -r requirements-backends.txt
     .venv/bin/python tests/benchmarks/training_speed.py [ROUNDS]
 
-Each row is a process of its own, so that one library's threads do not slow another's; rows take turns, and
-the median of the rounds counts: three, if not said otherwise. All augment as they train. Only ratios travel
-between machines. Two minutes a round on two cores; results/benchmarks.json is written. bfloat16 is measured
-where the processor knows it.
+Each row is a separate process, so that one library's threads do not slow another's; rows take turns, and the
+median of the rounds is taken, three by default. All augment while training. Only ratios can be compared
+between machines. Two minutes for a round on two cores; results/benchmarks.json is written. bfloat16 is
+measured where the processor supports it.
 """
 
 import json
@@ -29,7 +29,7 @@ WANTED = [TrainConfig(precision=name) for name in ("float32", "bfloat16")]
 PRECISIONS = dict.fromkeys(arithmetic(fit, accelerated=False) for fit in WANTED)
 BACKENDS = {"Keras on TensorFlow": "tensorflow", "Keras on JAX": "jax", "Keras on PyTorch": "torch"}
 PEER = "PyTorch mirror"
-FILES = "Keras on TensorFlow, ImageDataGenerator from files"  # as the earlier system was fed
+FILES = "Keras on TensorFlow, ImageDataGenerator from files"  # as the earlier system was trained
 ROWS = {
     **{f"{name}, {kind}": (backend, kind) for kind in PRECISIONS for name, backend in BACKENDS.items()},
     **{f"{PEER}, {kind}": ("", kind) for kind in PRECISIONS},
@@ -46,18 +46,21 @@ def keras_rate(precision: str) -> float:
     from hierarchy import runs
     from hierarchy.models import trainer
     from hierarchy.models.dataloader import KerasDataset
+    from hierarchy.taxonomy import VALENCE
     from hierarchy.training.backend import TrainTask
     from hierarchy.training.targets import node_dataset
 
     recipe, faces = work(precision)
-    batches = KerasDataset(node_dataset(faces, "flat", recipe.fit), recipe.fit, recipe.augment, seed=0)
+    batches = KerasDataset(
+        node_dataset(faces, VALENCE, "flat", recipe.fit), recipe.fit, recipe.augment, seed=0
+    )
     task = TrainTask("flat", recipe, recipe.fit, 0, runs.run("none"), faces, faces, {})
     trainee = trainer._compiled(trainer.trainable(task), task, len(batches))
     return rate(lambda: trainee.fit(batches, verbose=0))
 
 
 def files_rate(precision: str) -> float:
-    """Faces a second of the same net when pictures are read from folders and changed one by one."""
+    """Faces a second of the same net when images are read from folders and augmented one by one."""
     from hierarchy.models import keras_setup
 
     keras_setup.start()
@@ -68,23 +71,23 @@ def files_rate(precision: str) -> float:
 
     from hierarchy.data.formats import registry
     from hierarchy.models import build
-    from hierarchy.taxonomy import LEAVES
+    from hierarchy.taxonomy import VALENCE
 
     recipe, faces = work(precision)
     pixels = keras.Input((48, 48, 1))
-    net = build.build("flat", recipe.net)
+    net = build.build(VALENCE, "flat", recipe.net)
     trainee = keras.Model(pixels, net(keras.ops.cast(pixels[..., 0], "uint8")))
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     trainee.compile(keras.optimizers.SGD(recipe.fit.learning_rate, 0.9, nesterov=True), loss)
     with tempfile.TemporaryDirectory() as place:
         folder = registry.export(faces, Path(place) / "faces", "folders")
-        changes = ImageDataGenerator(
+        augmented = ImageDataGenerator(
             rotation_range=10, width_shift_range=0.1, height_shift_range=0.1, horizontal_flip=True
         )
-        shown = changes.flow_from_directory(
-            folder / "train", (48, 48), "grayscale", list(LEAVES), batch_size=BATCH
+        batches = augmented.flow_from_directory(
+            folder / "train", (48, 48), "grayscale", list(VALENCE.leaves), batch_size=BATCH
         )
-        return rate(lambda: trainee.fit(shown, verbose=0))
+        return rate(lambda: trainee.fit(batches, verbose=0))
 
 
 def torch_rate(precision: str) -> float:
@@ -120,9 +123,10 @@ def work(precision: str) -> tuple[Recipe, FaceDataset]:
     from hierarchy.config.overrides import with_settings
     from hierarchy.data.dataset import Split
     from hierarchy.data.synthetic.sketch import sketch_faces
+    from hierarchy.taxonomy import VALENCE
 
     recipe = with_settings(recipes.short(), [f"fit.precision={precision}"])
-    faces = sketch_faces(BATCH * BATCHES * 2).of(Split.Training).for_node("flat")
+    faces = sketch_faces(BATCH * BATCHES * 2).of(Split.Training).for_node(VALENCE, "flat")
     return recipe, faces.take(np.arange(BATCH * BATCHES))
 
 
@@ -144,7 +148,7 @@ def main(rounds_wanted: int = ROUNDS) -> None:
 
 
 def measured(backend: str, precision: str) -> float:
-    """Faces a second of one row, in a process of its own."""
+    """Faces a second of one row, in a separate process."""
     environment = {
         **os.environ,
         "OMP_WAIT_POLICY": "PASSIVE",
