@@ -213,14 +213,9 @@ def test_a_library_that_cannot_be_imported_is_refused_in_one_line(tmp_path, monk
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize(("engine", "points"), [("onnx", 0.0), ("onnx-int8", 0.2)])
-def test_labels_on_every_real_face(shipped, fer2013, engine, points):
+def test_labels_on_every_real_face(shipped, fer2013):
     manifest = shipped.manifest()
     stored = predictions.of_run(manifest, Split.PrivateTest.name, "single")
     keras = routing.soft(routing.predict_from_logits(manifest.tree, stored.logits, manifest.calibration)[0])
-    labels = routing.soft(
-        HierarchicalClassifier.load(engine=engine).predictions(fer2013.of(Split.PrivateTest))
-    )
-    assert (labels != keras).mean() <= (0 if points == 0 else 0.02)
-    lost = (keras == stored.target).mean() - (labels == stored.target).mean()
-    assert 100 * lost <= points
+    labels = routing.soft(HierarchicalClassifier.load().predictions(fer2013.of(Split.PrivateTest)))
+    np.testing.assert_array_equal(labels, keras)
