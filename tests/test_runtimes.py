@@ -82,7 +82,7 @@ def test_by_default_an_exported_engine_is_used_and_else_the_backend(shipped):
     assert engine == "mirror" and nets[ROUTER] == shipped.net(ROUTER).name
 
 
-@pytest.mark.parametrize(("run", "engine"), [("small", "onnx"), ("full", "onnx-float16")])
+@pytest.mark.parametrize(("run", "engine"), [("small", "onnx-float16"), ("full", "onnx-float16")])
 def test_other_shipped_runs_predict_without_keras(shipped, run, engine):
     assert HierarchicalClassifier.load(run).engine_ == engine
 
