@@ -25,7 +25,7 @@ def test_the_list_names_every_recipe():
 
 
 def test_an_unknown_recipe_is_refused():
-    with pytest.raises(InputError, match="'quick'.*sketch, small, short"):
+    with pytest.raises(InputError, match="'quick'.*sketch, tiny, small"):
         named("quick")
 
 
