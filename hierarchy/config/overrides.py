@@ -1,50 +1,21 @@
 """Recipes from text: settings such as `fit.epochs=20`, and stored recipes. Unknown keys are refused."""
 
-import dataclasses
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import Any, Final
 
-from hierarchy.config.backbones import BACKBONES
+from pydantic import TypeAdapter, ValidationError
+
 from hierarchy.config.recipes import named
-from hierarchy.config.schema import LARGEST, PretrainedConfig, Recipe, VGGConfig
+from hierarchy.config.schema import PretrainedConfig, Recipe, VGGConfig
 from hierarchy.errors import InputError
 from hierarchy.fileio import read_json, write_json
-from hierarchy.taxonomy import Tree
 
 RECIPE_FILE: Final = ".json"  # suffix of files with a recipe
-RANGES: Final[dict[str, tuple[float, float]]] = {  # low <= value < high; other numbers are >= 0
-    "stages": (1, math.inf),
-    "dense": (1, math.inf),
-    "epochs": (1, math.inf),
-    "batch_size": (1, math.inf),
-    "spatial_dropout": (0, 1),
-    "dropout": (0, 1),
-    "crop": (1, LARGEST + 1),
-    "blur": (0, 3),
-    "side": (32, 513),
-    "scale": (0, 1),
-    "warm_up": (0, 1),
-    "momentum": (0, 1),
-    "label_smoothing": (0, 1),
-    "ema": (0, 1),
-    "soft_label_weight": (0, 1),
-    "distillation_weight": (0, 1),
-    "lr_step_epochs": (1, math.inf),
-}
-CHOICES: Final[dict[str, tuple[str, ...]]] = {
-    "backbone": tuple(BACKBONES),
-    "padding": ("same", "valid"),
-    "head": ("pool", "flatten"),
-    "optimizer": ("sgd", "adam"),
-    "schedule": ("cosine", "constant", "step", "plateau"),
-    "loss": ("cross-entropy", "focal"),
-    "precision": ("float32", "bfloat16"),
-}
-
+NETS: Final = (VGGConfig, PretrainedConfig)
+KEY_ERRORS: Final = ("unexpected_keyword_argument", "missing")
 RENAMED: Final = {  # keys of recipes stored by earlier versions -> new
     "warm": "warm_start",
     "votes": "soft_label_weight",
@@ -96,7 +67,7 @@ def from_dict(values: Mapping[str, Any], source: str) -> Recipe:
     Raises:
         InputError: an unknown key or value; names `source`.
     """
-    recipe: Recipe = _build(Recipe, translated(values, source), source)
+    recipe: Recipe = _checked(Recipe, translated(values, source), source)
     return recipe
 
 
@@ -106,8 +77,8 @@ def net_from_dict(values: Mapping[str, Any], source: str) -> VGGConfig | Pretrai
     Raises:
         InputError: an unknown key or value; names `source`.
     """
-    built: VGGConfig | PretrainedConfig = _build(_part(VGGConfig | PretrainedConfig, values), values, source)
-    return built
+    net: VGGConfig | PretrainedConfig = _checked(VGGConfig | PretrainedConfig, values, source)
+    return net
 
 
 def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
@@ -116,25 +87,27 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     Raises:
         InputError: an unknown key, or a value of another type or out of range.
     """
+    values = {key: value for key, value in recipe.as_dict().items() if key != "tree"}
     for setting in settings:
         key, equals, text = translated(setting, "--set").partition("=")
         if not equals:
             raise InputError(f"--set {setting!r}: expected key=value, e.g. fit.epochs=20")
-        recipe = _changed(recipe, key.strip().split("."), text.strip(), key.strip())
-    return recipe
+        _set(values, key.strip(), _parsed(text.strip()))
+    return replace(from_dict(values, "--set"), tree=recipe.tree)
 
 
-def _changed(part: Any, path: list[str], text: str, key: str) -> Any:
-    allowed = [item.name for item in dataclasses.fields(part)]
-    if path[0] not in allowed:
-        raise InputError(f"unknown recipe key {key!r}: expected one of {', '.join(allowed)}")
-    current = getattr(part, path[0])
-    if _part(type(current)) and path[1:]:
-        return replace(part, **{path[0]: _changed(current, path[1:], text, key)})
-    wanted = get_type_hints(type(part))[path[0]]
-    if path[1:] or _part(wanted) or wanted is Tree:
+def _set(values: dict[str, Any], key: str, value: Any) -> None:
+    """Put a value at a dotted key, which exists."""
+    *path, last = key.split(".")
+    section: Any = values
+    for part in path:
+        section = section.get(part) if isinstance(section, dict) else None
+    if not isinstance(section, dict) or last not in section:
+        allowed = ", ".join(section if isinstance(section, dict) else values)
+        raise InputError(f"unknown recipe key {key!r}: expected one of {allowed}")
+    if isinstance(section[last], dict) or isinstance(value, dict):
         raise InputError(f"recipe key {key!r} is not a single value")
-    return replace(part, **{path[0]: _value(wanted, _parsed(text), key)})
+    section[last] = value
 
 
 def _parsed(text: str) -> Any:
@@ -144,59 +117,14 @@ def _parsed(text: str) -> Any:
         return text
 
 
-def _value(wanted: Any, value: Any, key: str) -> Any:
-    """`value` as the type of a field: integers are accepted for floats, lists for tuples."""
-    if wanted is float and type(value) is int:
-        value = float(value)
-    if get_origin(wanted) is tuple:
-        return tuple(_value(get_args(wanted)[0], item, key) for item in _items(value))
-    if type(value) is not wanted:
-        raise InputError(f"recipe key {key!r}: {value!r} is not of type {wanted.__name__}")
-    low, high = RANGES.get(key.rpartition(".")[2], (0, math.inf))
-    if wanted in (int, float) and not low <= value < high:  # NaN is in no range
-        raise InputError(f"recipe key {key!r}: {value!r} is not in [{low}, {high})")
-    allowed = CHOICES.get(key.rpartition(".")[2], (value,))
-    if value not in allowed:
-        raise InputError(f"recipe key {key!r}: {value!r} is not one of {', '.join(allowed)}")
-    return value
-
-
-def _part(wanted: Any, values: Any = None) -> Any:
-    """The dataclass in a field's type, None where there is none.
-
-    Of several, the first with a field for every key of `values`, else the first.
-    """
-    kinds = [kind for kind in (wanted, *get_args(wanted)) if dataclasses.is_dataclass(kind)]
-    kinds = [kind for kind in kinds if kind is not Tree]  # a value, with its own reader
-    keys = set(values) if isinstance(values, Mapping) else set()
-    fitting = [kind for kind in kinds if keys <= {item.name for item in dataclasses.fields(kind)}]
-    return next(iter([*fitting, *kinds]), None)
-
-
-def _items(value: Any) -> Iterable[Any]:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-def _build(cls: Any, values: Mapping[str, Any], source: str) -> Any:
-    hints = get_type_hints(cls)
-    if not isinstance(values, Mapping):
-        raise InputError(f"{source}: {values!r}: expected an object with {', '.join(hints)}")
-    if unknown := sorted(set(values) - set(hints)):
-        raise InputError(f"{source}: unknown recipe key {unknown[0]!r}: expected one of {', '.join(hints)}")
-    needed = [
-        each.name
-        for each in dataclasses.fields(cls)
-        if each.default is each.default_factory is dataclasses.MISSING
-    ]
-    if missing := [key for key in needed if key not in values]:
-        raise InputError(f"{source}: recipe key {missing[0]!r} is missing")
-    built: dict[str, Any] = {}
-    for key, value in values.items():
-        if hints[key] is Tree:
-            built[key] = Tree.from_dict(value, source)
-        elif part := _part(hints[key], value):
-            empty = value is None and type(None) in get_args(hints[key])
-            built[key] = None if empty else _build(part, value, source)
-        else:
-            built[key] = _value(hints[key], value, key)
-    return cls(**built)
+def _checked(kind: Any, values: Any, source: str) -> Any:
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(values))
+    except ValidationError as error:
+        # a net matches one of two classes, and the other's complaints are about keys only
+        first = min(error.errors(), key=lambda each: each["type"] in KEY_ERRORS)
+        kinds = [each.__name__ for each in NETS]
+        key = ".".join(part for part in first["loc"] if isinstance(part, str) and part not in kinds)
+        raise InputError(
+            f"{source}: recipe key {key!r}: {first['msg']}, got {first['input']!r:.80}"
+        ) from None

@@ -1,43 +1,67 @@
-"""The schema of recipes: every hyper-parameter, as frozen dataclasses that are stored with each run.
+"""The schema of recipes: every hyper-parameter with its type and range, stored with each run.
 
-Named recipes are in recipes.py, settings and stored recipes in overrides.py. Comments give safe ranges.
+Named recipes are in recipes.py, settings and stored recipes in overrides.py. Values are checked wherever a
+recipe is made. Comments give safe ranges.
 """
 
 import dataclasses
 import json
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from dataclasses import field, replace
+from typing import Annotated, Any, Final, Literal
 
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic.dataclasses import dataclass
+
+from hierarchy.config.backbones import BACKBONES
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import VALENCE, Tree
 
 LARGEST: Final = 48  # pixels per side of a face
 ERASED: Final = (0.02, 0.25)  # area of an erased rectangle, fraction of the face
+CHECKED: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Amount = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
-@dataclass(frozen=True)
+def _listed(value: Any) -> tuple[Any, ...]:
+    """A single value as a list of one: `net.dense=256`."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def _tree(value: Any) -> Tree:
+    return value if isinstance(value, Tree) else Tree.from_dict(value)
+
+
+Widths = Annotated[tuple[Positive, ...], BeforeValidator(_listed)]
+Stages = Annotated[tuple[Widths, ...], BeforeValidator(_listed)]
+
+
+@dataclass(frozen=True, config=CHECKED)
 class VGGConfig:
     """A VGG-style net: stages of 3x3 convolutions, a 2x2 max pooling after each stage."""
 
-    stages: tuple[tuple[int, ...], ...] = ((24, 24), (48, 48), (96, 96), (192, 192))  # widths of convolutions
-    padding: str = "same"  # same | valid: one pixel per side lost per convolution
-    crop: int = 44  # pixels per side of the centre crop; 48 is the whole face
-    blur: float = 0.0  # sigma in pixels of a fixed 3x3 Gaussian before the crop; 0: none
+    stages: Stages = ((24, 24), (48, 48), (96, 96), (192, 192))  # widths of convolutions
+    padding: Literal["same", "valid"] = "same"  # valid: one pixel per side lost per convolution
+    crop: Annotated[int, Field(ge=1, le=LARGEST)] = 44  # pixels per side of the centre crop
+    blur: Annotated[float, Field(ge=0, lt=3)] = 0.0  # sigma in pixels of a 3x3 Gaussian before it; 0: none
     batch_norm: bool = True
-    spatial_dropout: float = 0.0  # after every pooling but the last; 0 to 0.3
-    dense: tuple[int, ...] = ()  # hidden layers of the head; empty: global pooling, then the logits
-    head: str = "pool"  # "pool": global average; "flatten": every position
-    dropout: float = 0.3  # before every dense layer of the head
+    spatial_dropout: Fraction = 0.0  # after every pooling but the last; 0 to 0.3
+    dense: Widths = ()  # hidden layers of the head; empty: global pooling, then the logits
+    head: Literal["pool", "flatten"] = "pool"  # "pool": global average; "flatten": every position
+    dropout: Fraction = 0.3  # before every dense layer of the head
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED)
 class PretrainedConfig:
     """A pretrained backbone (backbones.py) with one dense layer for the logits."""
 
-    backbone: str
-    side: int = 224  # pixels per side that faces are resized to
+    backbone: Annotated[str, Field(pattern=f"^({'|'.join(BACKBONES)})$")]
+    side: Annotated[int, Field(ge=32, le=512)] = 224  # pixels per side that faces are resized to
     weights: str = "random"  # random | hub: published weights | a file or folder of weights
-    dropout: float = 0.0  # before the logits
+    dropout: Fraction = 0.0  # before the logits
 
 
 def without_weights(net: VGGConfig | PretrainedConfig) -> VGGConfig | PretrainedConfig:
@@ -45,20 +69,20 @@ def without_weights(net: VGGConfig | PretrainedConfig) -> VGGConfig | Pretrained
     return replace(net, weights="random") if isinstance(net, PretrainedConfig) else net
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED)
 class AugmentConfig:
     """Augmentation of training faces; a strength of 0 disables its step."""
 
     flip: bool = True
-    rotation: float = 15.0  # degrees, +-
-    scale: float = 0.15  # fraction, +-
-    shift: float = 0.12  # fraction of the side, +- on each axis; includes the random crop
-    brightness: float = 0.0  # fraction of the grey range, +-
-    contrast: float = 0.0  # fraction of the deviation from the face's mean, +-
-    erasing: float = 0.0  # probability that a random rectangle is erased
-    mixup: float = 0.0  # alpha of the Beta distribution of mixup weights
-    mixup_until: float = 0.85  # fraction of the epochs after which mixup ends
-    probability: float = 1.0  # that a face is augmented at all
+    rotation: Amount = 15.0  # degrees, +-
+    scale: Fraction = 0.15  # fraction, +-
+    shift: Amount = 0.12  # fraction of the side, +- on each axis; includes the random crop
+    brightness: Amount = 0.0  # fraction of the grey range, +-
+    contrast: Amount = 0.0  # fraction of the deviation from the face's mean, +-
+    erasing: Amount = 0.0  # probability that a random rectangle is erased
+    mixup: Amount = 0.0  # alpha of the Beta distribution of mixup weights
+    mixup_until: Amount = 0.85  # fraction of the epochs after which mixup ends
+    probability: Amount = 1.0  # that a face is augmented at all
 
     @property
     def still(self) -> bool:
@@ -67,36 +91,36 @@ class AugmentConfig:
         return not any((*moved, self.brightness, self.contrast, self.erasing, self.mixup))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED)
 class TrainConfig:
     """Training of a net."""
 
-    epochs: int = 14
-    batch_size: int = 64
-    optimizer: str = "sgd"  # sgd (Nesterov) | adam
-    learning_rate: float = 0.1  # the peak
-    momentum: float = 0.9
-    schedule: str = "cosine"  # cosine | constant | step | plateau: training/schedules.py
-    warm_up: float = 0.2  # cosine: fraction of all steps before the peak
-    lr_decay: float = 0.9  # step, plateau: factor of the learning rate
-    lr_step_epochs: int = 5  # epochs between steps; plateau: epochs without a better PublicTest accuracy
-    weight_decay: float = 5e-4  # of kernels, as in SGD with L2 (see models/trainer.py)
-    clip_norm: float = 0.0  # 0: none
-    loss: str = "cross-entropy"  # cross-entropy | focal
-    focal_gamma: float = 2.0
-    label_smoothing: float = 0.1
-    l2: float = 0.0  # penalty on kernels, added to the loss
-    ema: float = 0.0  # momentum of the averaged weights; 0: none
-    patience: int = 0  # epochs without a better PublicTest accuracy before stopping; 0: never
-    max_minutes: float = 0.0  # after which no epoch begins; 0: no limit
+    epochs: Positive = 14
+    batch_size: Positive = 64
+    optimizer: Literal["sgd", "adam"] = "sgd"  # sgd: with Nesterov momentum
+    learning_rate: Amount = 0.1  # the peak
+    momentum: Fraction = 0.9
+    schedule: Literal["cosine", "constant", "step", "plateau"] = "cosine"  # training/schedules.py
+    warm_up: Fraction = 0.2  # cosine: fraction of all steps before the peak
+    lr_decay: Amount = 0.9  # step, plateau: factor of the learning rate
+    lr_step_epochs: Positive = 5  # epochs between steps; plateau: epochs without a better PublicTest accuracy
+    weight_decay: Amount = 5e-4  # of kernels, as in SGD with L2 (see models/trainer.py)
+    clip_norm: Amount = 0.0  # 0: none
+    loss: Literal["cross-entropy", "focal"] = "cross-entropy"
+    focal_gamma: Amount = 2.0
+    label_smoothing: Fraction = 0.1
+    l2: Amount = 0.0  # penalty on kernels, added to the loss
+    ema: Fraction = 0.0  # momentum of the averaged weights; 0: none
+    patience: Count = 0  # epochs without a better PublicTest accuracy before stopping; 0: never
+    max_minutes: Amount = 0.0  # after which no epoch begins; 0: no limit
     freeze_backbone: bool = False  # train the head only
-    samples_per_class: int = 0  # Training faces per class, the same in all epochs; 0: all
+    samples_per_class: Count = 0  # Training faces per class, the same in all epochs; 0: all
     oversample: bool = True  # show every class equally often; epochs keep their length
-    precision: str = "float32"  # float32 | bfloat16, where the machine supports it
+    precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16: where the machine supports it
     class_weights: bool = False  # weight the loss by inverse class frequency instead of oversampling
-    outlier_ratio: float = 0.0  # faces of other branches per own face of a specialist
-    soft_label_weight: float = 0.0  # share of the FER+ votes in the target
-    distillation_weight: float = 0.0  # share of the teacher's probabilities in the target
+    outlier_ratio: Amount = 0.0  # faces of other branches per own face of a specialist
+    soft_label_weight: Fraction = 0.0  # share of the FER+ votes in the target
+    distillation_weight: Fraction = 0.0  # share of the teacher's probabilities in the target
 
     @property
     def oversampled(self) -> bool:
@@ -109,7 +133,7 @@ class TrainConfig:
         return self.oversample or self.class_weights
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED)
 class Recipe:
     """Everything needed to repeat a run, except data and seed.
 
@@ -129,7 +153,7 @@ class Recipe:
     fit: TrainConfig = field(default_factory=TrainConfig)
     warm_start: TrainConfig | None = None
     node: str = "all"
-    tree: Tree = VALENCE
+    tree: Annotated[Tree, PlainValidator(_tree)] = VALENCE
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; the tree only where it is not the default."""
@@ -143,14 +167,12 @@ def check(net: VGGConfig) -> None:
     """Refuse a net that cannot be built.
 
     Raises:
-        InputError: its crop is larger than a face, or too small for its stages.
+        InputError: its crop is too small for its stages, or too large for its blur.
     """
     side = net.crop
     for stage in net.stages:
         side = (side - 2 * len(stage) * (net.padding == "valid")) // 2
-    if side < 1 or net.crop > LARGEST:
-        raise InputError(
-            f"net.crop={net.crop}: must be <= {LARGEST} and large enough for {len(net.stages)} pooling stages"
-        )
+    if side < 1:
+        raise InputError(f"net.crop={net.crop}: too small for {len(net.stages)} pooling stages")
     if net.blur and net.crop > LARGEST - 2:
         raise InputError(f"net.blur={net.blur}: needs net.crop <= {LARGEST - 2}, a border of one pixel")
