@@ -7,16 +7,11 @@ import typer
 from hierarchy.cli.options import ENGINE, RUN
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("app")(web)
-
-
-def web(
+def app(
     run: Annotated[str | None, RUN] = None,
     engine: Annotated[str, ENGINE] = "auto",
-    address: Annotated[str, typer.Option("--address", help="Interface to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8501,
+    address: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
 ) -> None:
     """Open a web page for images, videos and cameras."""
     from hierarchy import runs

@@ -8,20 +8,15 @@ import typer
 from hierarchy.cli.options import DETECTOR, ENGINE, RUN
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("batch")(batch)
-
-
 def batch(
     source: Annotated[
         str, typer.Argument(help="Folder, glob, list of paths, Parquet of images; local path or URL.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Output folder; Parquet, one file per chunk.")],
-    executor: Annotated[str, typer.Option("--executor", help="local or ray.")] = "local",
-    address: Annotated[str | None, typer.Option("--address", help="Ray cluster: ray://HOST:PORT.")] = None,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Default: one per core.")] = None,
-    chunk_size: Annotated[int, typer.Option("--chunk-size", min=1, help="Images per chunk.")] = 1000,
+    out: Annotated[Path, typer.Option(help="Output folder; Parquet, one file per chunk.")],
+    executor: Annotated[str, typer.Option(help="local or ray.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Ray cluster: ray://HOST:PORT.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Default: one per core.")] = None,
+    chunk_size: Annotated[int, typer.Option(min=1, help="Images per chunk.")] = 1000,
     run: Annotated[str | None, RUN] = None,
     detector: Annotated[str, DETECTOR] = "auto",
     engine: Annotated[str, ENGINE] = "auto",

@@ -1,12 +1,5 @@
 """`compare`: tree against flat nets over all runs."""
 
-import typer
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("compare")(compare)
-
 
 def compare() -> None:
     """Compare trees with flat nets over all runs in results/."""

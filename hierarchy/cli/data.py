@@ -7,15 +7,10 @@ import typer
 
 from hierarchy.cli.options import DATA
 
-group = typer.Typer(help="Download, audit and convert data sets of faces.", rich_markup_mode=None)
+data = typer.Typer(help="Download, audit and convert data sets of faces.", rich_markup_mode=None)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.add_typer(group, name="data")
-
-
-@group.command("get")
+@data.command("get")
 def get() -> None:
     """Download FER-2013 from Kaggle into data/ (no account needed)."""
     from hierarchy import runs
@@ -24,11 +19,11 @@ def get() -> None:
     print(download.get(runs.home() / "data"))
 
 
-@group.command("audit")
+@data.command("audit")
 def audit(
     data: Annotated[str | None, DATA] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="CSV file of all findings. Default: logs/data-audit.csv.")
+        Path | None, typer.Option(help="CSV file of all findings. Default: logs/data-audit.csv.")
     ] = None,
 ) -> None:
     """Find wrong counts, blank images, non-faces, duplicates and conflicting labels."""
@@ -39,13 +34,13 @@ def audit(
     print(f"all findings, one per row: {audit.write(result, out)}")
 
 
-@group.command("export")
+@data.command("export")
 def export(
-    layout: Annotated[str, typer.Option("--layout", help="Name of a format; `list` shows them.")],
+    layout: Annotated[str, typer.Option(help="Name of a format; `list` shows them.")],
     target: Annotated[Path | None, typer.Argument(help="A new or empty folder.")] = None,
     data: Annotated[str | None, DATA] = None,
     ferplus: Annotated[
-        Path | None, typer.Option("--ferplus", help="FER+'s fer2013new.csv, for the format ferplus.")
+        Path | None, typer.Option(help="FER+'s fer2013new.csv, for the format ferplus.")
     ] = None,
 ) -> None:
     """Write a data set in another format."""

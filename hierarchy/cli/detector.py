@@ -7,22 +7,17 @@ import typer
 
 from hierarchy.cli.options import DATA, NEGATIVES
 
-group = typer.Typer(
+detector = typer.Typer(
     help="Train and evaluate a custom CNN face detector (predict --detector cnn).", rich_markup_mode=None
 )
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.add_typer(group, name="detector")
-
-
-@group.command("train")
+@detector.command("train")
 def train(
     data: Annotated[str | None, DATA] = None,
     negatives: Annotated[Path | None, NEGATIVES] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="About half a minute each.")] = 12,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    rounds: Annotated[int, typer.Option(min=1, help="About half a minute each.")] = 12,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Train a small net on faces against backgrounds, into results/detector/."""
     from hierarchy.evaluation import detection
@@ -30,11 +25,11 @@ def train(
     print(f"{detection.train(data, negatives, rounds, seed)}; next: detector score")
 
 
-@group.command("score")
+@detector.command("score")
 def score(
     data: Annotated[str | None, DATA] = None,
     negatives: Annotated[Path | None, NEGATIVES] = None,
-    scenes: Annotated[int, typer.Option("--scenes", min=1)] = 400,
+    scenes: Annotated[int, typer.Option(min=1)] = 400,
 ) -> None:
     """Evaluate it on composed scenes, beside YuNet and Haar, into results/detector/."""
     from hierarchy.evaluation import detection

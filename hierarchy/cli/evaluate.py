@@ -8,28 +8,21 @@ import typer
 from hierarchy.cli.options import DATA, ENGINE, MIN_CONFIDENCE, RUN, TTA, backend_of
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("evaluate")(evaluate)
-
-
 def evaluate(
     context: typer.Context,
     run: Annotated[str | None, RUN] = None,
     data: Annotated[str | None, DATA] = None,
-    split: Annotated[str, typer.Option("--split", help="PublicTest or PrivateTest.")] = "PrivateTest",
+    split: Annotated[str, typer.Option(help="PublicTest or PrivateTest.")] = "PrivateTest",
     tta: Annotated[str, TTA] = "single",
     min_confidence: Annotated[float, MIN_CONFIDENCE] = 0.5,
     out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder for the report. Default: the run's, or SPLIT-VIEW/ inside it."),
+        Path | None, typer.Option(help="Folder for the report. Default: the run's, or SPLIT-VIEW/ inside it.")
     ] = None,
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also measure the error under image corruptions.")
     ] = False,
     ensemble: Annotated[
-        str | None,
-        typer.Option("--ensemble", help="Average several runs, e.g. a,b, from their stored predictions."),
+        str | None, typer.Option(help="Average several runs, e.g. a,b, from their stored predictions.")
     ] = None,
     vote: Annotated[
         bool, typer.Option("--ensemble-vote", help="Majority vote instead of the mean probability.")

@@ -7,16 +7,11 @@ import typer
 from hierarchy.cli.options import DATA, RUN
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("export")(export)
-
-
 def export(
     run: Annotated[str | None, RUN] = None,
     kind: Annotated[str, typer.Option("--format", help="onnx, litert or openvino.")] = "onnx",
     precision: Annotated[
-        str, typer.Option("--precision", help="Of the stored weights: float32, float16 or int8.")
+        str, typer.Option(help="Of the stored weights: float32, float16 or int8.")
     ] = "float32",
     data: Annotated[str | None, DATA] = None,
 ) -> None:

@@ -17,7 +17,7 @@ from hierarchy.errors import InputError
 if TYPE_CHECKING:
     from hierarchy.backends import Backend
 
-# each is a module of this package that adds its commands to the application
+# each is a module of this package, and in it a command or a group of commands
 COMMANDS: Final = tuple(
     "train evaluate compare predict video batch tune export data runs detector app".split()
 )
@@ -35,7 +35,11 @@ def application(command: str | None = None) -> typer.Typer:
     )
     app.callback()(lambda: None)  # without it a single command would lose its name
     for name in (command,) if command in COMMANDS else COMMANDS:
-        importlib.import_module(f"hierarchy.cli.{name}").add_to(app)
+        command_or_group = getattr(importlib.import_module(f"hierarchy.cli.{name}"), name)
+        if isinstance(command_or_group, typer.Typer):
+            app.add_typer(command_or_group, name=name)
+        else:
+            app.command(name)(command_or_group)
     return app
 
 

@@ -1,5 +1,6 @@
 """Options that several commands share, and the names that options had before."""
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -9,6 +10,9 @@ from hierarchy.vision import detectors
 
 if TYPE_CHECKING:
     from hierarchy.backends import Backend
+    from hierarchy.classifier import HierarchicalClassifier
+
+log = logging.getLogger(__name__)
 
 DATA = typer.Option(
     "--data", help="File or folder of faces, or the word sketch. Default: $FER2013_DIR, then data/."
@@ -44,7 +48,7 @@ def renamed(arguments: list[str]) -> list[str]:
     """The command line with old names of options and commands replaced by today's."""
     if arguments[:2] == ["data", "check"]:
         return ["data", "audit", *arguments[2:]]
-    if arguments[:1] == ["evaluate"] and ("--run=list" in arguments or _follows(arguments, "--run", "list")):
+    if arguments[:1] == ["evaluate"] and _follows(arguments, "--run", "list"):
         return ["runs", "list"]
     table = dict(RENAMED.get(arguments[0], {})) if arguments else {}
     if arguments[:1] == ["batch"] and any(_follows(arguments, "--engine", name) for name in ("local", "ray")):
@@ -62,3 +66,19 @@ def backend_of(context: typer.Context) -> "Backend":
     from hierarchy.models.keras_backend import KERAS_BACKEND
 
     return context.obj or KERAS_BACKEND
+
+
+def classifier_of(
+    context: typer.Context, run: str | None, engine: str, **params: str
+) -> "HierarchicalClassifier":
+    """The classifier of a run, the shipped one by default; logs a warning if it knows drawn faces only."""
+    from hierarchy import runs
+    from hierarchy.classifier import HierarchicalClassifier
+
+    name = run or runs.DEFAULT_RUN
+    model = HierarchicalClassifier.load(name, backend_of(context), engine, **params)
+    if runs.sketched(model.run_.manifest()):
+        log.info(
+            f"SKETCH: run {name} was trained on drawn faces; its predictions on photographs mean nothing"
+        )
+    return model

@@ -6,14 +6,9 @@ from typing import Annotated
 
 import typer
 
-from hierarchy.cli.options import DETECTOR, ENGINE, MIN_CONFIDENCE, RUN, TTA, backend_of
+from hierarchy.cli.options import DETECTOR, ENGINE, MIN_CONFIDENCE, RUN, TTA, classifier_of
 
 log = logging.getLogger(__name__)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("predict")(predict)
 
 
 def predict(
@@ -23,14 +18,14 @@ def predict(
     ],
     run: Annotated[str | None, RUN] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line and face.")] = False,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file instead.")] = None,
-    routing: Annotated[str, typer.Option("--routing", help="soft or hard.")] = "soft",
+    csv: Annotated[Path | None, typer.Option(help="Write a CSV file instead.")] = None,
+    routing: Annotated[str, typer.Option(help="soft or hard.")] = "soft",
     tta: Annotated[str, TTA] = "single",
     min_confidence: Annotated[float, MIN_CONFIDENCE] = 0.0,
     engine: Annotated[str, ENGINE] = "auto",
     detector: Annotated[str, DETECTOR] = "auto",
     save: Annotated[
-        Path | None, typer.Option("--save", help="Folder for images with the predictions drawn on them.")
+        Path | None, typer.Option(help="Folder for images with the predictions drawn on them.")
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="With --save: add an occlusion heat map of the deciding net.")
@@ -40,8 +35,6 @@ def predict(
     ] = False,
 ) -> None:
     """Predict the expression of every face in the given images."""
-    from hierarchy import runs
-    from hierarchy.classifier import HierarchicalClassifier
     from hierarchy.data import images
     from hierarchy.errors import InputError
     from hierarchy.inference import writers
@@ -58,12 +51,7 @@ def predict(
         raise InputError("--top1-only uses soft routing and excludes --routing and --min-confidence")
 
     find = create_detector(detector)
-    name = run or runs.DEFAULT_RUN
-    model = HierarchicalClassifier.load(name, backend_of(context), engine, routing=routing, view=tta)
-    if runs.sketched(model.run_.manifest()):
-        log.info(
-            f"SKETCH: run {name} was trained on drawn faces; its predictions on photographs mean nothing"
-        )
+    model = classifier_of(context, run, engine, routing=routing, view=tta)
     results = predict_stream(model, images.find(paths), min_confidence, top1_only, find)
     errors: list[str] = []
     predictions = writers.successful(results, errors)
@@ -71,9 +59,13 @@ def predict(
         from hierarchy.inference.annotate import saved
 
         predictions = saved(predictions, save, model if explain else None)
-    show = writers.as_csv(csv, model.tree_) if csv else writers.as_json if as_json else writers.as_text
     try:
-        show(predictions)
+        if csv:
+            writers.write_csv(predictions, csv, model.tree_)
+            print(csv)
+        else:
+            for prediction in predictions:
+                print(prediction.as_json() if as_json else prediction.as_text(), flush=True)
     finally:
         for line in errors:
             log.error(f"error: {line}")

@@ -2,20 +2,10 @@
 
 import typer
 
-group = typer.Typer(help="Show the runs in results/.", rich_markup_mode=None)
+runs = typer.Typer(help="Show the runs in results/.", rich_markup_mode=None)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.add_typer(group, name="runs")
-
-
-@group.callback()
-def _several() -> None:
-    """Show the runs in results/."""
-
-
-@group.command("list")
+@runs.command("list")
 def list_runs() -> None:
     """Print the name of every run, one per line."""
     from hierarchy import runs

@@ -7,17 +7,11 @@ import typer
 from hierarchy.cli.options import DATA, TREE, backend_of
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("train")(train)
-
-
 def train(
     context: typer.Context,
     data: Annotated[str | None, DATA] = None,
     recipe: Annotated[
-        str | None,
-        typer.Option("--recipe", help="Recipe name or file, or several: a,b; `list` shows the names."),
+        str | None, typer.Option(help="Recipe name or file, or several: a,b; `list` shows the names.")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -28,15 +22,12 @@ def train(
     node: Annotated[
         str | None,
         typer.Option(
-            "--node",
-            help="Nodes to train, separated by commas: all, router, flat or a branch. Default: the recipe's.",
+            help="Nodes to train, separated by commas: all, router, flat or a branch. Default: the recipe's."
         ),
     ] = None,
     tree: Annotated[str | None, TREE] = None,
-    run: Annotated[str | None, typer.Option("--run", help="Name of the run. Default: the recipe's.")] = None,
-    seed: Annotated[
-        str | None, typer.Option("--seed", help="Integer, or several: 0,1,2. Default: 0.")
-    ] = None,
+    run: Annotated[str | None, typer.Option(help="Name of the run. Default: the recipe's.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Integer, or several: 0,1,2. Default: 0.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the run of this name with its own options.")
     ] = False,
@@ -44,28 +35,20 @@ def train(
         bool, typer.Option("--deterministic", help="Bit-identical results for the same seed.")
     ] = False,
     teacher: Annotated[
-        str | None,
-        typer.Option(
-            "--teacher", help="Teacher runs, e.g. a,b; for recipes with fit.distillation_weight > 0."
-        ),
+        str | None, typer.Option(help="Teacher runs, e.g. a,b; for recipes with fit.distillation_weight > 0.")
     ] = None,
     init_from: Annotated[
         str | None,
         typer.Option(
-            "--init-from",
-            help="Run to initialise from: its flat net is reused, or fine-tuned if --node includes flat.",
+            help="Run to initialise from: its flat net is reused, or fine-tuned if --node includes flat."
         ),
     ] = None,
     label_source: Annotated[
-        str | None, typer.Option("--label-source", help="fer2013, or ferplus: the taggers' plurality vote.")
+        str | None, typer.Option(help="fer2013, or ferplus: the taggers' plurality vote.")
     ] = None,
-    devices: Annotated[
-        int, typer.Option("--devices", min=1, help="Devices per host; needs KERAS_BACKEND=jax.")
-    ] = 1,
-    hosts: Annotated[
-        str | None, typer.Option("--hosts", help="HOST:PORT of every process, e.g. a:9911,b:9911.")
-    ] = None,
-    rank: Annotated[int, typer.Option("--rank", min=0, help="Index of this process in --hosts.")] = 0,
+    devices: Annotated[int, typer.Option(min=1, help="Devices per host; needs KERAS_BACKEND=jax.")] = 1,
+    hosts: Annotated[str | None, typer.Option(help="HOST:PORT of every process, e.g. a:9911,b:9911.")] = None,
+    rank: Annotated[int, typer.Option(min=0, help="Index of this process in --hosts.")] = 0,
 ) -> None:
     """Train the nets of one or several runs; results go to results/, checkpoints to logs/."""
     from hierarchy.config import recipes

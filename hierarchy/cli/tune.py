@@ -7,26 +7,18 @@ import typer
 from hierarchy.cli.options import DATA, TREE, backend_of
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("tune")(tune)
-
-
 def tune(
     context: typer.Context,
-    node: Annotated[str, typer.Option("--node", help="Node to tune: router, flat or a branch.")],
-    trials: Annotated[int, typer.Option("--trials", min=1, help="Total number of finished trials.")] = 20,
+    node: Annotated[str, typer.Option(help="Node to tune: router, flat or a branch.")],
+    trials: Annotated[int, typer.Option(min=1, help="Total number of finished trials.")] = 20,
     data: Annotated[str | None, DATA] = None,
-    recipe: Annotated[str, typer.Option("--recipe", help="Starting point of the search.")] = "short",
+    recipe: Annotated[str, typer.Option(help="Starting point of the search.")] = "short",
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, e.g. fit.epochs=4.")] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the study. Default: NODE-RECIPE.")
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the study. Default: NODE-RECIPE.")] = None,
     storage: Annotated[
-        str | None,
-        typer.Option("--storage", help="Journal file or sqlite:///FILE shared between processes."),
+        str | None, typer.Option(help="Journal file or sqlite:///FILE shared between processes.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
     tree: Annotated[str | None, TREE] = None,
 ) -> None:
     """Search for better hyper-parameters of a node, judged by PublicTest accuracy."""

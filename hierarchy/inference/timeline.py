@@ -1,9 +1,7 @@
-"""The timeline of a video's faces: a CSV file that grows with the frames, and its plot."""
+"""The timeline of a video's faces: a CSV file, one row per face and frame, and its plot."""
 
-import csv
-from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hierarchy.inference.predictor import BOX
 from hierarchy.reports.plots import canvas
@@ -24,23 +22,10 @@ def columns(tree: Tree) -> tuple[str, ...]:
     return (*FIRST, *tree.leaves)
 
 
-class Timeline:
-    """A CSV file, one row per face and frame.
-
-    Args:
-        file: open for text.
-        tree: gives the columns.
-    """
-
-    def __init__(self, file: IO[str], tree: Tree) -> None:
-        self.rows = csv.writer(file, lineterminator="\n")
-        self.rows.writerow(columns(tree))
-
-    def add(self, frame: Frame, faces: Sequence[TrackedFace]) -> None:
-        """Write the faces of a frame."""
-        for each in faces:
-            place = (frame.number, round(frame.time, 3), each.track, *each.face.box, each.face.score)
-            self.rows.writerow((*place, each.branch, each.label, *each.probabilities.tolist()))
+def row(frame: Frame, face: TrackedFace) -> tuple[Any, ...]:
+    """Values of `columns` for a face of a frame."""
+    place = (frame.number, round(frame.time, 3), face.track, *face.face.box, face.face.score)
+    return (*place, face.branch, face.label, *face.probabilities.tolist())
 
 
 def drawn(path: Path, title: str) -> "Figure":

@@ -1,12 +1,13 @@
 """A video, frame by frame, into a timeline and a video with the predictions drawn on it."""
 
+import csv
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from hierarchy import fileio
-from hierarchy.inference.timeline import Timeline, drawn
+from hierarchy.inference import timeline
 from hierarchy.reports.plots import png
 from hierarchy.taxonomy import Tree
 from hierarchy.vision import draw
@@ -22,11 +23,11 @@ def follow(
     tree: Tree,
     *,
     out: Path | None = None,
-    csv: Path | None = None,
+    table: Path | None = None,
     frame_step: int = 1,
     show: Callable[[Frame, Sequence[TrackedFace]], None] = lambda frame, faces: None,
     on_frame: Callable[[], None] = lambda: None,
-) -> None:
+) -> bool:
     """Predict the frames of a video and write the requested files.
 
     Args:
@@ -34,37 +35,43 @@ def follow(
         tracker: a new one.
         tree: of the tracker's predictions.
         out: video with the predictions drawn on it, see `vision.video.CODECS`.
-        csv: timeline; its plot is written beside it.
+        table: timeline, a CSV file; its plot is written beside it.
         frame_step: predict every N-th frame.
         show: receives every predicted frame with its faces.
         on_frame: called after every frame.
 
+    Returns:
+        Whether Ctrl-C ended it; the results until then are written.
+
     Raises:
         InputError: no frame can be read, or a file cannot be written.
-        KeyboardInterrupt: interrupted; the results until then are written.
     """
-    interrupt = None
+    interrupted = False
     with ExitStack() as stack:
-        table = stack.enter_context(fileio.atomic(csv)) if csv else None
-        rows = Timeline(stack.enter_context(table.open("w", newline="")), tree) if table else None
-        target = stack.enter_context(fileio.atomic(out)) if out else None
-        writer = stack.enter_context(Writer(target, video.rate, video.size)) if target else None
+        if table:
+            file = stack.enter_context(fileio.atomic(table)).open("w", newline="")
+            rows = csv.writer(stack.enter_context(file), lineterminator="\n")
+            rows.writerow(timeline.columns(tree))
+        if out:
+            writer = stack.enter_context(
+                Writer(stack.enter_context(fileio.atomic(out)), video.rate, video.size)
+            )
         try:
             with video:
                 for frame, faces, predicted in track(video, tracker, frame_step):
                     if predicted:
                         show(frame, faces)
-                    if predicted and rows:
-                        rows.add(frame, faces)
-                    if writer:
+                    if predicted and table:
+                        rows.writerows(timeline.row(frame, face) for face in faces)
+                    if out:
                         writer.add(draw.overlaid(frame.picture, list(map(note, faces))), frame.time)
                     on_frame()
-        except KeyboardInterrupt as error:
-            interrupt = error
-    if csv:
-        fileio.write_atomic(csv.with_suffix(PICTURE), png(drawn(csv, Path(video.name).name), draw.SOFTWARE))
-    if interrupt:
-        raise interrupt
+        except KeyboardInterrupt:
+            interrupted = True
+    if table:
+        plot = timeline.drawn(table, Path(video.name).name)
+        fileio.write_atomic(table.with_suffix(PICTURE), png(plot, draw.SOFTWARE))
+    return interrupted
 
 
 def note(face: TrackedFace) -> draw.Note:

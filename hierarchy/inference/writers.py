@@ -1,50 +1,38 @@
-"""Predictions as text, JSON lines or a CSV file."""
+"""Predictions as a CSV file, and the messages of failures apart from them."""
 
 import csv
-import io
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from hierarchy import fileio
 from hierarchy.errors import InputError
 from hierarchy.inference.predictor import FacePrediction, columns
 from hierarchy.taxonomy import Tree
 
-Show = Callable[[Iterable[FacePrediction]], None]
+
+def write_csv(predictions: Iterable[FacePrediction], target: Path, tree: Tree) -> None:
+    """Write a CSV file atomically.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with (
+        fileio.atomic(target) as temporary,
+        # paths may hold bytes that are not valid UTF-8
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        add_csv(predictions, file, tree)
+        file.flush()
+        os.fsync(file.fileno())
 
 
-def as_json(predictions: Iterable[FacePrediction]) -> None:
-    """Print one JSON object per line."""
-    for prediction in predictions:
-        print(prediction.as_json(), flush=True)
-
-
-def as_text(predictions: Iterable[FacePrediction]) -> None:
-    """Print one line per face."""
-    for prediction in predictions:
-        print(prediction.as_text(), flush=True)
-
-
-def as_csv(target: Path, tree: Tree) -> Show:
-    """Write a CSV file atomically, and print its path."""
-
-    def show(predictions: Iterable[FacePrediction]) -> None:
-        fileio.write_atomic(target, _lines(predictions, tree))
-        print(target)
-
-    return show
-
-
-def _lines(predictions: Iterable[FacePrediction], tree: Tree) -> Iterator[bytes]:
-    """The lines of the CSV file; paths may hold bytes that are not valid UTF-8."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns(tree), lineterminator="\n")
+def add_csv(predictions: Iterable[FacePrediction], file: IO[str], tree: Tree) -> None:
+    """Add a header and a row per prediction to an open file."""
+    writer = csv.DictWriter(file, columns(tree), lineterminator="\n")
     writer.writeheader()
-    for prediction in predictions:
-        yield text.getvalue().encode(errors="surrogateescape")
-        text.seek(0), text.truncate()
-        writer.writerow(prediction.as_row())
-    yield text.getvalue().encode(errors="surrogateescape")
+    writer.writerows(prediction.as_row() for prediction in predictions)
 
 
 def successful(results: Iterable[FacePrediction | InputError], errors: list[str]) -> Iterator[FacePrediction]:

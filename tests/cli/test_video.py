@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from rich.progress import Progress
 
 import hierarchy
 from hierarchy import routing
@@ -138,14 +139,14 @@ def test_a_video_that_ends_early_is_reported(watch, tmp_path):
 
 
 def interrupt_after(monkeypatch, frames):
-    step = video._Meter.step
+    update = Progress.update
 
-    def interrupted(self):
-        step(self)
-        if self.frames == frames:
+    def interrupted(self, task, **changes):
+        update(self, task, **changes)
+        if self.tasks[task].completed == frames:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(video._Meter, "step", interrupted)
+    monkeypatch.setattr(Progress, "update", interrupted)
 
 
 def test_ctrl_c_keeps_the_results_until_then(watch, tmp_path, monkeypatch):
@@ -199,7 +200,7 @@ def test_a_timeline_has_the_columns_of_the_tree(tmp_path, other_tree):
 
     target = tmp_path / "t.csv"
     tracker = Tracker(create_detector(), predictions)
-    follow(Video(str(CLIP)), tracker, other_tree, out=tmp_path / "o.mp4", csv=target, frame_step=25)
+    follow(Video(str(CLIP)), tracker, other_tree, out=tmp_path / "o.mp4", table=target, frame_step=25)
     assert tuple(rows(target)[0]) == timeline.columns(other_tree) and len(rows(target)) == 4
     assert {row["branch"] for row in rows(target)} <= set(other_tree.branches)
     assert target.with_suffix(".png").is_file() and (tmp_path / "o.mp4").is_file()

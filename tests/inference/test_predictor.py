@@ -139,7 +139,7 @@ def test_labels_branches_and_columns_follow_the_tree(
     leaves = () if labels_only else other_tree.leaves
     assert all(tuple(json.loads(face.as_json())["probabilities"]) == leaves for face in predictions)
     target = tmp_path / "faces.csv"
-    writers.as_csv(target, other_tree)(predictions)
+    writers.write_csv(predictions, target, other_tree)
     lines = target.read_text().splitlines()
     assert lines[0] == ",".join(columns(other_tree)) and len(lines) == 1 + len(greys)
 

@@ -3,7 +3,6 @@
 # must be imported before anything that may import TensorFlow; the other order crashes
 import streamlit_webrtc  # isort: skip
 
-import csv
 import io
 import itertools
 import sys
@@ -22,10 +21,9 @@ from hierarchy.apps.web import tree_graph
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import images
 from hierarchy.errors import InputError
-from hierarchy.inference import annotate, video
-from hierarchy.inference.predictor import Picture, columns, predict_image
-from hierarchy.routing import Predictions
-from hierarchy.taxonomy import Tree
+from hierarchy.inference import annotate, video, writers
+from hierarchy.inference.predictor import Picture, predict_image
+from hierarchy.routing import Logits
 from hierarchy.vision import draw
 from hierarchy.vision.detectors import AUTO, DETECTORS, MOVING, create_detector
 from hierarchy.vision.tracker import TrackedFace, Tracker
@@ -41,49 +39,32 @@ NOTICE: Final = (
 )
 
 
-class Nets:
-    """A classifier shared by all visitors, used by one thread at a time.
+@st.cache_resource(show_spinner="Loading the nets ...")
+def classifier(run: str, engine: str) -> HierarchicalClassifier:
+    """A run's classifier, loaded once for all visits; one thread at a time uses its nets."""
+    model = HierarchicalClassifier.load(run, engine=engine)
+    lock = threading.Lock()
+    model.nets_ = {node: _locked(net, lock) for node, net in model.nets_.items()}
+    return model
 
-    Args:
-        run: name of a run.
-        engine: what runs its nets.
-    """
 
-    def __init__(self, run: str, engine: str) -> None:
-        self.model = HierarchicalClassifier.load(run, engine=engine)
-        self.routing = self.model.routing
-        self.lock = threading.Lock()
+def _locked(net: Logits, lock: threading.Lock) -> Logits:
+    def logits(pixels: np.ndarray) -> np.ndarray:
+        with lock:
+            return net(pixels)
 
-    @property
-    def tree_(self) -> Tree:
-        """The tree of the nets."""
-        return self.model.tree_
-
-    def predictions(self, X: np.ndarray) -> Predictions:
-        """Predictions of faces uint8[N,48,48]."""
-        with self.lock:
-            return self.model.predictions(X)
-
-    def logits(self, node: str, X: np.ndarray) -> np.ndarray:
-        """Logits of one node."""
-        with self.lock:
-            return self.model.logits(node, X)
-
-    def lazy(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Labels only."""
-        with self.lock:
-            return self.model.lazy(X)
+    return logits
 
 
 class Live:
     """Predicts the frames of a visitor's camera, in a thread of streamlit-webrtc.
 
     Args:
-        nets: the classifier.
+        model: the classifier.
     """
 
-    def __init__(self, nets: Nets) -> None:
-        self.tracker = Tracker(create_detector(AUTO, MOVING), nets.predictions)
+    def __init__(self, model: HierarchicalClassifier) -> None:
+        self.tracker = Tracker(create_detector(AUTO, MOVING), model.predictions)
         self.frames = 0
         self.faces: Sequence[TrackedFace] = ()
 
@@ -96,23 +77,17 @@ class Live:
         return type(frame).from_ndarray(overlaid, format="rgb24")
 
 
-@st.cache_resource(show_spinner="Loading the nets ...")
-def nets(run: str, engine: str) -> Nets:
-    """The nets, loaded once for all visits."""
-    return Nets(run, engine)
-
-
 def page(run: str = runs.DEFAULT_RUN, engine: str = "auto") -> None:
     """The whole page."""
     st.set_page_config(page_title="Apparent expressions", layout="wide")
     st.title("Apparent expressions, in two steps")
     st.caption(NOTICE)
     try:
-        model = nets(run, engine)
+        model = classifier(run, engine)
     except InputError as error:
         st.error(str(error))
         return
-    if runs.sketched(model.model.run_.manifest()):
+    if runs.sketched(model.run_.manifest()):
         st.warning(f"Run {run} was trained on drawn faces; its predictions on photographs mean nothing.")
     still, moving, snapshot, live = st.tabs(["Images", "Video", "Snapshot", "Live camera"])
     with still:
@@ -131,7 +106,9 @@ def page(run: str = runs.DEFAULT_RUN, engine: str = "auto") -> None:
         _live(model)
 
 
-def _picture(model: Nets, file: UploadedFile, name: str, detector: str, explain: bool) -> None:
+def _picture(
+    model: HierarchicalClassifier, file: UploadedFile, name: str, detector: str, explain: bool
+) -> None:
     """The predictions of an image, or the reason for an error."""
     data = file.getvalue()
     try:
@@ -151,20 +128,16 @@ def _picture(model: Nets, file: UploadedFile, name: str, detector: str, explain:
     for number, face in enumerate(faces, 1):
         right.markdown(f"**Face {number}: {face.branch} > {face.label}** ({face.confidence:.2f})")
         right.graphviz_chart(tree_graph.dot(model.tree_, face.probabilities))
-    rows = [prediction.as_row() for prediction in predictions]
-    st.dataframe(rows, hide_index=True)
-    table, annotated = io.StringIO(), io.BytesIO()
-    writer = csv.DictWriter(table, columns(model.tree_))
-    writer.writeheader()
-    writer.writerows(rows)
-    drawing.save(annotated, "PNG")
+    st.dataframe([prediction.as_row() for prediction in predictions], hide_index=True)
+    table = io.StringIO()
+    writers.add_csv(predictions, table, model.tree_)
     stem = Path(name).stem
     left, right = st.columns(2)
     left.download_button("Download CSV", table.getvalue(), f"{stem}.csv", key=f"csv {file.file_id}")
-    right.download_button("Download image", annotated.getvalue(), f"{stem}.png", key=f"png {file.file_id}")
+    right.download_button("Download image", draw.png(drawing), f"{stem}.png", key=f"png {file.file_id}")
 
 
-def _video(model: Nets) -> None:
+def _video(model: HierarchicalClassifier) -> None:
     """The timeline of an uploaded video, computed once per visit."""
     file = st.file_uploader("Video")
     if file is None:
@@ -187,7 +160,7 @@ def _video(model: Nets) -> None:
     right.download_button("Download video", results["film"], f"{stem}.mp4")
 
 
-def _followed(model: Nets, data: bytes, name: str) -> dict[str, bytes]:
+def _followed(model: HierarchicalClassifier, data: bytes, name: str) -> dict[str, bytes]:
     """A video's timeline as CSV and PNG, and the annotated video; temporary files are removed."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -206,7 +179,7 @@ def _followed(model: Nets, data: bytes, name: str) -> dict[str, bytes]:
             Tracker(create_detector(AUTO, MOVING), model.predictions),
             model.tree_,
             out=place / "out.mp4",
-            csv=place / "out.csv",
+            table=place / "out.csv",
             on_frame=step,
         )
         bar.empty()
@@ -214,7 +187,7 @@ def _followed(model: Nets, data: bytes, name: str) -> dict[str, bytes]:
         return {key: (place / file).read_bytes() for key, file in files.items()}
 
 
-def _live(model: Nets) -> None:
+def _live(model: HierarchicalClassifier) -> None:
     """The camera's stream with predictions, and the tree of each face beside it."""
     live = st.session_state.setdefault("live", Live(model))
     left, right = st.columns([3, 2])
