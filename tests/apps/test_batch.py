@@ -114,7 +114,7 @@ def test_a_part_that_found_no_worker_is_repeated(monkeypatch, logged):
         def __init__(self, *_):
             self.takes = next(takes)
 
-        def submit(self, _, number, pictures):
+        def submit(self, function, job, number, pictures):
             if self.takes == 0:
                 raise BrokenProcessPool
             self.takes -= 1
@@ -192,8 +192,7 @@ def here(monkeypatch):
     """Parts are predicted in this process."""
 
     def predict_parts(job, parts, workers):
-        worker = jobs.Worker(job)
-        yield from (worker.part(*part) for part in parts)
+        yield from (jobs.predict_part(job, *part) for part in parts)
 
     monkeypatch.setattr(batching, "_predict_parts", predict_parts)
 

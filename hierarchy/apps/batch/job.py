@@ -1,8 +1,12 @@
 """A batch job: its identity, its parts, each predicted by one worker and written atomically, its progress."""
 
+import functools
 import json
 import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +17,7 @@ from hierarchy.data.images import SkippedImage
 from hierarchy.errors import InputError, first_line
 from hierarchy.inference.predictor import FacePrediction, Picture, predict_stream
 from hierarchy.taxonomy import Tree
-from hierarchy.vision.detectors import create_detector
+from hierarchy.vision.detectors import Detector, create_detector
 
 if TYPE_CHECKING:
     import pyarrow
@@ -40,29 +44,40 @@ class Job:
     out: str
 
 
-class Worker:
-    """Predicts parts with nets that are opened once.
+@functools.cache  # once in a worker
+def loaded(job: Job) -> tuple[HierarchicalClassifier, Detector]:
+    """The nets and the detector of a job.
 
-    Args:
-        job: what to do.
+    Raises:
+        InputError: there is no such run, engine or detector.
     """
+    return HierarchicalClassifier.load(job.run, engine=job.engine), create_detector(job.detector)
 
-    def __init__(self, job: Job) -> None:
-        self.out = Path(job.out)
-        self.model = HierarchicalClassifier.load(job.run, engine=job.engine)
-        self.find = create_detector(job.detector)
 
-    def part(self, number: int, pictures: list[Entry]) -> Done:
-        """Predict a part and write it.
+def predict_part(job: Job, number: int, pictures: list[Entry]) -> Done:
+    """Predict a part and write it.
 
-        Raises:
-            InputError: it cannot be written.
-        """
-        results = predict_stream(self.model, map(_opened, pictures), find=self.find)
-        rows = list(map(_row, results))
-        fileio.write_atomic(self.out / _name(number), _parquet(rows, self.model.tree_))
-        faces, errors = (sum(row[key] is not None for row in rows) for key in ("label", "error"))
-        return {"part": number, "pictures": len(pictures), "faces": faces, "errors": errors}
+    Raises:
+        InputError: it cannot be written.
+    """
+    model, find = loaded(job)
+    rows = list(map(_row, predict_stream(model, map(_opened, pictures), find=find)))
+    fileio.write_atomic(Path(job.out) / _name(number), _parquet(rows, model.tree_))
+    faces, errors = (sum(row[key] is not None for row in rows) for key in ("label", "error"))
+    return {"part": number, "pictures": len(pictures), "faces": faces, "errors": errors}
+
+
+def completed(
+    submit: Callable[[int, list[Entry]], Future[Done]], parts: Iterator[Part], most: int
+) -> Iterator[Done]:
+    """Finished parts in any order; at most `most` are submitted at once, so that few are in memory."""
+    running: set[Future[Done]] = set()
+    while True:
+        running |= {submit(*part) for part in islice(parts, most - len(running))}
+        if not running:
+            return
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        yield from (future.result() for future in done)
 
 
 def limit_to_one_core() -> None:

@@ -12,20 +12,20 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from hierarchy import fileio, runtimes
+from hierarchy.apps.batch import job as jobs
 from hierarchy.apps.batch import ray
-from hierarchy.apps.batch.job import JOB, Done, Job, Part, Worker, add, begun, limit_to_one_core
-from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.apps.batch.job import Done, Job, Part
 from hierarchy.data import image_sources
 from hierarchy.data.image_sources import Entry
 from hierarchy.errors import InputError
-from hierarchy.vision.detectors import create_detector
 
 log = logging.getLogger(__name__)
 
@@ -63,21 +63,21 @@ def batch(
         raise InputError(f"--executor {executor}: expected one of {', '.join(EXECUTORS)}")
     if address and executor != "ray":
         raise InputError("--address needs --executor ray")
-    create_detector(job.detector)
-    HierarchicalClassifier.load(job.run, engine=job.engine)
+    jobs.loaded(job)
     if address:
         ray.check_address(address)
     number, names = image_sources.fingerprint(source)
-    finished = begun(job, {"source": source, "pictures": number, "names": names, "part": size})
+    finished = jobs.begun(job, {"source": source, "pictures": number, "names": names, "part": size})
     left = (part for part in enumerate(image_sources.parts(source, size)) if part[0] not in finished)
-    if executor == "ray":
-        results = ray.predict_parts(job, left, workers, address)
-    else:
-        results = _predict_parts(job, left, workers)
+    results = (
+        ray.predict_parts(job, left, workers, address)
+        if executor == "ray"
+        else _predict_parts(job, left, workers)
+    )
     total = {key: sum(done[key] for done in finished.values()) for key in ("pictures", "faces", "errors")}
-    with fileio.exclusive_lock(Path(job.out) / JOB, f"{job.out}: in use by another batch"):
+    with fileio.exclusive_lock(Path(job.out) / jobs.JOB, f"{job.out}: in use by another batch"):
         for done in results:
-            add(Path(job.out), done)
+            jobs.add(Path(job.out), done)
             total = {key: value + done[key] for key, value in total.items()}
             log.info(f"{total['pictures']:,} of {number:,} images, {total['errors']:,} errors")
     return total
@@ -87,25 +87,23 @@ def _predict_parts(job: Job, parts: Iterator[Part], workers: int | None) -> Iter
     """Predict parts on this machine; if a worker dies, all are replaced and their parts repeated."""
     number = workers or runtimes.cores()
     deaths = Counter[int]()
-    waiting: list[Part] = []
+    unfinished: dict[int, list[Entry]] = {}
+
+    def taken() -> Iterator[Part]:
+        for index, pictures in chain(list(unfinished.items()), parts):
+            unfinished[index] = pictures
+            yield index, pictures
+
     while True:
-        running: dict[Future[Done], Part] = {}
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(number, context, _start, (job,))
+        pool = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), _start)
         try:
-            while True:
-                waiting += islice(parts, max(0, 2 * number - len(running) - len(waiting)))
-                while waiting and len(running) < 2 * number:
-                    future = pool.submit(_predict_part, *waiting[0])  # if it fails, the part still waits
-                    running[future] = waiting.pop(0)
-                if not running:
-                    return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield future.result()
-                    del running[future]
+            submit = partial(pool.submit, jobs.predict_part, job)  # type: ignore[call-arg]
+            for done in jobs.completed(submit, taken(), 2 * number):
+                del unfinished[done["part"]]
+                yield done
+            return
         except BrokenProcessPool:
-            waiting = [*running.values(), *waiting]
-            deaths.update(index for index, _ in running.values())
+            deaths.update(unfinished.keys())
             if fatal := [index for index, times in deaths.items() if times >= TRIES]:
                 raise InputError(f"part {fatal[0]}: its worker died {TRIES} times") from None
             log.info("a worker died; its parts are repeated")
@@ -117,14 +115,10 @@ def _predict_parts(job: Job, parts: Iterator[Part], workers: int | None) -> Iter
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-_WORKER: list[Worker] = []  # of this process
-
-
-def _start(job: Job) -> None:
+def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    limit_to_one_core()
-    _WORKER[:] = [Worker(job)]
+    jobs.limit_to_one_core()
 
 
 def _end_with_parent() -> None:
@@ -133,7 +127,3 @@ def _end_with_parent() -> None:
     if parent:
         multiprocessing.connection.wait([parent.sentinel])
         os._exit(1)
-
-
-def _predict_part(number: int, pictures: list[Entry]) -> Done:
-    return _WORKER[0].part(number, pictures)
