@@ -1,4 +1,4 @@
-"""Atomic file writes, locks between processes, and checksums."""
+"""Atomic file writes, typed reading, locks between processes, and checksums."""
 
 import hashlib
 import json
@@ -6,9 +6,13 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from hierarchy.errors import InputError
+
+Record = TypeVar("Record")
 
 
 @contextmanager
@@ -85,6 +89,18 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read as JSON ({error})") from None
 
 
+def typed(values: Any, kind: type[Record], source: str, remedy: str = "") -> Record:
+    """Plain values, as of a JSON file, as a record of a dataclass or struct.
+
+    Raises:
+        InputError: a key is missing or of another type; the message ends with `remedy`, if given.
+    """
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{source}: {error}{_end(remedy)}") from None
+
+
 def sha256(data: bytes) -> str:
     """SHA-256 checksum, 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
@@ -96,8 +112,11 @@ def check_file(path: Path, checksum: str, remedy: str = "") -> None:
     Raises:
         InputError: it is missing or damaged; the message ends with `remedy`, if given.
     """
-    end = f"; {remedy}" if remedy else ""
     if not path.is_file():
-        raise InputError(f"{path}: no such file, but the run's manifest lists it{end}")
+        raise InputError(f"{path}: no such file, but the run's manifest lists it{_end(remedy)}")
     if sha256(path.read_bytes()) != checksum:
-        raise InputError(f"{path}: damaged, its checksum differs from the run's manifest{end}")
+        raise InputError(f"{path}: damaged, its checksum differs from the run's manifest{_end(remedy)}")
+
+
+def _end(remedy: str) -> str:
+    return f"; {remedy}" if remedy else ""

@@ -123,6 +123,8 @@ def test_missing_nets_are_named(made):
         {"seed": True},
         {"settings": [1]},
         {"data": []},
+        {"start": {"first": 3}},
+        {"nets": {ROUTER: {"file": "x", "sha256": "x", "classes": [1]}}},
         {"nets": {ROUTER: "router.keras"}},
         {"nets": {ROUTER: {"file": "router.keras"}}},
         {"nets": {ROUTER: {"file": 3, "sha256": "x"}}},

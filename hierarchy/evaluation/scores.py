@@ -1,22 +1,21 @@
 """scores.json, read and checked once."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+import msgspec
+
 from hierarchy.errors import InputError
-from hierarchy.fileio import read_json
-from hierarchy.manifest import has_keys
+from hierarchy.fileio import read_json, typed
 from hierarchy.taxonomy import Tree
 
 Row = Mapping[str, Any]  # n, accuracy, ci95 and more
 Table = Mapping[str, Row]  # by name
-KINDS: Final[dict[Any, type]] = {str: str, str | None: str, int: int, bool: bool, list[int]: list}
+REMEDY: Final = "write it again with `evaluate`"
 
 
-@dataclass(frozen=True)
-class Scores:
+class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The scores of a run on one split."""
 
     dataset: str
@@ -53,21 +52,15 @@ class Scores:
         Raises:
             InputError: a key is missing, unknown or of another type; names `source`.
         """
-        fields = cls.__dataclass_fields__
-        required = [name for name, field in fields.items() if field.default is MISSING]
-        if not has_keys(values, *required):
-            missing = ", ".join(sorted(set(required) - set(values if isinstance(values, dict) else ())))
-            raise InputError(f"{source}: missing {missing}; write it again with `evaluate`")
-        for key, value in values.items():
-            kind = fields[key].type if key in fields else None
-            if kind is None or not isinstance(value, KINDS.get(kind, dict)):
-                raise InputError(f"{source}: unexpected {key}; write it again with `evaluate`")
-        tree = Tree.from_dict(values["classes"], f"{source}: classes")
+        if isinstance(values, dict) and "classes" in values:
+            values = values | {"classes": Tree.from_dict(values["classes"], f"{source}: classes")}
+        scores = typed(values, cls, source, REMEDY)
+        tree = scores.classes
         expected = {"tree": ("soft", "hard", "lazy"), "nodes": tree.nodes, "per_class": tree.leaves}
         for key, names in expected.items():
-            if not all(has_keys(values[key].get(name)) for name in names):
-                raise InputError(f"{source}: {key} needs {', '.join(names)}")
-        return cls(**{**values, "classes": tree})
+            if not getattr(scores, key).keys() >= set(names):
+                raise InputError(f"{source}: {key} needs {', '.join(names)}; {REMEDY}")
+        return scores
 
     @classmethod
     def read(cls, path: Path) -> Self:

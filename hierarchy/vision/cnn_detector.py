@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from hierarchy import fileio, manifest, runs, runtimes
+from hierarchy import fileio, runs, runtimes
 from hierarchy.errors import InputError
 from hierarchy.vision.align import PICTURE, DetectedFace, aligned
 from hierarchy.vision.boxes import overlap
@@ -56,7 +56,7 @@ def opened() -> tuple[WindowNet, float]:
     if not path.is_file():
         raise InputError(f"--detector {CNN}: {path}: no such file; {remedy}")
     info = fileio.read_json(folder() / INFO)
-    if not manifest.has_keys(info, "sha256", "sure"):
+    if not isinstance(info, dict) or not info.keys() >= {"sha256", "sure"}:
         raise InputError(f"{folder() / INFO}: needs sha256 and sure; {remedy}")
     fileio.check_file(path, info["sha256"], remedy)
     return loaded(path), float(info["sure"])

@@ -10,7 +10,7 @@ from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.formats import ferplus
 from hierarchy.data.formats.codes import FER2013_NAMES
 from hierarchy.evaluation import metrics
-from hierarchy.evaluation.predictions import StoredPredictions
+from hierarchy.evaluation.predictions import Leakage, StoredPredictions
 from hierarchy.manifest import RunManifest
 from hierarchy.routing import Predictions, predict_from_logits
 from hierarchy.taxonomy import VALENCE, Tree
@@ -53,7 +53,7 @@ def manifest_of(tree: Tree, **changes: Any) -> RunManifest:
         "tree": tree.to_dict(),
         "recipe": {"name": "short"},
         "data": {"source": "faces.csv"},
-        "calibration": {node: {"offset": 0.0, "temperature": 1.25} for node in tree.nodes},
+        "calibration": {node: {"offset": [0.0], "temperature": 1.25} for node in tree.nodes},
         "nets": {node: net for node in tree.nets},
     }
     return RunManifest.from_dict(values | changes, "recipe.json")
@@ -72,7 +72,7 @@ def scored_run(tree: Tree, names: tuple[str, ...] = FER2013_NAMES, **columns: An
         names=names,
         **columns,
     )
-    leaks = metrics.Leakage(np.arange(ROWS) % 10 == 0, np.arange(ROWS) % 9 == 0)
+    leaks = Leakage(np.arange(ROWS) % 10 == 0, np.arange(ROWS) % 9 == 0)
     logits = {node: _logits(tree, faces, node, seed) for seed, node in enumerate(tree.nets)}
     stored = StoredPredictions(faces.row, faces.split, faces.label, logits, leaks, names=names)
     manifest = manifest_of(tree)

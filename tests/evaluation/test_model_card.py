@@ -3,6 +3,8 @@
 import re
 from dataclasses import replace
 
+import msgspec
+
 from hierarchy.reports import model_card
 from hierarchy.reports.tables import percent
 from hierarchy.taxonomy import FLAT
@@ -55,7 +57,7 @@ def test_provenance_is_given_for_fer2013_only(scored):
 
 def test_the_origin_of_the_nets_is_named(scored):
     assert "flat net from run" not in card_of(scored)
-    copied = replace(scored.manifest.nets[FLAT], copied_from="first")
+    copied = msgspec.structs.replace(scored.manifest.nets[FLAT], copied_from="first")
     later = replace(scored.manifest, start={"first": "sum"}, teacher={"first": {}, "second": {}})
     text = card_of(scored, replace(later, nets=later.nets | {FLAT: copied}))
     assert "took its flat net from run first and was distilled from first, second" in text

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -155,7 +156,7 @@ def test_a_run_without_flat_net_votes_copies_and_history_has_a_shorter_report(tm
 def test_a_flat_net_alone_is_not_called_a_tree(tmp_path, scored, nets):
     manifest = replace(scored.manifest, nets={node: scored.manifest.nets[node] for node in nets})
     tree = routing.from_flat(VALENCE, scored.flat)
-    leaks = metrics.Leakage(np.arange(len(scored.faces)) % 3 == 0, np.arange(len(scored.faces)) % 4 == 0)
+    leaks = predictions.Leakage(np.arange(len(scored.faces)) % 3 == 0, np.arange(len(scored.faces)) % 4 == 0)
     scores = metrics.score(tree, scored.faces, flat=scored.flat, leaks=leaks, min_confidence=0.5)
     whole = run_report.write(tmp_path, scores, scored.stored, scored.faces, manifest=manifest, view="single")
     text = (tmp_path / run_report.REPORT).read_text()
@@ -178,7 +179,10 @@ def test_a_whole_tree_is_called_one(whole, text):
 
 
 def test_nets_that_were_stopped_are_named_before_any_score(whole, scored, text):
-    nets = {node: replace(net, finished=node != NODES[0]) for node, net in scored.manifest.nets.items()}
+    nets = {
+        node: msgspec.structs.replace(net, finished=node != NODES[0])
+        for node, net in scored.manifest.nets.items()
+    }
     opening = markdown(whole, replace(scored.manifest, nets=nets)).split("\n## ")[0]
     assert f"not finished: {NODES[0]} (3 epochs)" in opening
     assert "not finished" not in text

@@ -89,7 +89,7 @@ def begun(tiny_run):
     recipe = {old.get(key, key): value for key, value in values["recipe"].items()}
     recipe["fit"] = {old.get(key, key): value for key, value in recipe["fit"].items()}
     assert {"warm"} < recipe.keys() and {"votes", "rows", "every"} < recipe["fit"].keys()
-    calibration = {node: {"offset": 0.0, "temperature": 1.0} for node in VALENCE.nets}
+    calibration = {node: {"offset": [0.0], "temperature": 1.0} for node in VALENCE.nets}
     about = {"settings": ["fit.votes=0.0"], "deterministic": False, "framework": "Keras"}
     tiny_run.amend({"recipe": recipe, "calibration": calibration} | about)
     plan = {"recipe": recipe, "seed": 0, "asked": {"data": "sketch", "node": "all,flat"}} | about

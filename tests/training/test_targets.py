@@ -147,7 +147,7 @@ def test_class_weights_cover_classes_without_faces():
 @pytest.fixture
 def teaching(tiny_run):
     """The tiny run with all nets calibrated."""
-    plain = {node: {"offset": 0.0, "temperature": 1.0} for node in VALENCE.nets}
+    plain = {node: {"offset": [0.0], "temperature": 1.0} for node in VALENCE.nets}
     tiny_run.amend({"calibration": plain | stored(tiny_run)["calibration"]})
     return tiny_run
 
