@@ -21,14 +21,9 @@ class Backend(Protocol):
         rank: of this process among those that train together; the run of rank 0 is kept.
     """
 
-    @property
-    def name(self) -> str: ...  # noqa: D102
-
-    @property
-    def command(self) -> str: ...  # noqa: D102
-
-    @property
-    def exported(self) -> bool: ...  # noqa: D102
+    name: str
+    command: str
+    exported: bool
 
     @property
     def rank(self) -> int: ...  # noqa: D102

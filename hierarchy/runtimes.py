@@ -113,16 +113,11 @@ FORMATS: Final = {
 }
 ENGINES: Final = {
     name if precision == PRECISIONS[0] else f"{name}-{precision}": (name, precision)
-    for precision in PRECISIONS
     for name, about in FORMATS.items()
-    if precision in about.precisions
+    for precision in about.precisions
 }
-LOSSLESS: Final = tuple(  # engines with the labels of the run's own nets; ONNX, always installed, first
-    engine
-    for name in FORMATS
-    for engine, (kind, precision) in ENGINES.items()
-    if kind == name and precision in PRECISIONS[:2]
-)
+# engines with the labels of the run's own nets; ONNX, always installed, first
+LOSSLESS: Final = tuple(engine for engine, (_, precision) in ENGINES.items() if precision in PRECISIONS[:2])
 
 
 class ExportedModel:
@@ -156,13 +151,10 @@ class ExportedModel:
     def _open(self) -> Logits:
         try:
             library = importlib.import_module(self.format.library)
-        except ModuleNotFoundError as error:
-            raise InputError(
-                f"{error.name} is not installed: pip install -r {self.format.requirements}; {self.remedy}"
-            ) from None
         except ImportError as error:
+            install = f"pip install -r {self.format.requirements}, {self.remedy}"
             raise InputError(
-                f"{self.format.title} cannot be imported ({first_line(error)}); {self.remedy}"
+                f"{self.format.title} cannot be imported ({first_line(error)}): {install}"
             ) from None
         try:
             return self.format.open(library, self.path)
@@ -187,18 +179,22 @@ def nets(run: runs.Run, backend: Backend, engine: str) -> tuple[str, Mapping[str
     """
     manifest, own = run.manifest(), own_name(backend)
     if engine == AUTO:
-        exported = (name for name in LOSSLESS if name in manifest.exports and backend.exported)
-        engine = next(exported, own)
+        preferred = (name for name in LOSSLESS if name in manifest.exports and backend.exported)
+        engine = next(preferred, own)
     if engine == own:
         return own, {node: backend.open(run.net(node)) for node in manifest.nets}
     if engine not in ENGINES:
         raise InputError(f"engine {engine!r}: expected one of {', '.join((AUTO, own, *ENGINES))}")
     if engine not in manifest.exports:
         raise InputError(f"run {run.name!r} was not exported to {engine}; run {command(run, engine)}")
-    return engine, {
-        node: ExportedModel(engine, _checked(run, manifest, engine, node, backend), backend)
-        for node in manifest.exports[engine]
-    }
+    models, remedy = {}, f"run {command(run, engine)} again, {_alternative(backend)}"
+    for node, exported in manifest.exports[engine].items():
+        if exported.net != manifest.checksums.get(node):
+            raise InputError(f"run {run.name!r}: its {engine} {node} net was made from another net; {remedy}")
+        for name, checksum in exported.files.items():
+            fileio.check_file(run.folder / name, checksum, remedy)
+        models[node] = ExportedModel(engine, run.folder / next(iter(exported.files)), backend)
+    return engine, models
 
 
 def own_name(backend: Backend) -> str:
@@ -219,15 +215,3 @@ def command(run: runs.Run, engine: str) -> str:
     """The command that exports a run to an engine."""
     name, precision = ENGINES[engine]
     return f"python tf_model.py export --run {run.name} --format {name} --precision {precision}"
-
-
-def _checked(run: runs.Run, manifest: RunManifest, engine: str, node: str, backend: Backend) -> Path:
-    """First file of an exported net, after comparing its checksum and its origin with the manifest."""
-    exported = manifest.exports[engine][node]
-    remedy = f"run {command(run, engine)} again, {_alternative(backend)}"
-    if exported.net != manifest.checksums.get(node):
-        raise InputError(f"run {run.name!r}: its {engine} {node} net was made from another net; {remedy}")
-    paths = [run.folder / name for name in exported.files]
-    for path, checksum in zip(paths, exported.files.values(), strict=True):
-        fileio.check_file(path, checksum, remedy)
-    return paths[0]
