@@ -33,53 +33,23 @@ class Unit(IntEnum):
     EYES_DOWN = 64
 
 
-Actions = dict[Unit, float]  # activation of each unit: 0 at rest, 1 at most
+Actions = dict[int, float]  # activation of each unit: 0 at rest, 1 at most
 
-STRENGTHS: Final[dict[str, Actions]] = {
-    "angry": {
-        Unit.BROW_LOWERER: 1.0,
-        Unit.UPPER_LID_RAISER: 0.5,
-        Unit.LID_TIGHTENER: 0.8,
-        Unit.LIP_TIGHTENER: 1.0,
-    },
-    "disgust": {
-        Unit.LID_TIGHTENER: 0.6,
-        Unit.NOSE_WRINKLER: 1.0,
-        Unit.UPPER_LIP_RAISER: 1.0,
-        Unit.CHIN_RAISER: 0.5,
-    },
-    "fear": {
-        Unit.INNER_BROW_RAISER: 1.0,
-        Unit.OUTER_BROW_RAISER: 0.4,
-        Unit.BROW_LOWERER: 0.8,
-        Unit.UPPER_LID_RAISER: 1.0,
-        Unit.LIP_STRETCHER: 1.0,
-        Unit.LIPS_PART: 1.0,
-        Unit.JAW_DROP: 0.4,
-    },
-    "happy": {Unit.CHEEK_RAISER: 0.9, Unit.LIP_CORNER_PULLER: 1.0},
-    "sad": {
-        Unit.INNER_BROW_RAISER: 1.0,
-        Unit.BROW_LOWERER: 0.7,
-        Unit.LIP_CORNER_DEPRESSOR: 1.0,
-        Unit.CHIN_RAISER: 0.5,
-        Unit.EYE_CLOSURE: 0.6,
-    },
-    "surprise": {
-        Unit.INNER_BROW_RAISER: 1.0,
-        Unit.OUTER_BROW_RAISER: 1.0,
-        Unit.UPPER_LID_RAISER: 0.9,
-        Unit.LIPS_PART: 1.0,
-        Unit.JAW_DROP: 1.0,
-    },
+STRENGTHS: Final[dict[str, Actions]] = {  # by the units' numbers, as prototypes are written
+    "angry": {4: 1.0, 5: 0.5, 7: 0.8, 23: 1.0},
+    "disgust": {7: 0.6, 9: 1.0, 10: 1.0, 17: 0.5},
+    "fear": {1: 1.0, 2: 0.4, 4: 0.8, 5: 1.0, 20: 1.0, 25: 1.0, 26: 0.4},
+    "happy": {6: 0.9, 12: 1.0},
+    "sad": {1: 1.0, 4: 0.7, 15: 1.0, 17: 0.5, 43: 0.6},
+    "surprise": {1: 1.0, 2: 1.0, 5: 0.9, 25: 1.0, 26: 1.0},
     "neutral": {},
 }
 SOMETIMES: Final[dict[str, Actions]] = {  # the chance that a unit is added, then at full strength
-    "angry": {Unit.CHIN_RAISER: 0.4, Unit.LIPS_PART: 0.4},
-    "disgust": {Unit.BROW_LOWERER: 0.3, Unit.LIPS_PART: 0.5},
+    "angry": {17: 0.4, 25: 0.4},
+    "disgust": {4: 0.3, 25: 0.5},
     "fear": {},
-    "happy": {Unit.LIPS_PART: 0.7, Unit.JAW_DROP: 0.15},
-    "sad": {Unit.EYES_DOWN: 0.3},
+    "happy": {25: 0.7, 26: 0.15},
+    "sad": {64: 0.3},
     "surprise": {},
     "neutral": {},
 }
@@ -89,7 +59,7 @@ MAX_NOISE: Final = 0.1  # at which the other units act at most
 
 def actions(name: str, rng: np.random.Generator) -> Actions:
     """Random activations of all units in a face of one of the expressions in STRENGTHS."""
-    act = dict(zip(Unit, rng.uniform(0, MAX_NOISE, len(Unit)).tolist(), strict=True))
+    act: Actions = dict(zip(Unit, rng.uniform(0, MAX_NOISE, len(Unit)).tolist(), strict=True))
     act |= {unit: strength * rng.uniform(MIN_SHARE, 1) for unit, strength in STRENGTHS[name].items()}
     added = [unit for unit, chance in SOMETIMES[name].items() if rng.random() < chance]
     return act | {unit: rng.uniform(MIN_SHARE, 1) for unit in added}

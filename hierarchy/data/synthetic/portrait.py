@@ -21,26 +21,12 @@ COSINE: Final = np.cos(np.linspace(0, 2 * np.pi, 33))
 
 
 class Stroke(NamedTuple):
-    """Polygons (width 0) or open lines: points complex128[N] or [M, N], x + iy; width in head units."""
+    """Polygons (width 0) or open lines through x and y, float64[N] or [M, N] each; all in head units."""
 
-    points: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
     tone: float
     width: float = 0.0
-
-
-def shape(x: np.ndarray, y: np.ndarray, tone: float) -> Stroke:
-    """A filled polygon, or several separate ones."""
-    return Stroke(x + 1j * y, tone)
-
-
-def line(x: np.ndarray, y: np.ndarray, tone: float, width: float = 0.04) -> Stroke:
-    """An open line, or several."""
-    return Stroke(x + 1j * y, tone, width)
-
-
-def crease(who: Person, x: np.ndarray, y: np.ndarray, depth: float) -> list[Stroke]:
-    """A line in the skin, darker by `depth` (0..1), unless it is too faint to see."""
-    return [line(x, y, skin(who, -depth))] if depth > 0.08 else []
 
 
 def skin(who: Person, change: float = 0.0) -> float:
@@ -72,14 +58,14 @@ def head(who: Person, act: Actions) -> list[Stroke]:
     """Hair behind, neck, ears and the head, whose chin drops with the jaw."""
     below = COSINE > 0
     length = np.where(below, 1.5 if who["long_hair"] < 0.4 else 0.3, 1.3)
-    behind = [shape(1.1 * oval(0.7), COSINE * length, who["hair"])] if who["bald"] > 0.1 else []
+    behind = [Stroke(1.1 * oval(0.7), COSINE * length, who["hair"])] if who["bald"] > 0.1 else []
     chin = np.where(below, who["chin"] + 0.12 * act[Unit.JAW_DROP], 1.22)
     edge = who["width"] * oval(np.where(below, who["jaw"], 0.9))
     return [
         *behind,
-        shape(np.array([-0.55, -0.5, 0.5, 0.55]), np.array([2.0, 0.6, 0.6, 2.0]), skin(who, -0.3)),
-        shape(SIDES * who["width"] + 0.12 * SINE, 0.02 + 0.22 * COSINE, skin(who, -0.12)),
-        shape(edge, COSINE * chin, skin(who)),
+        Stroke(np.array([-0.55, -0.5, 0.5, 0.55]), np.array([2.0, 0.6, 0.6, 2.0]), skin(who, -0.3)),
+        Stroke(SIDES * who["width"] + 0.12 * SINE, 0.02 + 0.22 * COSINE, skin(who, -0.12)),
+        Stroke(edge, COSINE * chin, skin(who)),
     ]
 
 
@@ -90,7 +76,7 @@ def beard(who: Person, act: Actions) -> list[Stroke]:
     drop = 0.12 * act[Unit.JAW_DROP]
     outer = 0.3 + (who["chin"] + drop - 0.3) * np.sqrt(1 - DIP)
     tone = 0.45 * who["hair"] + 0.55 * skin(who, -0.2)
-    return [shape(who["width"] * band(SPAN, SPAN), band(0.38 + drop + 0.08 * DIP, outer), tone)]
+    return [Stroke(who["width"] * band(SPAN, SPAN), band(0.38 + drop + 0.08 * DIP, outer), tone)]
 
 
 def shading(who: Person, act: Actions) -> list[Stroke]:
@@ -98,26 +84,27 @@ def shading(who: Person, act: Actions) -> list[Stroke]:
     cheek = 0.24 - 0.1 * act[Unit.CHEEK_RAISER]
     side = np.array([0.0, 0.08, who["nose_width"], 0.0])
     return [
-        shape(SIDES * who["eye_gap"] + 0.3 * SINE, -0.16 + 0.2 * COSINE, skin(who, -0.09)),
-        shape(SIDES * 0.5 + 0.2 * SINE, cheek + 0.14 * COSINE, skin(who, 0.08)),
-        shape(side, np.array([-0.2, -0.15, who["nose_y"], who["nose_y"]]), skin(who, -0.1)),
+        Stroke(SIDES * who["eye_gap"] + 0.3 * SINE, -0.16 + 0.2 * COSINE, skin(who, -0.09)),
+        Stroke(SIDES * 0.5 + 0.2 * SINE, cheek + 0.14 * COSINE, skin(who, 0.08)),
+        Stroke(side, np.array([-0.2, -0.15, who["nose_y"], who["nose_y"]]), skin(who, -0.1)),
     ]
 
 
 def folds(who: Person, act: Actions) -> list[Stroke]:
-    """Creases of active units: on the forehead, between the brows, on the nose, beside the mouth."""
+    """Creases of active units, if not too faint: on forehead and nose, between brows, beside the mouth."""
     inner, both = act[Unit.INNER_BROW_RAISER], min(act[Unit.INNER_BROW_RAISER], act[Unit.OUTER_BROW_RAISER])
     pull = max(0.25 * act[Unit.LIP_CORNER_PULLER], 0.4 * act[Unit.UPPER_LIP_RAISER])
     cheek = through(who["nose_width"] + 0.08, who["nose_width"] + 0.2, who["mouth_width"] + 0.2)
     bridge, wrinkle = SIDES * through(0.02, 0.08, 0.17), 0.45 * act[Unit.NOSE_WRINKLER]
-    return [
-        *crease(who, 0.45 * SPAN, -0.72 + 0.04 * DIP, 0.3 * inner),
-        *crease(who, 0.4 * SPAN, -0.82 + 0.04 * DIP, 0.3 * both),
-        *crease(who, SIDES * through(0.07, 0.06, 0.06), through(-0.52, -0.4, -0.3), 0.5 * frown(act)),
-        *crease(who, bridge, through(-0.16, -0.13, -0.06), wrinkle),
-        *crease(who, bridge, through(-0.04, -0.01, 0.06), wrinkle),
-        *crease(who, SIDES * cheek, through(0.22, 0.34, who["mouth_y"] - 0.08), pull),
+    creases = [  # x, y, and how much darker than the skin
+        (0.45 * SPAN, -0.72 + 0.04 * DIP, 0.3 * inner),
+        (0.4 * SPAN, -0.82 + 0.04 * DIP, 0.3 * both),
+        (SIDES * through(0.07, 0.06, 0.06), through(-0.52, -0.4, -0.3), 0.5 * frown(act)),
+        (bridge, through(-0.16, -0.13, -0.06), wrinkle),
+        (bridge, through(-0.04, -0.01, 0.06), wrinkle),
+        (SIDES * cheek, through(0.22, 0.34, who["mouth_y"] - 0.08), pull),
     ]
+    return [Stroke(x, y, skin(who, -depth), 0.04) for x, y, depth in creases if depth > 0.08]
 
 
 def hair(who: Person, act: Actions) -> list[Stroke]:
@@ -126,7 +113,7 @@ def hair(who: Person, act: Actions) -> list[Stroke]:
         return []
     hairline = who["hairline"] + 0.62 * np.abs(SPAN - who["parting"] * (1 - DIP)) ** 2.2
     crown = -0.3 - 1.05 * np.sqrt(1 - DIP)
-    return [shape(band(1.06 * SPAN, 1.1 * SPAN), band(hairline, crown), who["hair"])]
+    return [Stroke(band(1.06 * SPAN, 1.1 * SPAN), band(hairline, crown), who["hair"])]
 
 
 def nose(who: Person, act: Actions) -> list[Stroke]:
@@ -135,9 +122,9 @@ def nose(who: Person, act: Actions) -> list[Stroke]:
     wide, y = who["nose_width"] * (1 + 1.5 * lift), who["nose_y"] - lift
     wing = SIDES * wide * through(0.9, 1.15, 0.95)
     return [
-        line(wide * SPAN, y + 0.04 - 0.06 * DIP, skin(who, -0.35), 0.035),
-        line(wing, through(y - 0.1, y - 0.04, y), skin(who, -0.3), 0.03),
-        line(SIDES * wide * np.array([0.35, 0.65]), np.array([y + 0.02, y]), skin(who, -0.65), 0.045),
+        Stroke(wide * SPAN, y + 0.04 - 0.06 * DIP, skin(who, -0.35), 0.035),
+        Stroke(wing, through(y - 0.1, y - 0.04, y), skin(who, -0.3), 0.03),
+        Stroke(SIDES * wide * np.array([0.35, 0.65]), np.array([y + 0.02, y]), skin(who, -0.65), 0.045),
     ]
 
 
@@ -154,7 +141,7 @@ def brows(who: Person, act: Actions) -> list[Stroke]:
     )
     thick = who["brow_width"] * (0.35 - 0.15 * SPAN)
     x = SIDES * (who["eye_gap"] + through(-0.25 - 0.08 * together, 0.03, 0.3))
-    return [shape(band(x, x), band(y - thick, y + thick), min(0.75 * who["hair"] + 10, skin(who, -0.4)))]
+    return [Stroke(band(x, x), band(y - thick, y + thick), min(0.75 * who["hair"] + 10, skin(who, -0.4)))]
 
 
 def glasses(who: Person, act: Actions) -> list[Stroke]:
@@ -163,9 +150,9 @@ def glasses(who: Person, act: Actions) -> list[Stroke]:
         return []
     tone, arm = 0.5 * who["hair"], np.array([who["eye_gap"] + 0.3, 1.0])
     return [
-        line(SIDES * who["eye_gap"] + 0.31 * SINE, -0.12 + 0.26 * COSINE, tone, 0.045),
-        line(SIDES * arm, np.array([-0.16, -0.12]), tone, 0.045),
-        line(0.12 * SPAN, -0.16 + 0.03 * DIP, tone, 0.045),
+        Stroke(SIDES * who["eye_gap"] + 0.31 * SINE, -0.12 + 0.26 * COSINE, tone, 0.045),
+        Stroke(SIDES * arm, np.array([-0.16, -0.12]), tone, 0.045),
+        Stroke(0.12 * SPAN, -0.16 + 0.03 * DIP, tone, 0.045),
     ]
 
 
@@ -179,12 +166,12 @@ def eyes(who: Person, act: Actions) -> list[Stroke]:
     glint = middle + who["gaze"] + np.array([-0.06, 0.0, 0.0, -0.06])
     x = middle + SIDES * wide
     return [
-        shape(band(x, x), y + band(upper, lower), min(240, skin(who, 0.3) + 15)),
-        shape(middle + SIDES * across, y + iris, who["iris"]),
-        shape(glint, y + np.array([-0.07, -0.07, -0.01, -0.01]), 235),
-        line(x, y + upper, skin(who, -0.75), 0.05),
-        line(x, y + lower, skin(who, -0.35), 0.025),
-        line(x, y + upper - 0.07 + 0.02 * DIP, skin(who, -0.28), 0.025),
+        Stroke(band(x, x), y + band(upper, lower), min(240, skin(who, 0.3) + 15)),
+        Stroke(middle + SIDES * across, y + iris, who["iris"]),
+        Stroke(glint, y + np.array([-0.07, -0.07, -0.01, -0.01]), 235),
+        Stroke(x, y + upper, skin(who, -0.75), 0.05),
+        Stroke(x, y + lower, skin(who, -0.35), 0.025),
+        Stroke(x, y + upper - 0.07 + 0.02 * DIP, skin(who, -0.28), 0.025),
     ]
 
 
@@ -210,11 +197,11 @@ def mouth(who: Person, act: Actions) -> list[Stroke]:
     bow = 1 - 0.25 * np.exp(-44 * DIP) + 0.5 * raiser
     bottom = y + below + 1.25 * lips
     chin = bottom[len(SPAN) // 2] + 0.09 - 0.03 * DIP
-    closed = [line(x, y, skin(who, -0.72), 0.045)]
+    closed = [Stroke(x, y, skin(who, -0.72), 0.045)]
     return [
-        shape(band(x, x), band(y - above - lips * bow, bottom), skin(who, -0.3 - 0.15 * part)),
+        Stroke(band(x, x), band(y - above - lips * bow, bottom), skin(who, -0.3 - 0.15 * part)),
         *(inside(act, x, y - above, y + below) if part > 0.3 else closed),
-        line(0.16 * SPAN, chin, skin(who, -0.15 - 0.2 * act[Unit.CHIN_RAISER]), 0.05),
+        Stroke(0.16 * SPAN, chin, skin(who, -0.15 - 0.2 * act[Unit.CHIN_RAISER]), 0.05),
     ]
 
 
@@ -243,10 +230,10 @@ def inside(act: Actions, x: np.ndarray, top: np.ndarray, bottom: np.ndarray) -> 
     bare = max(act[Unit.LIP_CORNER_PULLER], act[Unit.UPPER_LIP_RAISER], tight, 0.7 * stretch, 0.3)
     height = np.minimum(0.12 * bare, 0.7 * (bottom - top))
     gap = 0.2 * height  # between teeth and lip
-    lower = [shape(band(x, x), band(bottom - 0.5 * height, bottom - gap), 190)]
+    lower = [Stroke(band(x, x), band(bottom - 0.5 * height, bottom - gap), 190)]
     return [
-        shape(band(x, x), band(top, bottom), 22),
-        shape(band(x, x), band(top + gap, top + gap + height), 225),
+        Stroke(band(x, x), band(top, bottom), 22),
+        Stroke(band(x, x), band(top + gap, top + gap + height), 225),
         *(lower if max(tight, stretch) > 0.3 else []),
     ]
 
