@@ -4,12 +4,11 @@ A net is a callable uint8[N,48,48] -> logits; where it comes from (Keras, an exp
 does not matter here. Keras is imported when the first net needs it.
 """
 
-import inspect
 import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,14 +16,14 @@ import numpy as np
 
 from hierarchy import routing, runs, runtimes
 from hierarchy.backends import Backend
-from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, Split
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.dataset import UNLABELLED, as_pixels
 from hierarchy.errors import InputError, NotFittedError
 from hierarchy.inference.predictor import FacePrediction, predict_image
+from hierarchy.manifest import Calibration
 from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.models.preprocessing import VIEWS, averaged
 from hierarchy.routing import Predictions
-from hierarchy.taxonomy import FLAT, ROUTER, Tree, spelling, tree_named
+from hierarchy.taxonomy import FLAT, ROUTER, Tree, tree_named
 from hierarchy.vision.detectors import AUTO, MOVING, create_detector
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 ROUTINGS = ("soft", "hard", "lazy")
 
 
+@dataclass(eq=False)
 class HierarchicalClassifier:
     """Predicts the apparent expression of 48x48 grey faces: branch first, then leaf.
 
@@ -52,25 +52,16 @@ class HierarchicalClassifier:
         engine_: name of what runs the nets.
     """
 
-    def __init__(
-        self,
-        recipe: str = "short",
-        settings: Sequence[str] = (),
-        routing: str = "soft",
-        view: str = "single",
-        seed: int = 0,
-        tree: Tree | str | None = None,
-    ) -> None:
-        self.recipe = recipe
-        self.settings = settings
-        self.routing = routing
-        self.view = view
-        self.seed = seed
-        self.tree = tree
+    recipe: str = "short"
+    settings: Sequence[str] = ()
+    routing: str = "soft"
+    view: str = "single"
+    seed: int = 0
+    tree: Tree | str | None = None
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments by name."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def set_params(self, **params: Any) -> Self:
         """Change constructor arguments.
@@ -78,12 +69,10 @@ class HierarchicalClassifier:
         Raises:
             InputError: there is no such argument.
         """
-        for name, value in params.items():
-            if name not in self.get_params():
-                raise InputError(
-                    f"unknown parameter {name!r}: expected one of {', '.join(self.get_params())}"
-                )
-            setattr(self, name, value)
+        known = self.get_params()
+        if unknown := [name for name in params if name not in known]:
+            raise InputError(f"unknown parameter {unknown[0]!r}: expected one of {', '.join(known)}")
+        vars(self).update(params)
         return self
 
     def fit(self, X: Any, y: Any = None, validation: Any = None) -> Self:
@@ -100,15 +89,12 @@ class HierarchicalClassifier:
         """
         self._check_choices()
         KERAS_BACKEND.start()
-        from hierarchy.config.overrides import recipe_of, with_settings
-        from hierarchy.data import loading
-        from hierarchy.training.backend import check_backend
-        from hierarchy.training.train import train
+        from hierarchy.data import labelling, loading
+        from hierarchy.training.train import recipe_named, train
 
-        recipe = with_settings(recipe_of(self.recipe), self.settings)
+        recipe = recipe_named(self.recipe, self.settings, None, KERAS_BACKEND)
         recipe = replace(recipe, tree=self._expected_tree() or recipe.tree)
-        check_backend(recipe, KERAS_BACKEND)
-        faces = _with_roles(recipe.tree, X, y, validation)
+        faces = labelling.training_set(recipe.tree, X, y, validation)
         loading.report_left_out(faces, recipe.tree)
         root = Path(tempfile.mkdtemp(prefix="hierarchy-fit-"))
         weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)  # deleted with the estimator
@@ -169,13 +155,15 @@ class HierarchicalClassifier:
         Raises:
             InputError: a face without a name, an unknown name, wrong shapes.
         """
+        from hierarchy.data.labelling import labelled
+
         self._check()
-        faces = _labelled(self.tree_, X, y)
+        faces = labelled(self.tree_, X, y)
         named = int((faces.label != UNLABELLED).sum())
         if not 0 < len(faces) == named:
             raise InputError(f"score: {len(faces)} faces, {named} names; expected a name for every face")
-        names = np.array([self.tree_.leaf_named(name) or "" for name in faces.names])
-        return float(np.mean(self.predict(faces) == names[faces.label]))
+        names = np.append(self.classes_, "")  # the last: of faces that the tree has no leaf for
+        return float(np.mean(self.predict(faces) == names[faces.target(self.tree_, FLAT)]))
 
     def predictions(self, X: Any) -> Predictions:
         """Branch and leaf probabilities of faces uint8[N,48,48]; without a tree, the flat net's sums."""
@@ -200,8 +188,7 @@ class HierarchicalClassifier:
         branch = routing.softmax(self.logits(ROUTER, pixels))
         specialists = {
             node: lambda rows, node=node: routing.softmax(self.logits(node, pixels[rows]))
-            for node in self.tree_.nodes
-            if node != ROUTER
+            for node in self.tree_.branches
         }
         return routing.lazy(self.tree_, branch, specialists)
 
@@ -253,11 +240,10 @@ class HierarchicalClassifier:
         self._check()
         if node != FLAT and not self.tree_.complete(self.nets_):
             return routing.node_logits_from_flat(self.tree_, self.logits(FLAT, X), node)
-        calibration = self.calibration_.get(node)
-        output = self._output(node, X)
-        if calibration is None:
-            return routing.calibrated(output)
-        return routing.calibrated(output, np.array(calibration.offset), calibration.temperature)
+        calibration = self.calibration_.get(node, Calibration((0.0,), 1.0))
+        return routing.calibrated(
+            self._output(node, X), np.array(calibration.offset), calibration.temperature
+        )
 
     def _output(self, node: str, X: Any) -> np.ndarray:
         if node not in self.nets_:
@@ -295,64 +281,3 @@ class HierarchicalClassifier:
         for name, value, known in (("routing", self.routing, ROUTINGS), ("view", self.view, VIEWS)):
             if value not in known:
                 raise InputError(f"{name} {value!r}: expected one of {', '.join(known)}")
-
-
-def as_pixels(X: Any) -> np.ndarray:
-    """A FaceDataset, or an array of faces, as uint8[N,48,48].
-
-    Raises:
-        InputError: another type or shape.
-    """
-    pixels = X.pixels if isinstance(X, FaceDataset) else np.asarray(X)
-    if pixels.dtype != np.uint8 or pixels.shape[1:] != (SIDE, SIDE):
-        raise InputError(f"faces: expected uint8[N,{SIDE},{SIDE}], got {pixels.dtype}{list(pixels.shape)}")
-    return pixels
-
-
-def _with_roles(tree: Tree, X: Any, y: Any, validation: Any) -> FaceDataset:
-    """One dataset with X's rows as Training and the validation's as PublicTest."""
-    from hierarchy.data.splits import add_validation_split
-
-    if isinstance(X, FaceDataset) and isinstance(y, FaceDataset):
-        y, validation = None, y
-    if isinstance(validation, FaceDataset):
-        validation = (validation, None)
-    train = _labelled(tree, X, y, Split.Training)
-    if validation is None:
-        split = X.split if isinstance(X, FaceDataset) else train.split
-        return replace(train, split=add_validation_split(train.label, split))
-    if isinstance(X, FaceDataset):
-        train = train.take(X.split == Split.Training)
-    valid = _labelled(tree, validation[0], validation[1], Split.PublicTest)
-    return FaceDataset.joined([train, valid], train.source)
-
-
-def _labelled(tree: Tree, X: Any, y: Any, role: Split | None = None) -> FaceDataset:
-    """X with the names of `y` where they are given; of one split where `role` is."""
-    own = isinstance(X, FaceDataset)
-    if own and role is not None and (X.split == Split.PrivateTest).any():
-        raise InputError(f"{X.source}: PrivateTest rows are for reporting, not for fit")
-    if y is None and not own:
-        raise InputError("an array of faces needs y, the class name of every face")
-    pixels = as_pixels(X)
-    split = np.full(len(pixels), Split.Training if role is None else role, np.int8)
-    if y is None:
-        return X if role is None else replace(X, split=split)
-    names, label = _codes(tree, y)
-    if own:
-        return replace(X, label=label, split=X.split if role is None else split, names=names)
-    row = np.arange(len(pixels), dtype=np.int32)
-    return FaceDataset(pixels, label, split, row, source="fit", names=names)
-
-
-def _codes(tree: Tree, y: Any) -> tuple[tuple[str, ...], np.ndarray]:
-    """FER-2013's names and the other leaves of the tree, and the index among them of every name in `y`."""
-    meant = [tree.leaf_named(name) or name for name in FER2013_NAMES]
-    others = [leaf for leaf in tree.leaves if leaf not in meant]
-    code: dict[str, int] = {}
-    for place, name in enumerate([*meant, *others]):
-        code.setdefault(name, place)
-    named = [tree.leaf_named(str(name)) or spelling(str(name)) for name in y]
-    if unknown := [name for name in named if name not in code]:
-        raise InputError(f"y: unknown name {unknown[0]!r}: expected one of {', '.join(code)}")
-    return (*FER2013_NAMES, *others), np.array([code[name] for name in named], np.int8)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from hierarchy import fileio, routing, runs
-from hierarchy.classifier import ROUTINGS, HierarchicalClassifier, _with_roles, as_pixels
-from hierarchy.data.dataset import UNLABELLED, FaceDataset, Split
+from hierarchy.classifier import ROUTINGS, HierarchicalClassifier
+from hierarchy.data.dataset import UNLABELLED, FaceDataset, Split, as_pixels
 from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.labelling import training_set
 from hierarchy.errors import InputError, NotFittedError
 from hierarchy.manifest import Calibration
 from hierarchy.models.preprocessing import VIEWS
@@ -445,8 +446,8 @@ def test_fit_refuses_the_test_split(trained_as, faces, place):
 
 def test_two_data_sets_take_their_roles(faces):
     for given in (
-        _with_roles(VALENCE, faces, faces.take(np.arange(3)), None),
-        _with_roles(VALENCE, faces, None, (faces, None)),
+        training_set(VALENCE, faces, faces.take(np.arange(3)), None),
+        training_set(VALENCE, faces, None, (faces, None)),
     ):
         assert given.of(Split.Training).row.tolist() == list(range(N))
         assert given.of(Split.PublicTest).row.tolist() == list(range(len(given) - N))
@@ -454,13 +455,13 @@ def test_two_data_sets_take_their_roles(faces):
 
 def test_faces_keep_their_own_validation_rows(faces):
     marked = with_split(faces, Split.Training, Split.Training, Split.PublicTest)
-    assert np.array_equal(_with_roles(VALENCE, marked, None, None).split, marked.split)
+    assert np.array_equal(training_set(VALENCE, marked, None, None).split, marked.split)
 
 
 def test_without_validation_a_seeded_stratified_share_is_held_out(pixels):
     many = np.zeros((600, 48, 48), np.uint8)
     names = np.resize(LEAVES, 600)
-    first, again = (_with_roles(VALENCE, many, names, None) for _ in range(2))
+    first, again = (training_set(VALENCE, many, names, None) for _ in range(2))
     assert np.array_equal(first.split, again.split)
     counts = first.counts()
     for leaf in LEAVES:
@@ -470,7 +471,7 @@ def test_without_validation_a_seeded_stratified_share_is_held_out(pixels):
 
 
 def test_arrays_are_labelled_by_their_names(pixels):
-    given = _with_roles(VALENCE, pixels[:2], ["Happiness", "disgust"], (pixels[2:3], ["sad"]))
+    given = training_set(VALENCE, pixels[:2], ["Happiness", "disgust"], (pixels[2:3], ["sad"]))
     assert [given.names[code] for code in given.label] == ["happy", "disgust", "sad"]
     assert given.split.tolist() == [Split.Training, Split.Training, Split.PublicTest]
 
@@ -481,20 +482,20 @@ def test_arrays_are_labelled_by_their_names(pixels):
 )
 def test_names_that_do_not_match_the_faces_are_refused(pixels, y, key):
     with pytest.raises(InputError, match=key):
-        _with_roles(VALENCE, pixels[:2], y, None)
+        training_set(VALENCE, pixels[:2], y, None)
 
 
 def test_arrays_are_labelled_by_the_names_of_any_tree(pixels, any_tree):
     names = [*any_tree.leaves, "Disgusted"]
     rows = len(names)
-    given = _with_roles(any_tree, pixels[:rows], names, (pixels[:1], names[:1]))
+    given = training_set(any_tree, pixels[:rows], names, (pixels[:1], names[:1]))
     leaves = list(range(len(any_tree.leaves)))
     disgust = any_tree.leaves.index("disgust") if "disgust" in any_tree.leaves else -1
     assert given.target(any_tree, FLAT).tolist() == [*leaves, disgust, 0]
 
 
 def test_names_given_with_faces_replace_their_labels(faces):
-    given = _with_roles(VALENCE, faces, ["sad"] * N, None)
+    given = training_set(VALENCE, faces, ["sad"] * N, None)
     assert {given.names[code] for code in given.label} == {"sad"}
 
 

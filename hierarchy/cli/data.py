@@ -49,7 +49,7 @@ def export(
     from hierarchy.errors import InputError
 
     if layout == "list":
-        return print(*(name for name, entry in registry.DATA_FORMATS.items() if entry.write), sep="\n")
+        return print(*registry.DATA_FORMATS, sep="\n")
     if target is None:
         raise InputError("data export: name a new folder to write to")
     registry.export(loading.labelled_faces(data), target, layout, ferplus)

@@ -10,7 +10,6 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import fields
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -54,15 +53,12 @@ def _key(sources: Sequence[Path]) -> str:
 def _load(file: Path) -> FaceDataset:
     with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         columns: dict[str, Any] = dict(arrays)
-    columns["source"] = str(columns["source"])
-    for name in columns.keys() & {"paths", "names"}:
-        columns[name] = tuple(columns[name].tolist())
-    return FaceDataset(**columns)
+    text = {"source": str(columns["source"]), "names": tuple(columns["names"].tolist())}
+    return FaceDataset(**columns | text)
 
 
 def _packed(faces: FaceDataset) -> bytes:
-    columns = {field.name: getattr(faces, field.name) for field in fields(faces)}
     buffer = BytesIO()
-    arrays = {name: np.asarray(column) for name, column in columns.items() if column is not None}
-    np.savez(buffer, allow_pickle=False, **arrays)
+    columns = {name: column for name, column in vars(faces).items() if column is not None}
+    np.savez(buffer, allow_pickle=False, **columns)
     return buffer.getvalue()

@@ -9,6 +9,7 @@ gives about the strengths of the later benchmarks for small images.
 from types import ModuleType
 from typing import Any, Final
 
+import cv2
 import numpy as np
 
 from hierarchy.data.dataset import SIDE
@@ -83,12 +84,8 @@ def _one(corrupt: Any, face: np.ndarray, corruption: str, strength: int, seed: l
 
 
 def _large(face: np.ndarray, side: int) -> np.ndarray:
-    import cv2
-
     return cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
 
 
 def _small(picture: np.ndarray) -> np.ndarray:
-    import cv2
-
     return cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from hierarchy.errors import InputError
 from hierarchy.runs import SKETCH
 from hierarchy.taxonomy import Tree
 
-COLUMNS: Final = ("pixels", "label", "split", "row", "votes", "origin")  # arrays with an entry for each face
+COLUMNS: Final = ("pixels", "label", "split", "row", "votes", "paths", "origin")  # an entry for each face
 
 
 class Split(IntEnum):
@@ -44,7 +44,7 @@ class FaceDataset:
         row: int32[N], row number in the source, from 0; identifies a face in reports.
         votes: float32[N, 10] or None, FER+ tagger counts in the order of `ferplus.CHOICES`.
         source: one line for reports: "sketch" when drawn, a file's name, or a folder's name and "/".
-        paths: file of each face where the source is a folder, else None.
+        paths: str[N] or None, file of each face where the source is a folder.
         names: what the label codes mean, as the data set spells it; FER-2013's by default.
         origin: int8[N], values of Origin; by default real, or sketch where `source` is of drawn faces.
 
@@ -59,20 +59,16 @@ class FaceDataset:
     row: np.ndarray
     votes: np.ndarray | None = None
     source: str = ""
-    paths: tuple[str, ...] | None = None
+    paths: np.ndarray | None = None
     names: tuple[str, ...] = FER2013_NAMES
     origin: np.ndarray = None  # type: ignore[assignment]  # filled in below
 
     def __post_init__(self) -> None:
-        n = len(self.pixels)
-        if self.pixels.shape != (n, SIDE, SIDE) or self.pixels.dtype != np.uint8:
-            raise InputError(
-                f"expected faces as uint8[N,{SIDE},{SIDE}], not {self.pixels.dtype}{list(self.pixels.shape)}"
-            )
+        n = len(as_pixels(self.pixels))
         if self.origin is None:
             origin = Origin.sketch if self.drawn else Origin.real
             object.__setattr__(self, "origin", np.full(n, origin, np.int8))
-        columns = (self.label, self.split, self.row, self.votes, self.paths, self.origin)
+        columns = [getattr(self, name) for name in COLUMNS]
         if any(column is not None and len(column) != n for column in columns):
             raise InputError(f"{self.source or 'faces'}: {n} faces, but a column of another length")
         if n and not (UNLABELLED <= np.min(self.label) <= np.max(self.label) < len(self.names)):
@@ -90,25 +86,16 @@ class FaceDataset:
 
     @classmethod
     def joined(cls, parts: Sequence["FaceDataset"], source: str) -> "FaceDataset":
-        """One or more data sets as one, rows in order; votes and paths only if all parts have them.
-
-        Args:
-            parts: at least one.
-            source: of the whole.
-        """
+        """One or more data sets as one, rows in order; votes and paths only if all parts have them."""
         names = tuple(dict.fromkeys(chain(*(part.names for part in parts))))
         parts = [part.renamed(names) for part in parts]
         columns = {name: [getattr(part, name) for part in parts] for name in COLUMNS}
         shared = {
-            name: arrays for name, arrays in columns.items() if all(each is not None for each in arrays)
+            name: np.concatenate(arrays)
+            for name, arrays in columns.items()
+            if all(each is not None for each in arrays)
         }
-        paths = [part.paths for part in parts if part.paths is not None]
-        return cls(
-            **{name: np.concatenate(arrays) for name, arrays in shared.items()},
-            source=source,
-            paths=tuple(chain(*paths)) if len(paths) == len(parts) else None,
-            names=names,
-        )
+        return cls(**shared, source=source, names=names)
 
     def renamed(self, names: tuple[str, ...]) -> "FaceDataset":
         """The same labels as indices into other names, which hold all of these."""
@@ -120,8 +107,7 @@ class FaceDataset:
         index = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows)
         columns = {name: getattr(self, name) for name in COLUMNS}
         taken = {name: column[index] for name, column in columns.items() if column is not None}
-        paths = None if self.paths is None else tuple(self.paths[i] for i in index)
-        return replace(self, paths=paths, **taken)
+        return replace(self, **taken)
 
     def of(self, split: Split) -> "FaceDataset":
         """The faces of one split."""
@@ -155,3 +141,15 @@ class FaceDataset:
     def origins(self) -> dict[str, int]:
         """Rows of each origin that occurs."""
         return {each.name: count for each in Origin if (count := int((self.origin == each).sum()))}
+
+
+def as_pixels(X: Any) -> np.ndarray:
+    """A FaceDataset, or an array of faces, as uint8[N,48,48].
+
+    Raises:
+        InputError: another type or shape.
+    """
+    pixels = X.pixels if isinstance(X, FaceDataset) else np.asarray(X)
+    if pixels.dtype != np.uint8 or pixels.shape[1:] != (SIDE, SIDE):
+        raise InputError(f"faces: expected uint8[N,{SIDE},{SIDE}], got {pixels.dtype}{list(pixels.shape)}")
+    return pixels

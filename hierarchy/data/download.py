@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from hierarchy.data.formats import registry
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, first_line
 
 HANDLE: Final = "deadskull7/fer2013"  # contains the challenge's original fer2013.csv with its three splits
 FILE: Final = "fer2013.csv"
@@ -23,39 +23,24 @@ def get(target: Path) -> Path:
     """
     if registry.holds_faces(target):
         return target
+    try:
+        import kagglehub
+        from requests import ConnectionError, Timeout
+    except ImportError:
+        raise InputError("the download needs kagglehub: pip install kagglehub") from None
     new = not target.exists()
     try:
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target, prefix=".download-") as temporary:
-            os.replace(_fetch(temporary), target / FILE)
-    except OSError as error:
+            folder = Path(kagglehub.dataset_download(HANDLE, output_dir=temporary))
+            if not (files := sorted(folder.rglob(FILE))):
+                raise FileNotFoundError(f"it no longer contains {FILE}")
+            os.replace(files[0], target / FILE)
+    except Exception as error:  # kagglehub raises a dozen types without a common base
+        reason = "no connection" if isinstance(error, ConnectionError | Timeout) else first_line(error)
         if new and target.is_dir():
             target.rmdir()
-        raise InputError(f"{target}: {_one_line(error)}; or put {FILE} there yourself") from None
+        raise InputError(
+            f"{target}: Kaggle's {HANDLE} cannot be downloaded ({reason}); or put {FILE} there yourself"
+        ) from None
     return target
-
-
-def _fetch(folder: str) -> Path:
-    """Download into `folder`; the path of `fer2013.csv` there.
-
-    Raises:
-        OSError: with a message for people.
-    """
-    try:
-        import kagglehub
-        import requests
-    except ImportError:
-        raise OSError("the download needs kagglehub (pip install kagglehub)") from None
-    try:
-        files = sorted(Path(kagglehub.dataset_download(HANDLE, output_dir=folder)).rglob(FILE))
-    except (requests.ConnectionError, requests.Timeout):
-        raise OSError(f"Kaggle's {HANDLE} cannot be reached: no connection") from None
-    except Exception as error:  # kagglehub raises a dozen types without a common base
-        raise OSError(f"Kaggle's {HANDLE} cannot be downloaded ({_one_line(error)})") from None
-    if not files:
-        raise OSError(f"Kaggle's {HANDLE} no longer contains {FILE}")
-    return files[0]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

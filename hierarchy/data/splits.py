@@ -16,20 +16,15 @@ NAMES: Final = {name: split for split, names in SPELLINGS.items() for name in na
 VALIDATION_SHARE: Final = 3589 / (28709 + 3589)  # FER-2013's own share of PublicTest besides PrivateTest
 
 
-def known(name: str) -> bool:
-    """Whether a name such as `Training`, `val` or ` test` stands for a split."""
-    return name.strip().lower() in NAMES
-
-
 def named(name: str) -> Split:
-    """The split that a name stands for.
+    """The split that a name such as `Training`, `val` or ` test` stands for.
 
     Raises:
         InputError: no split has this name.
     """
-    if not known(name):
+    if (plain := name.strip().lower()) not in NAMES:
         raise InputError(f"unknown split {name.strip()[:40]!r}: expected one of {', '.join(NAMES)}")
-    return NAMES[name.strip().lower()]
+    return NAMES[plain]
 
 
 def select_split(faces: FaceDataset, split: Split) -> FaceDataset:

@@ -1,131 +1,148 @@
 """Kaggle's CSV files, read and written: one face a line, its pixels as numbers separated by spaces.
 
-`fer2013.csv` (emotion,pixels,Usage), `icml_face_data.csv` (emotion, Usage, pixels: names with leading
-spaces), `train.csv` (no Usage: validation rows are split off), `test.csv` (only pixels: PrivateTest without
-labels), also gzipped. Labels are FER-2013's codes or any names.
+`fer2013.csv` (emotion,pixels,Usage) and `icml_face_data.csv` (emotion, Usage, pixels: names with leading
+spaces) hold all of FER-2013, and are read with FER+'s `fer2013new.csv` if that is beside them; `sketch.csv`
+holds drawn faces; `train.csv` (no Usage: validation rows are split off) and `test.csv` (only pixels:
+PrivateTest without labels) are two parts of one data set. Also gzipped. Labels are FER-2013's codes or names.
 """
 
-import gzip
-import zlib
-from collections.abc import Iterator
+import csv
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Final
 
 import numpy as np
 
 from hierarchy.data import splits
-from hierarchy.data.dataset import SIDE, FaceDataset, Split
+from hierarchy.data.dataset import SIDE, SKETCH, FaceDataset, Split
+from hierarchy.data.formats import ferplus
 from hierarchy.data.formats.codes import FER2013_NAMES
-from hierarchy.data.formats.rows import Row, dataset
+from hierarchy.data.formats.rows import Row, csv_rows, dataset, label_name
 from hierarchy.errors import InputError, error_context
 
+FER2013: Final = "fer2013.csv"
+DRAWN: Final = f"{SKETCH}.csv"
+ICML: Final = "icml_face_data.csv"
+TRAIN: Final = "train.csv"
+TEST: Final = "test.csv"
 LABEL_COLUMNS: Final = ("emotion", "label", "expression")
 HEADERS: Final = ({"label", "pixels", "usage"}, {"label", "pixels"}, {"pixels"})
-MAX_HEADER: Final = 1000  # bytes; a binary file may have no line end at all
 PIXELS: Final = SIDE * SIDE
 NUMBERS: Final = tuple(map(str, range(256)))  # looking a pixel up is faster than formatting or parsing it
-VALUES: Final = {f"{value:0{width}}".encode(): value for value in range(256) for width in (1, 2, 3)}
+VALUES: Final = {f"{value:0{width}}": value for value in range(256) for width in (1, 2, 3)}
 
 
-def read(*paths: Path) -> FaceDataset:
-    """Faces of one or more CSV files; rows count on from file to file.
+def sources(path: Path) -> tuple[Path, ...]:
+    """A folder's `fer2013.csv`, else its `sketch.csv`; or a file itself, whatever its name; and its votes."""
+    if path.is_dir():
+        return with_votes(path, FER2013) or _first(path, DRAWN)
+    if path.name.removesuffix(".gz") in (FER2013, ICML):
+        return with_votes(path.parent, path.name)
+    return () if path.suffix == ".parquet" else (path,)
+
+
+def with_votes(folder: Path, name: str) -> tuple[Path, ...]:
+    """A folder's CSV file of this name, and the file of FER+ votes if there is one."""
+    files = _first(folder, name)
+    return files and files + _first(folder, ferplus.FILE)
+
+
+def challenge(folder: Path) -> tuple[Path, ...]:
+    """A folder's `train.csv` and `test.csv`, or the one of them that exists."""
+    return _first(folder, TRAIN) + _first(folder, TEST)
+
+
+def read(files: Sequence[Path]) -> FaceDataset:
+    """Faces of one or more CSV files, with FER+ votes if that is the last; rows count on from file to file.
 
     Raises:
         InputError: names the file, the line as an editor counts it, and what is expected.
     """
-    return dataset(chain(*map(_file, paths)), " and ".join(path.name for path in paths))
+    votes = [file for file in files[1:] if file.name.startswith(ferplus.FILE)]
+    tables = [file for file in files if file not in votes]
+    faces = dataset(chain(*map(_rows, tables)), " and ".join(table.name for table in tables))
+    return ferplus.attach(faces, votes[0]) if votes else faces
 
 
-def write(faces: FaceDataset, path: Path, header: str) -> None:
+def write(faces: FaceDataset, folder: Path, name: str = "", header: str = "emotion,pixels,Usage") -> None:
     """Write faces as one CSV file, with codes where the names are FER-2013's, else with names.
 
     Args:
         faces: all labelled, where there is a column for labels.
-        path: the file.
+        folder: of the file.
+        name: of the file; by default sketch.csv for drawn faces, else fer2013.csv.
         header: line 1: columns emotion, pixels and Usage, or some of them, in any order.
-
-    Raises:
-        InputError: a label name contains a comma, quote or line end.
     """
     fer2013 = faces.names == FER2013_NAMES
-    if bad := [name for name in faces.names if set(name) & set(',"\r\n')]:
-        raise InputError(f"{faces.source}: label {bad[0]!r} cannot be written to a CSV file")
     columns = [name.strip().lower() for name in header.split(",")]
-    with open(path, "w", newline="\n", encoding="utf-8") as stream:
+    path = folder / (name or (DRAWN if faces.drawn else FER2013))
+    with open(path, "w", newline="", encoding="utf-8") as stream:
         stream.write(f"{header}\n")
+        table = csv.writer(stream, lineterminator="\n")
         for pixels, label, split in zip(faces.pixels, faces.label, faces.split, strict=True):
-            cells = {"emotion": str(label) if fer2013 else faces.names[label], "usage": Split(split).name}
+            cells = {"emotion": label if fer2013 else faces.names[label], "usage": Split(split).name}
             cells["pixels"] = " ".join(map(NUMBERS.__getitem__, pixels.tobytes()))
-            stream.write(",".join(cells[name] for name in columns) + "\n")
+            table.writerow(cells[name] for name in columns)
 
 
-def _file(path: Path) -> Iterator[Row]:
-    try:
-        with cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as stream:
-            yield from _rows(path, stream)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: not a complete gzip file ({error})") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+def write_icml(faces: FaceDataset, folder: Path) -> None:
+    """`icml_face_data.csv`; all faces labelled."""
+    write(faces, folder, ICML, "emotion, Usage, pixels")
 
 
-def _rows(path: Path, stream: BinaryIO) -> Iterator[Row]:
-    column = _header(path, stream.readline(MAX_HEADER))
-    held_out = "label" not in column or path.name.startswith("test")
-    split = Split.PrivateTest if held_out else Split.Training
-    pixels = numeric = None  # numeric: whether labels are codes, as the first one is
-    for number, line in enumerate(stream, start=2):
-        if not line.strip():
-            continue
-        with error_context(f"{path}: line {number}"):
-            cells = [cell.strip(b' "\r\n') for cell in line.split(b",")]
-            if len(cells) != len(column):
-                raise InputError(f"{len(cells)} columns, but the header has {len(column)}")
-            pixels, label = _pixels(cells[column["pixels"]]), None
-            if "label" in column:
-                text = cells[column["label"]]
-                numeric = text.isdigit() if numeric is None else numeric
-                label = _label(text, numeric)
-            if "usage" in column:
-                split = splits.named(cells[column["usage"]].decode(errors="replace"))
-        yield Row(pixels, label, split, "usage" in column)
-    if pixels is None:
-        raise InputError(f"{path}: no face below the header")
+def write_challenge(faces: FaceDataset, folder: Path) -> None:
+    """`train.csv` of the Training and PublicTest rows, `test.csv` of the PrivateTest rows; neither if empty.
+
+    A round trip keeps the pixels, the order inside each file, which rows are PrivateTest, and the labels of
+    the others. PrivateTest rows lose their labels and come last, rows are renumbered, and the PublicTest rows
+    are chosen again. Whether the faces are drawn is not stored.
+    """
+    held_out = faces.split == Split.PrivateTest
+    for rows, name, header in ((~held_out, TRAIN, "emotion,pixels"), (held_out, TEST, "pixels")):
+        if rows.any():
+            write(faces.take(rows), folder, name, header)
 
 
-def _header(path: Path, first: bytes) -> dict[str, int]:
-    """Position of each column, by its name in lower case; the label column is called label."""
-    names = [name.strip(' "\r\n').lower() for name in first.decode("utf-8-sig", errors="replace").split(",")]
-    column = {"label" if name in LABEL_COLUMNS else name: place for place, name in enumerate(names)}
-    if set(column) not in HEADERS or len(column) != len(names):
-        missing = " and ".join(name for name in ("label", "pixels") if name not in column)
+def _first(folder: Path, name: str) -> tuple[Path, ...]:
+    """A folder's file of this name, or the gzipped one, as a tuple of one or none."""
+    return tuple(file for file in (folder / name, folder / f"{name}.gz") if file.is_file())[:1]
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    numeric = None  # whether labels are codes, as the first one is
+    for place, cells in csv_rows(path, _columns):
+        held_out = "label" not in cells or path.name.startswith("test")
+        split, label = Split.PrivateTest if held_out else Split.Training, cells.get("label")
+        with error_context(place):
+            pixels = _pixels(cells["pixels"])
+            if label is not None:
+                numeric = label.isdecimal() if numeric is None else numeric
+                if label.isdecimal() != numeric:
+                    kind = "code" if numeric else "name"
+                    raise InputError(f"label {label!r:.40}; expected a {kind}, as in the first row")
+                label = label_name(int(label) if numeric else label)
+            if "usage" in cells:
+                split = splits.named(cells["usage"])
+        yield Row(pixels, label, split, "usage" in cells)
+
+
+def _columns(header: list[str]) -> list[str]:
+    """The columns of a header; that of the labels is called label."""
+    columns = ["label" if name in LABEL_COLUMNS else name for name in header]
+    if set(columns) not in HEADERS or len(set(columns)) != len(columns):
+        missing = " and ".join(name for name in ("label", "pixels") if name not in columns)
         wrong = f"missing column {missing}" if missing else "unexpected columns"
-        raise InputError(f"{path}: {wrong}; line 1 must be emotion,pixels,Usage or emotion,pixels or pixels")
-    return column
+        raise InputError(f"{wrong}; line 1 must be emotion,pixels,Usage or emotion,pixels or pixels")
+    return columns
 
 
-def _pixels(text: bytes) -> np.ndarray:
+def _pixels(text: str) -> np.ndarray:
     """uint8[48, 48] of the numbers in a cell."""
     try:
         pixels = bytes(map(VALUES.__getitem__, text.split()))
     except KeyError as error:
-        raise InputError(f"pixel {_short(error.args[0])}; expected whole numbers 0-255") from None
+        raise InputError(f"pixel {error.args[0]!r:.30}; expected whole numbers 0-255") from None
     if len(pixels) != PIXELS:
         raise InputError(f"{len(pixels)} pixels; expected {PIXELS} ({SIDE}x{SIDE})")
     return np.frombuffer(pixels, np.uint8).reshape(SIDE, SIDE)
-
-
-def _label(text: bytes, numeric: bool) -> str:
-    if not numeric and text and not text.isdigit():
-        return text.decode(errors="replace")
-    if numeric and text.isdigit() and len(text) == 1 and int(text) < len(FER2013_NAMES):
-        return FER2013_NAMES[int(text)]
-    codes = ", ".join(f"{code} {name}" for code, name in enumerate(FER2013_NAMES))
-    expected = codes if numeric else "a name, as in the first row"
-    raise InputError(f"unknown label {_short(text)}; expected {expected}")
-
-
-def _short(text: bytes) -> str:
-    """A cell for an error message, on one line."""
-    return repr(text[:20].decode(errors="replace"))

@@ -6,7 +6,6 @@ repository (MIT licence). Its lines are in the order of `fer2013.csv` and are jo
 in a line's `Image name` is not its row, since lines without a face have no name.
 """
 
-import csv
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from hierarchy.data import splits
 from hierarchy.data.dataset import UNLABELLED, FaceDataset
 from hierarchy.data.formats.codes import FER2013_NAMES, FERPLUS_NAMES
+from hierarchy.data.formats.rows import csv_rows
 from hierarchy.errors import InputError, error_context
 from hierarchy.taxonomy import Tree, spelling
 
@@ -48,36 +48,27 @@ def read(path: Path) -> Ballot:
     Raises:
         InputError: names the file, the line (the header is line 1) and what is expected.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            lines = list(_lines(path, csv.reader(stream)))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (UnicodeDecodeError, csv.Error):
-        raise InputError(f"{path}: not a CSV file like {FILE}") from None
-    if not lines:
-        raise InputError(f"{path}: no votes below the header")
-    names, split, votes = zip(*lines, strict=True)
+    names, split, votes = zip(*_lines(path), strict=True)
     return Ballot(names, np.array(split, dtype=np.int8), np.array(votes, dtype=np.float32))
 
 
-def _lines(path: Path, table: Iterator[list[str]]) -> Iterator[tuple[str, int, list[int]]]:
-    wanted = ("usage", "image name", *CHOICES)
-    header = [spelling(cell) for cell in next(table, [])]
-    if missing := [name for name in wanted if name not in header]:
-        raise InputError(f"{path}: missing column {', '.join(missing)}; expected {', '.join(wanted)}")
-    places = [header.index(name) for name in wanted]
-    for number, cells in enumerate(table, start=2):
-        with error_context(f"{path}: line {number}"):
-            if len(cells) != len(header):
-                raise InputError(f"{len(cells)} columns, but the header has {len(header)}")
-            usage, name, *votes = (cells[place].strip() for place in places)
+def _lines(path: Path) -> Iterator[tuple[str, int, list[int]]]:
+    for place, cells in csv_rows(path, _columns):
+        name, votes = cells["image name"], [cells[choice] for choice in CHOICES]
+        with error_context(place):
             if not all(vote.isascii() and vote.isdigit() for vote in votes):
                 raise InputError("votes must be whole numbers from 0")
             if Path(name).name != name:  # names become files when folders are written
                 raise InputError(f"picture name {name!r} is not a plain file name")
-            split = splits.named(usage)
-        yield name, split, [int(vote) for vote in votes]
+            split = splits.named(cells["usage"])
+        yield name, split, list(map(int, votes))
+
+
+def _columns(header: list[str]) -> list[str]:
+    columns, wanted = list(map(spelling, header)), ("usage", "image name", *CHOICES)
+    if missing := [name for name in wanted if name not in columns]:
+        raise InputError(f"missing column {', '.join(missing)}; expected {', '.join(wanted)}")
+    return columns
 
 
 def attach(faces: FaceDataset, path: Path) -> FaceDataset:

@@ -3,8 +3,7 @@
 Also FER+'s folders, which are written but not read: they hold votes in place of FER-2013's labels.
 """
 
-import os
-from collections.abc import Iterator
+import glob
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -33,9 +32,10 @@ def sources(folder: Path) -> tuple[Path, ...]:
     """
     files: list[Path] = []
     for split in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if not splits.known(split.name) or not split.is_dir():
+        if split.name.strip().lower() not in splits.NAMES or not split.is_dir():
             continue
-        pictures = list(_pictures(split))
+        names = glob.glob(f"{glob.escape(str(split))}/**/*", recursive=True)  # without hidden ones
+        pictures = [Path(name) for name in sorted(names) if name.lower().endswith(images.SUFFIXES)]
         if not pictures:
             raise InputError(f"{split}: no pictures; expected <expression>/*.png")
         if stray := [file for file in pictures if file.parents[1] != split]:
@@ -62,7 +62,7 @@ def read(files: tuple[Path, ...]) -> FaceDataset:
         Row(images.crop(images.read(file)), file.parent.name, splits.named(file.parents[1].name), False)
         for file in files
     )
-    paths = tuple("/".join(file.parts[-3:]) for file in files)
+    paths = np.array(["/".join(file.parts[-3:]) for file in files])
     source = f"{files[0].parents[2].resolve().name}/"
     return replace(dataset(rows, source), row=row[order], paths=paths)
 
@@ -112,15 +112,6 @@ def png(pixels: np.ndarray) -> bytes:
     import cv2
 
     return cv2.imencode(".png", pixels)[1].tobytes()
-
-
-def _pictures(folder: Path) -> Iterator[Path]:
-    """The pictures at any depth below a folder, by name at each level; hidden ones excluded."""
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if name.lower().endswith(images.SUFFIXES) and not name.startswith("."):
-                yield Path(place, name)
 
 
 def _numbers(files: tuple[Path, ...]) -> np.ndarray | None:

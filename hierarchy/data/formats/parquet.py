@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hierarchy.data import images, splits
-from hierarchy.data.dataset import FaceDataset, Split
+from hierarchy.data.dataset import SKETCH, FaceDataset, Split
 from hierarchy.data.formats.codes import FER2013_NAMES
 from hierarchy.data.formats.image_folder import png
-from hierarchy.data.formats.rows import Row, dataset
+from hierarchy.data.formats.rows import Row, dataset, label_name
 from hierarchy.errors import InputError, error_context, first_line
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def read(files: Sequence[Path]) -> FaceDataset:
     return dataset(chain(*map(_file, files)), source)
 
 
-def write(faces: FaceDataset, path: Path) -> None:
+def write(faces: FaceDataset, folder: Path) -> None:
     """One file: image (PNG bytes, and the row as path), label and split by name; all faces labelled."""
     import pyarrow
     from pyarrow import parquet
@@ -61,7 +61,7 @@ def write(faces: FaceDataset, path: Path) -> None:
         "label": [faces.names[label] for label in faces.label],
         "split": [Split(split).name for split in faces.split],
     }
-    parquet.write_table(pyarrow.table(columns), path)
+    parquet.write_table(pyarrow.table(columns), folder / f"{SKETCH if faces.drawn else 'faces'}.parquet")
 
 
 def _file(file: Path) -> Iterator[Row]:
@@ -91,7 +91,7 @@ def _rows(file: Path, table: "pyarrow.parquet.ParquetFile") -> Iterator[Row]:
     for number, row in enumerate(chain.from_iterable(batch.to_pylist() for batch in batches)):
         with error_context(f"{file}: row {number}"):
             pixels = _picture(row[column["picture"]])
-            label = _label(row[column["label"]], classes) if "label" in column else None
+            label = label_name(row[column["label"]], classes) if "label" in column else None
             if "split" in column:
                 split = splits.named(str(row[column["split"]]))
         yield Row(pixels, label, split, "split" in column)
@@ -119,12 +119,3 @@ def _picture(value: Any) -> np.ndarray:
     if not isinstance(data, bytes):
         raise InputError("no picture; expected the bytes of a picture file, or a struct with them")
     return images.crop(images.read(data))
-
-
-def _label(value: Any, classes: Sequence[str]) -> str:
-    if isinstance(value, int) and 0 <= value < len(classes):
-        value = classes[value]
-    if not isinstance(value, str) or not value.strip():
-        codes = ", ".join(f"{code} {name}" for code, name in enumerate(classes))
-        raise InputError(f"unknown label {value!r}; expected {codes}, or names")
-    return value

@@ -15,13 +15,13 @@ import numpy as np
 
 from hierarchy import runs
 from hierarchy.data import cache
-from hierarchy.data.dataset import SKETCH, UNLABELLED, FaceDataset, Split
-from hierarchy.data.formats import fer2013_csv, image_folder, kaggle, parquet
-from hierarchy.errors import InputError
+from hierarchy.data.dataset import UNLABELLED, FaceDataset, Split
+from hierarchy.data.formats import fer2013_csv, image_folder, parquet
+from hierarchy.errors import InputError, error_context
 
 Sources = tuple[Path, ...]
 Reader = Callable[[Sources], FaceDataset]
-Writer = Callable[[FaceDataset, Path, Path | None], None]
+FERPLUS: Final = "ferplus"
 
 
 @dataclass(frozen=True)
@@ -30,55 +30,38 @@ class DataFormat:
 
     Attributes:
         description: its files.
+        write: faces into an empty folder; for FERPLUS, with the path of FER+'s `fer2013new.csv`.
         sources: the files of this format at a path, a file or a folder; empty where there are none.
         read: faces of these files; None where the format is only written.
-        write: faces into an empty folder, with FER+'s `fer2013new.csv`; None where the format is only read.
     """
 
     description: str
-    sources: Callable[[Path], Sources]
-    read: Reader | None
-    write: Writer | None
+    write: Callable[..., None]
+    sources: Callable[[Path], Sources] = lambda path: ()
+    read: Reader | None = None
 
 
 DATA_FORMATS: Final[dict[str, DataFormat]] = {
     "csv": DataFormat(
-        "fer2013.csv, sketch.csv or .csv.gz",
-        lambda path: () if path.suffix == ".parquet" else kaggle.sources(path),
-        kaggle.read_whole,
-        lambda faces, folder, _: fer2013_csv.write(
-            faces, folder / (kaggle.DRAWN if faces.drawn else kaggle.FER2013)[0], "emotion,pixels,Usage"
-        ),
+        "fer2013.csv, sketch.csv or .csv.gz", fer2013_csv.write, fer2013_csv.sources, fer2013_csv.read
     ),
     "icml": DataFormat(
-        "icml_face_data.csv",
-        lambda path: kaggle.whole(path, kaggle.ICML),
-        kaggle.read_whole,
-        lambda faces, folder, _: fer2013_csv.write(
-            faces, folder / "icml_face_data.csv", "emotion, Usage, pixels"
-        ),
+        fer2013_csv.ICML,
+        fer2013_csv.write_icml,
+        lambda path: fer2013_csv.with_votes(path, fer2013_csv.ICML),
+        fer2013_csv.read,
     ),
     "challenge": DataFormat(
-        "train.csv and test.csv",
-        kaggle.challenge,
-        lambda files: fer2013_csv.read(*files),
-        lambda faces, folder, _: kaggle.write_challenge(faces, folder),
+        "train.csv and test.csv", fer2013_csv.write_challenge, fer2013_csv.challenge, fer2013_csv.read
     ),
-    "parquet": DataFormat(
-        "*.parquet",
-        parquet.sources,
-        parquet.read,
-        lambda faces, folder, _: parquet.write(
-            faces, folder / f"{SKETCH if faces.drawn else 'faces'}.parquet"
-        ),
-    ),
+    "parquet": DataFormat("*.parquet", parquet.write, parquet.sources, parquet.read),
     "folders": DataFormat(
         "train|validation|test/<expression>/*.png",
+        image_folder.write,
         image_folder.sources,
         image_folder.read,
-        lambda faces, folder, _: image_folder.write(faces, folder),
     ),
-    "ferplus": DataFormat("FER2013Train/label.csv", lambda path: (), None, image_folder.write_ferplus),
+    FERPLUS: DataFormat("FER2013Train/label.csv", image_folder.write_ferplus),
 }
 
 
@@ -103,20 +86,19 @@ def find(data: str | Path | None) -> Path | None:
     Raises:
         InputError: `data` or the variable names a place with nothing readable.
     """
-    for place, prefix in ((data, ""), (os.environ.get("FER2013_DIR"), "$FER2013_DIR: ")):
-        if place:
-            try:
-                _reader(Path(place))
-            except InputError as error:
-                raise InputError(f"{prefix}{error}") from None
-            return Path(place)
+    if data:
+        _reader(Path(data))
+        return Path(data)
+    if variable := os.environ.get("FER2013_DIR"):
+        with error_context("$FER2013_DIR"):
+            return find(variable)
     default = runs.home() / "data"
     return default if holds_faces(default) else None
 
 
 def holds_faces(folder: Path) -> bool:
     """Whether a folder contains a readable format; the cache below it does not count."""
-    return folder.is_dir() and any(entry.read and entry.sources(folder) for entry in DATA_FORMATS.values())
+    return folder.is_dir() and any(entry.sources(folder) for entry in DATA_FORMATS.values())
 
 
 def export(faces: FaceDataset, target: Path, layout: str, names: Path | None = None) -> Path:
@@ -128,7 +110,7 @@ def export(faces: FaceDataset, target: Path, layout: str, names: Path | None = N
     Args:
         faces: labelled; but PrivateTest rows need no label in "challenge", and none does in "ferplus".
         target: a folder, new or empty.
-        layout: a name in DATA_FORMATS that can be written.
+        layout: a name in DATA_FORMATS.
         names: FER+'s `fer2013new.csv`; "ferplus" takes picture names and votes from it.
 
     Returns:
@@ -137,17 +119,17 @@ def export(faces: FaceDataset, target: Path, layout: str, names: Path | None = N
     Raises:
         InputError: no such format, a target in use, faces without labels, a missing `names`, or a full disk.
     """
-    writers = {name: entry.write for name, entry in DATA_FORMATS.items() if entry.write}
-    if layout not in writers:
-        raise InputError(f"unknown format {layout!r}: expected one of {', '.join(writers)}")
-    refused = (faces.label == UNLABELLED) & (layout != "ferplus")  # ferplus writes votes instead
+    if layout not in DATA_FORMATS:
+        raise InputError(f"unknown format {layout!r}: expected one of {', '.join(DATA_FORMATS)}")
+    refused = (faces.label == UNLABELLED) & (layout != FERPLUS)  # which holds votes instead
     if layout == "challenge":
         refused &= faces.split != Split.PrivateTest
     if refused.any():
         row = faces.row[np.argmax(refused)]
         raise InputError(f"{faces.source}: row {row} has no label; format {layout} needs one")
+    more = (names,) if layout == FERPLUS else ()
     try:
-        _write_whole(target, lambda folder: writers[layout](faces, folder, names))
+        _write_whole(target, lambda folder: DATA_FORMATS[layout].write(faces, folder, *more))
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror or error})") from None
     return target
