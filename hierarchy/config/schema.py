@@ -145,6 +145,7 @@ class Recipe:
         warm_start: training of router and specialists from the flat net's weights; None: from scratch.
         node: nodes that are trained by default.
         tree: of the nets.
+        about: for people; not part of the identity, and not stored.
     """
 
     name: str
@@ -154,10 +155,12 @@ class Recipe:
     warm_start: TrainConfig | None = None
     node: str = "all"
     tree: Annotated[Tree, PlainValidator(_tree)] = VALENCE
+    about: str = field(default="", compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; the tree only where it is not the default."""
         plain = dataclasses.asdict(self) | {"tree": self.tree.to_dict()}
+        del plain["about"]
         if self.tree == VALENCE and not self.tree.aliases:
             del plain["tree"]  # as recipes were stored before trees were data
         return json.loads(json.dumps(plain))

@@ -125,7 +125,7 @@ def work(precision: str) -> tuple[Recipe, FaceDataset]:
     from hierarchy.data.synthetic.sketch import sketch_faces
     from hierarchy.taxonomy import VALENCE
 
-    recipe = with_settings(recipes.short(), [f"fit.precision={precision}"])
+    recipe = with_settings(recipes.SHORT, [f"fit.precision={precision}"])
     faces = sketch_faces(BATCH * BATCHES * 2).of(Split.Training).for_node(VALENCE, "flat")
     return recipe, faces.take(np.arange(BATCH * BATCHES))
 

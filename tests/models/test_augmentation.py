@@ -21,7 +21,7 @@ def run(strengths, pixels, seed=0, training=True):
 
 
 def test_faces_are_left_alone_outside_training(pixels):
-    np.testing.assert_array_equal(run(recipes.full().augment, pixels, training=False), pixels)
+    np.testing.assert_array_equal(run(recipes.FULL.augment, pixels, training=False), pixels)
 
 
 def test_strength_zero_changes_nothing(pixels):
@@ -29,7 +29,7 @@ def test_strength_zero_changes_nothing(pixels):
 
 
 def test_the_same_seed_gives_the_same_faces_and_another_seed_others(pixels):
-    strong = recipes.full().augment
+    strong = recipes.FULL.augment
     first = run(strong, pixels, seed=1)
     assert first.dtype == np.uint8
     np.testing.assert_array_equal(first, run(strong, pixels, seed=1))

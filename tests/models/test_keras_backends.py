@@ -30,7 +30,7 @@ from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.runs import Run
 folder = Path(sys.argv[1])
 logits = serialization.Lazy(folder / "net.keras")(sketch_faces(70).pixels)
-recipe = with_settings(recipes.sketch(), ["net.stages=[[4],[8]]", "fit.epochs=2", "fit.ema=0.9"])
+recipe = with_settings(recipes.SKETCH, ["net.stages=[[4],[8]]", "fit.epochs=2", "fit.ema=0.9"])
 run = Run("b", folder / keras.backend.backend(), folder / (keras.backend.backend() + "-logs"))
 identity = {"recipe": recipe.as_dict()}
 train(run, sketch_faces(300), recipe, nodes=("flat",), identity=identity, backend=KERAS_BACKEND)

@@ -114,7 +114,7 @@ def test_resume_needs_no_options_but_the_name(place, whole):
 
 def test_a_run_stopped_in_its_first_epoch_is_resumed_by_its_own_plan(own_home):
     run = runs.run("early")
-    begun = {"recipe": recipes.half().as_dict(), "seed": 4}
+    begun = {"recipe": recipes.HALF.as_dict(), "seed": 4}
     begin(run, begun, resume=False, asked={"data": "sketch", "node": "flat"})
     assert plan_of(run)["recipe"]["name"] == "half"
     begin(run, begun | {"seed": 5}, resume=False, asked={})  # nothing is lost by starting again
@@ -143,7 +143,7 @@ def test_faces_of_another_role_cannot_be_handed_in():
     for pair in ((test, valid), (faces.of(Split.Training), test)):
         with pytest.raises(ValueError, match="another split"):
             trainer.fit_node(
-                task(recipes.sketch().fit, recipes.sketch(), *(part.for_node(VALENCE, FLAT) for part in pair))
+                task(recipes.SKETCH.fit, recipes.SKETCH, *(part.for_node(VALENCE, FLAT) for part in pair))
             )
 
 
@@ -159,7 +159,7 @@ def test_a_small_hierarchy_learns_the_sketches():
 
 
 def compiled(**changes):
-    recipe = recipes.sketch()
+    recipe = recipes.SKETCH
     fit = replace(recipe.fit, **changes)
     net = vgg.build(VALENCE, FLAT, VGGConfig(stages=((4,),)), fit.l2)
     return trainer._compiled(net, task(fit, recipe), steps=100)
@@ -215,7 +215,7 @@ def test_every_option_gives_a_step_that_changes_the_weights(changes):
 
 
 def test_the_flat_net_is_trained_first_where_the_others_start_from_it(other_tree):
-    assert train.order(VALENCE.nodes, recipes.sketch()) == list(VALENCE.nets)
-    other = replace(recipes.sketch(), tree=other_tree)
+    assert train.order(VALENCE.nodes, recipes.SKETCH) == list(VALENCE.nets)
+    other = replace(recipes.SKETCH, tree=other_tree)
     assert train.order(other_tree.nodes[::-1], other) == list(other_tree.nets)
-    assert train.order(("positive",), recipes.earlier()) == ["positive"]
+    assert train.order(("positive",), recipes.EARLIER) == ["positive"]

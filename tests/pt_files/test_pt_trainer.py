@@ -28,7 +28,7 @@ ONE_LEAF = Tree({"mouth": ("happy", "surprise", "sad"), "neutral": ("neutral",)}
 
 
 def task(run="mirror", node=FLAT, tree=VALENCE, **changes):
-    recipe = replace(recipes.sketch(), net=NET, tree=tree)
+    recipe = replace(recipes.SKETCH, net=NET, tree=tree)
     recipe = replace(recipe, fit=replace(recipe.fit, **({"epochs": 3} | changes)))
     training, validation = FACES.of(Split.Training), FACES.of(Split.PublicTest).for_node(tree, node)
     return TrainTask(
@@ -38,7 +38,7 @@ def task(run="mirror", node=FLAT, tree=VALENCE, **changes):
 
 @pytest.mark.slow
 def test_a_net_learns_and_is_stored_with_its_record(own_home):
-    easy = replace(recipes.sketch(), fit=replace(recipes.sketch().fit, epochs=10, batch_size=16))
+    easy = replace(recipes.SKETCH, fit=replace(recipes.SKETCH.fit, epochs=10, batch_size=16))
     trainer.fit_node(replace(task(), recipe=easy, fit=easy.fit))
     record = runs.run("mirror").manifest().nets[FLAT]
     assert (record.file, record.backend, record.epochs) == ("flat.safetensors", "pytorch", 10)
@@ -154,7 +154,7 @@ def test_augmentation_off_changes_nothing_and_on_stays_in_range():
     pixels = torch.from_numpy(FACES.pixels[:8])
     off = AugmentConfig(flip=False, rotation=0.0, scale=0.0, shift=0.0)
     torch.testing.assert_close(augmented(pixels, off), pixels)
-    strong = recipes.full().augment
+    strong = recipes.FULL.augment
     changed = augmented(pixels, strong)
     assert changed.dtype == torch.uint8 and changed.shape == pixels.shape and (changed != pixels).any()
 

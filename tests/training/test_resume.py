@@ -135,7 +135,7 @@ def test_an_old_key_beside_its_new_name_is_refused(begun):
 
 def test_another_tree_is_refused_on_resume_with_both_printed(begun, logged, tmp_path):
     run(name="tiny", resume=True, tree="valence")
-    overrides.store(replace(recipes.sketch(), tree=TREES["ferplus8"]), tmp_path / "recipe.json")
+    overrides.store(replace(recipes.SKETCH, tree=TREES["ferplus8"]), tmp_path / "recipe.json")
     for options in ({"tree": "ferplus8"}, {"recipe": str(tmp_path / "recipe.json")}):
         with pytest.raises(InputError, match="'tiny'") as error:
             run(name="tiny", resume=True, **options)

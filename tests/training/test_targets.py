@@ -110,7 +110,7 @@ def test_every_node_of_another_tree_has_its_own_faces_and_outliers(other_tree):
 
 def test_missing_votes_and_teachers_are_refused(faces):
     for section in ("fit", "warm_start"):
-        bare, plain = replace(faces, votes=None), recipes.sketch()
+        bare, plain = replace(faces, votes=None), recipes.SKETCH
         voted, taught = (
             replace(plain, **{section: TrainConfig(**{key: 0.1})})
             for key in ("soft_label_weight", "distillation_weight")
@@ -134,7 +134,7 @@ def test_missing_votes_and_teachers_are_refused(faces):
 )
 def test_options_that_contradict_each_other_are_refused(fit, key):
     with pytest.raises(InputError, match=key):
-        check_recipe(replace(recipes.sketch(), fit=fit), False)
+        check_recipe(replace(recipes.SKETCH, fit=fit), False)
 
 
 def test_class_weights_cover_classes_without_faces():

@@ -173,7 +173,7 @@ def test_a_start_of_another_tree_is_refused_with_both_printed(first, other_tree,
 
     from hierarchy.config import overrides, recipes
 
-    overrides.store(replace(recipes.sketch(), name="x", tree=other_tree), tmp_path / "recipe.json")
+    overrides.store(replace(recipes.SKETCH, name="x", tree=other_tree), tmp_path / "recipe.json")
     about = {"data": "sketch", "deterministic": False, "seed": None, "backend": KERAS_BACKEND, "name": "x"}
     with pytest.raises(InputError, match="'first'") as error:
         next(
