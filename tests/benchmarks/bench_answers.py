@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks import report
 from threadpoolctl import threadpool_limits
 
 from hierarchy import runs
@@ -20,7 +21,6 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import images
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.synthetic.sketch import sketch_faces
-from hierarchy.evaluation import benchmarks
 from hierarchy.evaluation.statistics import share
 from hierarchy.runtimes import ENGINES, FORMATS
 from hierarchy.taxonomy import FLAT, VALENCE
@@ -33,7 +33,7 @@ FER_PYTHON = os.environ.get("FER_PYTHON")
 PEER = "fer 25.10.3"
 NAMES = {
     **{name: f"{FORMATS[kind].title}, {precision}" for name, (kind, precision) in ENGINES.items()},
-    "keras": benchmarks.REFERENCE,
+    "keras": report.REFERENCE,
 }
 CASES = [  # run and engine; Keras last, so that TensorFlow's threads do not slow the others
     *((runs.DEFAULT_RUN, engine) for engine in ENGINES),
@@ -58,7 +58,7 @@ needs_faces = pytest.mark.skipif(not os.environ.get("FER2013_DIR"), reason="no F
 
 @pytest.fixture(scope="session")
 def faces() -> np.ndarray:
-    return sketch_faces(int(benchmarks.MANY)).pixels
+    return sketch_faces(int(report.MANY)).pixels
 
 
 @pytest.fixture(scope="session")
@@ -93,12 +93,12 @@ def name_of(run: str, engine: str) -> str:
     return NAMES[engine] if run == runs.DEFAULT_RUN else f"{run}, {NAMES[engine]}"
 
 
-@pytest.mark.parametrize("key", [benchmarks.ONE, benchmarks.MANY, benchmarks.LAZY])
+@pytest.mark.parametrize("key", [report.ONE, report.MANY, report.LAZY])
 @pytest.mark.parametrize(("run", "engine"), CASES)
 def test_a_face(benchmark, here, faces, run, engine, key):
     model = HierarchicalClassifier.load(run, engine=engine)
-    batch = faces[: 1 if key == benchmarks.ONE else len(faces)]
-    predict = model.lazy if key == benchmarks.LAZY else model.predictions
+    batch = faces[: 1 if key == report.ONE else len(faces)]
+    predict = model.lazy if key == report.LAZY else model.predictions
     benchmark.pedantic(predict, (batch,), rounds=15 if len(batch) > 1 else 100, warmup_rounds=3)
     own = here["ms"].setdefault(name_of(run, engine), {})
     own[key] = 1000 * benchmark.stats.stats.median / len(batch)

@@ -54,10 +54,10 @@ def figures():
     """Results by kind; written after the last benchmark."""
     results: dict[str, Any] = {}
     yield results
-    from hierarchy.evaluation import benchmarks
+    from benchmarks import report
 
     os.environ["HIERARCHY_HOME"] = str(REPOSITORY)
-    print(benchmarks.write(results))
+    print(report.write(results))
 
 
 @pytest.fixture(scope="session")

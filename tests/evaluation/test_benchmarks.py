@@ -1,16 +1,16 @@
-"""benchmarks.md has the measurements and their ratios."""
+"""report.md has the measurements and their ratios."""
 
 import pytest
+from benchmarks import report
 
 from hierarchy import fileio
-from hierarchy.evaluation import benchmarks
 
 MEASURED = {
     "answering": {
         "2": {
             "ms": {
-                "ONNX Runtime, float32": {"1": 5.0, "64": 3.0, benchmarks.LAZY: 2.5},
-                benchmarks.REFERENCE: {"1": 15.0, "64": 6.0, benchmarks.LAZY: 5.0},
+                "ONNX Runtime, float32": {"1": 5.0, "64": 3.0, report.LAZY: 2.5},
+                report.REFERENCE: {"1": 15.0, "64": 6.0, report.LAZY: 5.0},
                 "peer": {"1": 0.5, "64": 0.25},
             },
             "gmac": 0.3,
@@ -27,9 +27,9 @@ MEASURED = {
 
 
 def test_the_tables_hold_the_figures_and_their_ratios():
-    text = benchmarks.markdown(MEASURED)
+    text = report.markdown(MEASURED)
     assert "| ONNX Runtime, float32 | 5.00 | 3.00 | 2.50 | 0.50 | 1.50 | - |" in text
-    assert f"| {benchmarks.REFERENCE} | 15.00 | 6.00 | 5.00 | 1.00 | 3.00 | - |" in text
+    assert f"| {report.REFERENCE} | 15.00 | 6.00 | 5.00 | 1.00 | 3.00 | - |" in text
     assert "| peer | 0.50 | 0.25 | - | 0.04 | - | 66.0 (56.0 to 75.0) |" in text
     assert "| predict | - | 0.50 | - | 130 |" in text
     assert "| video | 1,000 | 20.00 | 50 | 200 |" in text
@@ -43,14 +43,14 @@ def test_the_tables_hold_the_figures_and_their_ratios():
 def test_what_was_measured_before_stays(own_home):
     path = own_home / "results" / "benchmarks.json"
     fileio.write_json(path, {"rounds": 3, "starting": {"--help": {"seconds": 0.25, "bytes": 30e6}}})
-    assert benchmarks.write(MEASURED) == own_home / "results" / benchmarks.FILE
+    assert report.write(MEASURED) == own_home / "results" / report.FILE
     known = fileio.read_json(path)
     assert known["rounds"] == 3 and set(known["starting"]) == {"--help", "predict"}
-    assert "| --help | - | 0.25 | - | 30 |" in (own_home / "results" / benchmarks.FILE).read_text()
-    assert (own_home / "results" / benchmarks.PICTURE).read_bytes().startswith(b"\x89PNG")
+    assert "| --help | - | 0.25 | - | 30 |" in (own_home / "results" / report.FILE).read_text()
+    assert (own_home / "results" / report.PICTURE).read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_cannot_be_drawn_is_not_kept(own_home):
     with pytest.raises(KeyError):
-        benchmarks.write({"answering": {"2": {"ms": MEASURED["answering"]["2"]["ms"]}}})
+        report.write({"answering": {"2": {"ms": MEASURED["answering"]["2"]["ms"]}}})
     assert not (own_home / "results").exists()

@@ -1,4 +1,4 @@
-"""benchmarks.md and growth.png: results of tests/benchmarks on prediction speed, for a reader.
+"""benchmarks.md and growth.png: results of these benchmarks on prediction speed, for a reader.
 
 Milliseconds are of one machine and one run; compare ratios within a table only.
 """
