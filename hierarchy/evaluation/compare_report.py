@@ -3,18 +3,23 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from hierarchy import fileio, runs
 from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
-from hierarchy.evaluation import comparison, leaderboard
-from hierarchy.evaluation.comparison import Group
+from hierarchy.evaluation import comparison, leaderboard, metrics, predictions
+from hierarchy.evaluation.comparison import MAIN, PARTS, Group
 from hierarchy.evaluation.systems import FLAT_SYSTEM, SOFT
 from hierarchy.reports import forest_plot, plots
-from hierarchy.reports.tables import as_csv, interval, percent, signed, table
-from hierarchy.taxonomy import Tree
+from hierarchy.reports.captions import spelled
+from hierarchy.reports.tables import accuracy, as_csv, figure, signed, table
+from hierarchy.routing import predict_from_logits
+from hierarchy.taxonomy import FLAT, Tree
 
 FILE: Final = "compare.md"
 CSV: Final = "compare.csv"
+CHOICE: Final = (Split.PublicTest.name, "single")  # split and view that choices are made by
 COST: Final = ("opponent", "nets", "parameters", "gmac")
 LEGEND: Final = (
     f"{Split.PrivateTest.name}. Percentages: mean over systems ± standard deviation, with the 95 % interval "
@@ -38,10 +43,7 @@ def compare() -> str:
     groups = list(comparison.groups())
     if not groups:
         raise InputError("no run to compare: `evaluate` writes the predictions that `compare` reads")
-    scored = {
-        group.title: list(comparison.lines(group, comparison.equal_compute_baseline(group, groups)))
-        for group in groups
-    }
+    scored = {group.title: list(comparison.lines(group, groups)) for group in groups}
     folder = runs.home() / "results"
     classes = ", ".join(dict.fromkeys(group.classes for group in groups))
     fileio.write_atomic(folder / CSV, as_csv(_records(groups, scored)).encode())
@@ -59,7 +61,7 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     on the seed.
     """
     tree = next((row for row in rows if row["answer"] == SOFT), None)
-    pair = tree and tree["views"]["single"]["all"].get("against_flat")
+    pair = tree and tree["scores"][MAIN].get("against_flat")
     if tree is None or not pair:
         return ""
     gap = pair["difference"]
@@ -80,14 +82,14 @@ def _markdown(groups: Sequence[Group], scored: Scored, leaders: str) -> str:
     for group in groups:
         sections.setdefault((group.tree, group.classes), []).append(group)
     for (tree, classes), members in sections.items():
-        parts += [f"## {classes.capitalize()}", f"Tree {plots.tree_name(tree)}: {tree}."]
+        parts += [f"## {classes.capitalize()}", f"Tree {tree.name or tree.hash}: {tree}."]
         if len(members) > 1:
             parts += ["### Recipes side by side", _overview(members, scored)]
         for group in members:
             rows = scored[group.title]
-            parts += [f"### {group.title}", *(_scores_table(rows, view) for view in rows[0]["views"])]
+            parts += [f"### {group.title}", *(_scores_table(rows, view) for view in group.stored)]
             parts += [_cost_table(rows), *filter(None, [verdict(rows)])]
-    parts += ["## Every run", leaders, f"![Accuracy of every run]({leaderboard.PICTURE})"]
+    parts += ["## Every run", leaders, f"![Accuracy of every run]({forest_plot.RUNS})"]
     return "\n\n".join(parts) + "\n"
 
 
@@ -96,26 +98,36 @@ def _overview(groups: Sequence[Group], scored: Scored) -> str:
     nodes = groups[0].tree.nodes
     body = []
     for group in groups:
-        rows = scored[group.title]
-        by_name = {row["answer"]: row for row in rows}
-        single = {name: row["views"]["single"] for name, row in by_name.items()}
-        tree, flat = (single.get(name) for name in (SOFT, FLAT_SYSTEM))
-        cells = [_score(each["all"]) if each else "-" for each in (flat, tree)]
-        free = _score(tree["leak-free"]) if tree and "leak-free" in tree else "-"
-        accuracies = [percent(by_name.get(SOFT, rows[0])["nodes"][node]) for node in nodes]
-        body.append((group.title, percent(comparison.on_public_test(group)), *cells, free, *accuracies))
-    parts = (FLAT_SYSTEM, SOFT, f"{SOFT}, {comparison.PARTS['leak-free']}")
-    return table(("recipe (runs)", Split.PublicTest.name, *parts, *nodes), body)
+        rows = {row["answer"]: row for row in scored[group.title]}
+        flat, tree = (rows[name]["scores"] if name in rows else {} for name in (FLAT_SYSTEM, SOFT))
+        scores = [flat.get(MAIN), tree.get(MAIN), tree.get(("single", "leak-free"))]
+        own = rows.get(SOFT, scored[group.title][0])["nodes"]
+        cells = (accuracy(score) if score else "-" for score in scores)
+        body.append((group.title, _on_public_test(group), *cells, *own.values()))
+    systems = (FLAT_SYSTEM, SOFT, f"{SOFT}, {PARTS['leak-free']}")
+    return table(("recipe (runs)", Split.PublicTest.name, *systems, *nodes), body)
+
+
+def _on_public_test(group: Group) -> float | None:
+    """Mean accuracy of the runs' trees (soft) on PublicTest; None where one was not evaluated there."""
+    accuracies = []
+    for manifest in (group.manifests[i] for i in group.runs_with(group.tree.nodes)):
+        if not predictions.path_of(manifest.run, *CHOICE).is_file():
+            return None
+        stored = predictions.of_run(manifest, *CHOICE)
+        predicted, _ = predict_from_logits(manifest.tree, stored.logits, manifest.calibration)
+        accuracies.append(metrics.by_node(predicted, stored.target(manifest.tree))[FLAT]["accuracy"])
+    return float(np.mean(accuracies)) if accuracies else None
 
 
 def _scores_table(rows: list[dict[str, Any]], view: str) -> str:
-    parts = list(rows[0]["views"][view])
-    header = ["answer", "systems", *(f"{view}, {comparison.PARTS[part]}" for part in parts)]
-    body = []
-    for row in rows:
-        scores = [row["views"][view][part] for part in parts]
-        body.append((row["answer"], str(scores[0]["systems"]), *map(_score, scores)))
-    return table(header, body)
+    """The accuracy of each system in each part."""
+    keys = [key for key in rows[0]["scores"] if key[0] == view]
+    body = [
+        (row["answer"], row["scores"][MAIN]["systems"], *(accuracy(row["scores"][key]) for key in keys))
+        for row in rows
+    ]
+    return table(("answer", "systems", *(f"{view}, {PARTS[part]}" for _, part in keys)), body)
 
 
 def _cost_table(rows: list[dict[str, Any]]) -> str:
@@ -123,18 +135,16 @@ def _cost_table(rows: list[dict[str, Any]]) -> str:
     header = ("answer", "nets a face", "parameters", "GMAC", *rows[0]["nodes"], "ECE", versus, "p")
     body = []
     for row in rows:
-        pair = row["views"]["single"]["all"].get("against_flat")
-        gmac = "-" if row["gmac"] is None else f"{row['gmac']:.3f}"
-        gap = "-" if pair is None else f"{100 * pair['difference']:+.1f} ({signed(pair['ci95'])})"
-        figures = map(percent, (*row["nodes"].values(), row["ece"]))
-        p = "-" if pair is None else _p(pair)
-        body.append((row["answer"], str(row["nets"]), f"{row['parameters']:,}", gmac, *figures, gap, p))
+        cost = (row["answer"], row["nets"], row["parameters"], figure(row["gmac"], ".3f"))
+        pair = row["scores"][MAIN].get("against_flat")
+        gap = (f"{100 * pair['difference']:+.1f} ({signed(pair['ci95'])})", _p(pair)) if pair else ("-", "-")
+        body.append((*cost, *row["nodes"].values(), row["ece"], *gap))
     return table(header, body)
 
 
 def _flat_nets(row: Mapping[str, Any]) -> str:
-    number = row["flat_nets"]
-    return f"{plots.spelled(number)} flat net{'' if number == 1 else 's'}"
+    number = len(row["nodes"])
+    return f"{spelled(number)} flat net{'' if number == 1 else 's'}"
 
 
 def _owner(row: Mapping[str, Any]) -> str:
@@ -145,33 +155,25 @@ def _p(pair: Mapping[str, Any]) -> str:
     return ", ".join(f"{p:.2g}" for p in pair["mcnemar_p"])
 
 
-def _score(score: dict[str, Any]) -> str:
-    spread = "" if score["spread"] is None else f" ± {100 * score['spread']:.1f}"
-    return f"{percent(score['accuracy'])}{spread} ({interval(score)})"
-
-
 def _records(groups: Sequence[Group], scored: Scored) -> Iterator[dict[str, Any]]:
     """A record for each system, view and part, unrounded."""
     for group in groups:
         for row in scored[group.title]:
-            for view, parts in row["views"].items():
-                for part, score in parts.items():
-                    low, high = score["ci95"] or (None, None)
-                    pair = score.get("against_flat", {})
-                    first = (view, part) == ("single", "all")  # the only one that nodes are scored on
-                    nodes = {f"{node}_accuracy": value for node, value in row["nodes"].items()}
-                    yield {
-                        "tree": plots.tree_name(group.tree),
-                        "runs": group.title,
-                        "answer": row["answer"],
-                        "view": view,
-                        "part": part,
-                        **{key: score[key] for key in ("systems", "n", "accuracy", "spread")},
-                        "low": low,
-                        "high": high,
-                        "difference": pair.get("difference"),
-                        "mcnemar_p": " ".join(map(str, pair.get("mcnemar_p", ()))),
-                        **{key: row[key] for key in COST},
-                        "ece": row["ece"] if first else None,
-                        **(nodes if first else dict.fromkeys(nodes)),
-                    }
+            nodes = {f"{node}_accuracy": value for node, value in row["nodes"].items()}
+            for (view, part), score in row["scores"].items():
+                low, high = score["ci95"] or (None, None)
+                pair = score.get("against_flat", {})
+                yield {
+                    "tree": group.tree.name or group.tree.hash,
+                    "runs": group.title,
+                    "answer": row["answer"],
+                    "view": view,
+                    "part": part,
+                    **{key: score[key] for key in ("systems", "n", "accuracy", "spread")},
+                    "low": low,
+                    "high": high,
+                    "difference": pair.get("difference"),
+                    "mcnemar_p": " ".join(map(str, pair.get("mcnemar_p", ()))),
+                    **{key: row[key] for key in COST},
+                    **({"ece": row["ece"]} | nodes if (view, part) == MAIN else {}),  # of these faces only
+                }

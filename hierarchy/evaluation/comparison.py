@@ -4,7 +4,7 @@ Runs that differ in their seed only form a group. Each row of a group's table is
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -19,33 +19,30 @@ from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
 from hierarchy.evaluation import metrics, predictions, statistics
 from hierarchy.evaluation.predictions import StoredPredictions
-from hierarchy.evaluation.systems import RunPredictions, System, systems
+from hierarchy.evaluation.systems import RunPredictions, System, cost, systems
 from hierarchy.manifest import RunManifest
-from hierarchy.reports.plots import covered
-from hierarchy.reports.run_markdown import recipe_of
+from hierarchy.reports.captions import covered, recipe_of
 from hierarchy.routing import Predictions, predict_from_logits
 from hierarchy.taxonomy import FLAT, Tree
 
 VIEWS: Final = ("single", "ten-crop")
+MAIN: Final = ("single", "all")  # view and part that systems are compared by
 PARTS: Final = {
     "all": "all faces",
     "leak-free": "no identical twin",
     "leak-free, near": "no near copy either",
 }
-CHOICE: Final = (Split.PublicTest.name, "single")  # split and view that choices are made by
+Right = dict[
+    tuple[str, str], np.ndarray
+]  # view and part -> which predictions are correct, bool[systems, faces]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one recipe, tree and data set, the default run first.
-
-    Attributes:
-        manifests: of the runs.
-        stored: view -> predictions of each run; views that not all runs have are left out.
-    """
+    """Runs of one recipe, tree and data set, the default run first."""
 
     manifests: list[RunManifest]
-    stored: dict[str, list[StoredPredictions]]
+    stored: dict[str, list[StoredPredictions]]  # of each run, by view; without views that a run lacks
 
     @property
     def tree(self) -> Tree:
@@ -72,9 +69,14 @@ class Group:
     @cached_property
     def members(self) -> dict[str, list[RunPredictions]]:
         """Predictions of each run, by view."""
-        return {
-            view: list(map(_member, self.manifests, each_stored)) for view, each_stored in self.stored.items()
-        }
+        return {view: list(map(_member, self.manifests, stored)) for view, stored in self.stored.items()}
+
+    @cached_property
+    def parts(self) -> dict[str, np.ndarray]:
+        """Faces that count in each part, bool[N]."""
+        own, leaks = self.truth >= 0, self.stored["single"][0].leaks
+        masks = [own, *(own & free for free in ({} if leaks is None else leaks.free).values())]
+        return {part: rows for part, rows in zip(PARTS, masks, strict=False) if rows.any()}
 
     def runs_with(self, nodes: Sequence[str]) -> list[int]:
         """The runs that have all these nets; of runs with the same flat net, the first where it is all."""
@@ -83,19 +85,6 @@ class Group:
         if set(nodes) != {FLAT}:
             return chosen
         return list({stored[i].nets[FLAT]: i for i in reversed(chosen)}.values())[::-1]
-
-
-@dataclass(frozen=True)
-class EqualComputeBaseline:
-    """As many flat nets as the tree has nets, averaged.
-
-    Attributes:
-        title: of the group that they belong to.
-        right: view and part -> bool[systems, faces].
-    """
-
-    title: str
-    right: Mapping[tuple[str, str], np.ndarray]
 
 
 def groups() -> Iterator[Group]:
@@ -121,50 +110,39 @@ def groups() -> Iterator[Group]:
         yield Group(manifests, {view: stored for view in VIEWS if (stored := _stored(manifests, view))})
 
 
-def equal_compute_baseline(group: Group, others: Sequence[Group]) -> EqualComputeBaseline | None:
-    """The flat nets that cost as much as a group's tree: its own, or those of the first comparable group."""
-    size = len(group.tree.nodes)
-    for other in (group, *others):
-        flats = len(other.runs_with([FLAT]))
-        if flats >= size and _comparable(group, other):
-            system = next(system for system in systems(group.tree, flats, 0) if system.flats == size)
-            return EqualComputeBaseline(other.title, dict(_right(system, other)))
-    return None
+def lines(group: Group, others: Sequence[Group] = ()) -> Iterator[dict[str, Any]]:
+    """Every row of a group's table: the system, its cost, and its scores by view and part.
 
-
-def lines(group: Group, baseline: EqualComputeBaseline | None = None) -> Iterator[dict[str, Any]]:
-    """Every row of a group's table: the system, its cost, and its scores in each view and part."""
-    against = baseline.right if baseline else {}
+    Where the group has too few flat nets for a baseline, those of one of the others are averaged.
+    """
+    title, baseline = _equal_compute_baseline(group, others)
     tree = group.tree
     for system in systems(tree, len(group.runs_with([FLAT])), len(group.runs_with(tree.nodes))):
         able = group.runs_with(system.nodes)
         if len(able) < system.runs:
             continue
-        views: dict[str, dict[str, Any]] = {}
-        for (view, part), right in _right(system, group):
-            views.setdefault(view, {})[part] = _scored(right, against.get((view, part)))
+        first = group.manifests[able[0]]
         yield {
             "answer": system.name,
             "uses": system.nodes,
             "equal_compute": system.flats == len(tree.nodes),
-            "flat_nets": len(tree.nodes),
-            "opponent": None if baseline is None or baseline.title == group.title else baseline.title,
-            **_cost(system, group.manifests[able[0]]),
-            "views": views,
+            "opponent": None if title == group.title else title,
+            "nets": system.runs * (len(system.nodes) - system.idle),
+            **cost([first.nets[node] for node in system.nodes], system.runs, system.idle),
+            "scores": {key: _score(right, baseline.get(key)) for key, right in _right(system, group).items()},
             **_nodes(_systems(system, group, "single"), group.truth),
         }
 
 
-def on_public_test(group: Group) -> float | None:
-    """Mean accuracy of the runs' trees (soft) on PublicTest; None where one was not evaluated there."""
-    accuracies = []
-    for manifest in (group.manifests[i] for i in group.runs_with(group.tree.nodes)):
-        if not predictions.path_of(manifest.run, *CHOICE).is_file():
-            return None
-        stored = predictions.of_run(manifest, *CHOICE)
-        predicted, _ = predict_from_logits(manifest.tree, stored.logits, manifest.calibration)
-        accuracies.append(metrics.by_node(predicted, stored.target(manifest.tree))[FLAT]["accuracy"])
-    return float(np.mean(accuracies)) if accuracies else None
+def _equal_compute_baseline(group: Group, others: Sequence[Group]) -> tuple[str | None, Right]:
+    """As many flat nets as the tree has nets, averaged: the group's own, or of the first comparable group."""
+    size = len(group.tree.nodes)
+    for other in (group, *others):
+        flats = len(other.runs_with([FLAT]))
+        if flats >= size and _comparable(group, other):
+            system = next(system for system in systems(group.tree, flats, 0) if system.flats == size)
+            return other.title, _right(system, other)
+    return None, {}
 
 
 def _stored(manifests: Sequence[RunManifest], view: str) -> list[StoredPredictions]:
@@ -197,12 +175,12 @@ def _comparable(group: Group, other: Group) -> bool:
     return known[0] == known[1] and _same_faces(group.stored["single"][0], other.stored["single"][0])
 
 
-def _right(system: System, group: Group) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
-    """For each view and part, which predictions of each system are correct: bool[systems, faces]."""
-    parts = _parts(group)
+def _right(system: System, group: Group) -> Right:
+    right: Right = {}
     for view in group.stored:
-        right = np.array([system.chosen(each) == group.truth for each in _systems(system, group, view)])
-        yield from (((view, part), right[:, rows]) for part, rows in parts.items())
+        correct = np.array([system.chosen(each) == group.truth for each in _systems(system, group, view)])
+        right |= {(view, part): correct[:, rows] for part, rows in group.parts.items()}
+    return right
 
 
 def _systems(system: System, group: Group, view: str) -> list[Predictions]:
@@ -219,28 +197,9 @@ def _member(manifest: RunManifest, stored: StoredPredictions) -> RunPredictions:
     return RunPredictions(plain, even, tree, tree.joint if flat is None else flat)
 
 
-def _scored(right: np.ndarray, opponent: np.ndarray | None) -> dict[str, Any]:
-    against = {} if opponent is None else {"against_flat": statistics.paired_difference(right, opponent)}
+def _score(right: np.ndarray, flats: np.ndarray | None) -> dict[str, Any]:
+    against = {} if flats is None else {"against_flat": statistics.paired_difference(right, flats)}
     return statistics.mean_accuracy(right) | against
-
-
-def _cost(system: System, manifest: RunManifest) -> dict[str, Any]:
-    """Nets run for a face, weights stored, and multiplications for a face in billions."""
-    nets = [manifest.nets[node] for node in system.nodes]
-    macs = [net.macs for net in nets if net.macs is not None]
-    share = (len(nets) - system.idle) / len(nets)  # the nets of a recipe are about equally large
-    return {
-        "nets": system.runs * (len(nets) - system.idle),
-        "parameters": system.runs * sum(net.parameters for net in nets),
-        "gmac": system.runs * share * sum(macs) / 1e9 if len(macs) == len(nets) else None,
-    }
-
-
-def _parts(group: Group) -> dict[str, np.ndarray]:
-    """Faces that count in each part, bool[N]."""
-    own, leaks = group.truth >= 0, group.stored["single"][0].leaks
-    masks = [own, *(own & free for free in ({} if leaks is None else leaks.free).values())]
-    return {part: rows for part, rows in zip(PARTS, masks, strict=False) if rows.any()}
 
 
 def _nodes(systems: Sequence[Predictions], truth: np.ndarray) -> dict[str, Any]:

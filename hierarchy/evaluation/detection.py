@@ -30,16 +30,9 @@ Boxes = Callable[[np.ndarray], np.ndarray]  # uint8[H,W] -> float[N,4]
 
 
 def train(data: str | None, folder: Path | None, rounds: int, seed: int) -> Path:
-    """Train the detector on Training faces, choose its threshold on PublicTest faces, and store it.
+    """Train the detector on Training faces, choose its threshold on PublicTest faces, and store its file.
 
-    Args:
-        data: file or folder of faces; None: see `loading.training_faces`.
-        folder: of photographs without faces, see `vision.synthetic_scenes.backgrounds`.
-        rounds: of training.
-        seed: of everything random.
-
-    Returns:
-        The net's file.
+    For `data`, see `loading.training_faces`; for `folder`, `vision.synthetic_scenes.backgrounds`.
 
     Raises:
         InputError: the data, the pictures or the converter to ONNX are missing.
@@ -78,9 +71,8 @@ def threshold(
 
     The scenes have the backgrounds of training; those for scoring are not used.
     """
-    scenes = list(
-        synthetic_scenes.scenes(pixels, synthetic_scenes.backgrounds(folder, False), CHOOSING, seed)
-    )
+    grounds = synthetic_scenes.backgrounds(folder, False)
+    scenes = list(synthetic_scenes.scenes(pixels, grounds, CHOOSING, seed))
     f1 = {sure: score(_net(net, sure), scenes)["f1"] for sure in THRESHOLDS}
     return {"sure": max(f1, key=lambda sure: f1[sure]), "f1_by_threshold": f1}
 
@@ -92,9 +84,8 @@ def report(data: str | None, folder: Path | None, number: int) -> str:
         InputError: the data, the pictures or the detector are missing.
     """
     faces = select_split(loading.labelled_faces(data), Split.PrivateTest)
-    scenes = list(
-        synthetic_scenes.scenes(faces.pixels, synthetic_scenes.backgrounds(folder, True), number, 1)
-    )
+    grounds = synthetic_scenes.backgrounds(folder, True)
+    scenes = list(synthetic_scenes.scenes(faces.pixels, grounds, number, 1))
     scores = {name: score(_boxes(name), scenes) for name in COMPARED}
     about = {
         "scenes": number,
@@ -112,13 +103,7 @@ def report(data: str | None, folder: Path | None, number: int) -> str:
 def markdown(about: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
     """The table, and what was scored."""
     rows = [
-        (
-            name,
-            accuracy(one["recall"]),
-            accuracy(one["precision"]),
-            f"{one['f1']:.2f}",
-            f"{one['ms']:.0f}",
-        )
+        (name, accuracy(one["recall"]), accuracy(one["precision"]), f"{one['f1']:.2f}", f"{one['ms']:.0f}")
         for name, one in scores.items()
     ]
     header = ("--detector", "faces found", "boxes that are faces", "F1", "ms a scene")

@@ -4,6 +4,7 @@ Their predictions are read from predictions.npz; no net is opened.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -34,16 +35,10 @@ def evaluate(
     vote: bool = False,
     out: Path | None = None,
 ) -> str:
-    """Score runs that predict together and write a report like a run's.
+    """Score runs that predict together and write a report like a run's; options as in `evaluate.evaluate`.
 
-    Args:
-        names: of two or more runs of one tree that were evaluated on this split in this view.
-        data: file or folder of the faces that they were evaluated on; None: as for a run.
-        split: PublicTest or PrivateTest.
-        view: what each net is shown of a face.
-        min_confidence: probability below which only the branch is predicted.
-        vote: one vote for each run, ties decided by the mean; otherwise the mean probability.
-        out: folder of the report; None: one under results/ensembles/.
+    The runs are of one tree and were evaluated on this split in this view. With `vote`, each run has one vote
+    and the mean probability decides ties; otherwise it decides all. If None, `out` is in results/ensembles/.
 
     Returns:
         The headline and the path of the report.
@@ -55,7 +50,10 @@ def evaluate(
     if len(set(names)) < max(2, len(names)):
         raise InputError(f"--ensemble {','.join(names)}: expected two or more different runs")
     manifests = [runs.run(name).manifest() for name in names]
-    _check_alike(manifests)
+    for manifest in manifests:
+        manifests[0].tree.check_same(manifest.tree, f"--ensemble: run {manifest.run!r}")
+    if len(labels := sorted({manifest.labels for manifest in manifests})) > 1:
+        raise InputError(f"--ensemble: runs of different labels ({', '.join(labels)})")
     stored = [predictions.of_run(manifest, split, view) for manifest in manifests]
     faces = select_split(faces_for(manifests[0], data), Split[split])
     for name, each in zip(names, stored, strict=True):
@@ -88,20 +86,11 @@ def voted(members: Sequence[Predictions]) -> Predictions:
     return routing.from_flat(mean.tree, (votes + mean.joint) / (len(members) + 1))
 
 
-def _check_alike(manifests: Sequence[RunManifest]) -> None:
-    for manifest in manifests:
-        manifests[0].tree.check_same(manifest.tree, f"--ensemble: run {manifest.run!r}")
-    labels = {manifest.labels for manifest in manifests}
-    if len(labels) > 1:
-        raise InputError(f"--ensemble: runs of different labels ({', '.join(sorted(labels))})")
-
-
 def _stored(first: StoredPredictions, together: Predictions, manifest: RunManifest) -> StoredPredictions:
     """The predictions with log probabilities for logits, and the checksums of all nets for a net's."""
     floored = np.maximum(together.joint, np.finfo(np.float32).tiny)  # a leaf without votes needs a logarithm
     nets = {FLAT: "+".join(manifest.checksums.values())}
-    logits = {FLAT: np.log(floored).astype(np.float32)}
-    return StoredPredictions(first.row, first.split, first.label, logits, first.leaks, nets, first.names)
+    return replace(first, logits={FLAT: np.log(floored).astype(np.float32)}, nets=nets)
 
 
 def _manifest(name: str, manifests: Sequence[RunManifest], how: str) -> RunManifest:

@@ -11,13 +11,13 @@ from hierarchy.data.formats.ferplus import relabelled
 from hierarchy.data.splits import select_split
 from hierarchy.errors import InputError
 from hierarchy.evaluation import metrics, robustness, run_report
-from hierarchy.evaluation.predictions import MAIN, StoredPredictions, folder_of
+from hierarchy.evaluation.predictions import MAIN, Leakage, StoredPredictions, folder_of
 from hierarchy.manifest import RunManifest
 from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.reports import model_card
 from hierarchy.routing import predict_from_logits
 
-ROLES = (Split.PublicTest, Split.PrivateTest)
+ROLES = (Split.PublicTest.name, Split.PrivateTest.name)
 
 
 def evaluate(
@@ -60,12 +60,9 @@ def evaluate(
     own = manifest.data.get("fingerprint") == fingerprint
     classifier = HierarchicalClassifier.load(run, backend, engine or runtimes.own_name(backend), view=view)
     exported = classifier.engine_ if classifier.engine_ in runtimes.ENGINES else None
-    if out:
-        folder = _given(out, scored, own, split, view)
-    else:
-        folder = _folder(scored, faces, own, split, view, exported)
-    rows = select_split(faces, Split[split])
-    leaks = _leaks(faces, Split[split]) if own else None
+    folder = _folder(out, scored, None if own else faces.source, split, view, exported)
+    rows, test = select_split(faces, Split[split]), faces.split == Split[split]
+    leaks = Leakage(*(mask[test] for mask in audit.leaks(faces))) if own else None
     nets = {node: manifest.checksums[node] for node in classifier.nets_}
     logits = classifier.outputs(rows)
     stored = StoredPredictions(rows.row, rows.split, rows.label, logits, leaks, nets, rows.names)
@@ -93,12 +90,7 @@ def evaluate(
 
 
 def faces_for(manifest: RunManifest, data: str | None) -> FaceDataset:
-    """The faces that a run is scored on, with the labels that it was trained on.
-
-    Args:
-        manifest: of the run.
-        data: file or folder of faces; None: the run's own sketches, or those of `loading.labelled_faces`.
-    """
+    """The faces that a run is scored on, with the labels that it was trained on; `data` as in `evaluate`."""
     faces = loading.labelled_faces(SKETCH if data is None and runs.sketched(manifest) else data)
     return faces if faces.votes is None else relabelled(faces, manifest.labels, manifest.tree)
 
@@ -109,31 +101,26 @@ def check_split(split: str) -> None:
     Raises:
         InputError: names the splits that are.
     """
-    if split not in [role.name for role in ROLES]:
-        raise InputError(f"split {split!r}: expected one of {', '.join(role.name for role in ROLES)}")
+    if split not in ROLES:
+        raise InputError(f"split {split!r}: expected one of {', '.join(ROLES)}")
 
 
-def _leaks(faces: FaceDataset, split: Split) -> metrics.Leakage:
-    """Which faces of a split have a copy in Training; `faces` are those that the run was trained on."""
-    rows = faces.split == split
-    return metrics.Leakage(audit.twins(faces)[rows], audit.near_twins(faces)[rows])
-
-
-def _folder(run: runs.Run, faces: FaceDataset, own: bool, split: str, view: str, engine: str | None) -> Path:
-    """The default folder of a report; other faces or an exported engine never overwrite the run's scores."""
-    if not own:
+def _folder(
+    out: Path | None, run: runs.Run, foreign: str | None, split: str, view: str, engine: str | None
+) -> Path:
+    """The folder of a report; other faces (`foreign`) or an engine never overwrite the run's scores."""
+    if out:
+        if out.resolve() == run.folder.resolve() and (split, view) != MAIN:
+            raise InputError(
+                f"{out}: holds the report on the single view of PrivateTest; give another folder"
+            )
+        return outside_runs(out, None if foreign else run.name)
+    if foreign:
         source = run.manifest().data.get("source")
         raise InputError(
-            f"{faces.source}: not the faces of run {run.name!r} ({source}); give --out DIR for this report"
+            f"{foreign}: not the faces of run {run.name!r} ({source}); give --out DIR for this report"
         )
     return run.folder / f"{split}-{view}-{engine}" if engine else folder_of(run, split, view)
-
-
-def _given(out: Path, run: runs.Run, own: bool, split: str, view: str) -> Path:
-    """The folder that the user names; inside a run's only for that run's own faces."""
-    if out.resolve() == run.folder.resolve() and (split, view) != MAIN:
-        raise InputError(f"{out}: holds the report on the single view of PrivateTest; give another folder")
-    return outside_runs(out, run.name if own else None)
 
 
 def outside_runs(out: Path, but: str | None = None) -> Path:

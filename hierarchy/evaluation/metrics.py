@@ -4,8 +4,7 @@ Every accuracy has its n and its 95 % interval, and everything is scored again o
 Training. Shares are fractions from 0 to 1, and None where there is no face to count.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,53 +13,13 @@ from hierarchy import routing
 from hierarchy.data.dataset import FaceDataset
 from hierarchy.data.formats import ferplus
 from hierarchy.errors import InputError
-from hierarchy.evaluation.statistics import mcnemar, share
+from hierarchy.evaluation.predictions import Leakage
+from hierarchy.evaluation.statistics import calibration_error, mcnemar, reliability, share
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import FLAT, ROUTER, Tree
 
-BINS: Final = 15  # of the calibration error, equally wide
 CONFIDENT_SHARE: Final = 0.8  # of the faces, most confident branch first
 TREE: Final = "tree"  # the tree's soft prediction among the tables of confusion and reliability
-
-
-@dataclass(frozen=True)
-class Leakage:
-    """Which of the scored faces have a copy among the Training faces.
-
-    Attributes:
-        exact: bool[N], the same pixels.
-        near: bool[N], the same photo in another crop or tone.
-    """
-
-    exact: np.ndarray
-    near: np.ndarray
-
-    @property
-    def free(self) -> dict[str, np.ndarray]:
-        """Faces without copies, bool[N], by their key in scores.json."""
-        return {"leak_free": ~self.exact, "leak_free_near": ~self.exact & ~self.near}
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Confidence and accuracy of predictions in BINS equal bins, each open below and closed above.
-
-    Attributes:
-        count: int64[BINS], predictions.
-        confidence: float64[BINS], mean probability; 0 in an empty bin.
-        accuracy: float64[BINS], share of correct predictions; 0 in an empty bin.
-    """
-
-    count: np.ndarray
-    confidence: np.ndarray
-    accuracy: np.ndarray
-
-    @property
-    def ece(self) -> float | None:
-        """Expected calibration error: mean gap of confidence and accuracy, weighted by count."""
-        total = int(self.count.sum())
-        gap = np.abs(self.confidence - self.accuracy)
-        return float((self.count * gap).sum() / total) if total else None
 
 
 def score(
@@ -98,9 +57,8 @@ def score(
             kept = np.flatnonzero(free)
             part = None if flat is None else flat[kept]
             scores[name] = _scores(predictions.take(kept), faces.take(kept), part, min_confidence)
-    tables = {TREE: FLAT, ROUTER: ROUTER}
     scores["confusion"] = {
-        name: confusion(*_at(node, predictions, leaf)).tolist() for name, node in tables.items()
+        name: _confusion(*_at(node, predictions, leaf)) for name, node in ((TREE, FLAT), (ROUTER, ROUTER))
     }
     scores["reliability"] = _curves(predictions, leaf, flat)
     return scores
@@ -117,14 +75,15 @@ def _scores(
         return {"n": 0}
     inside = leaf >= 0
     own = predictions.take(inside)
-    lazy, nets = routing.lazy(tree, own.branch, _specialists(own))
+    known = {branch: own.leaf[:, tree.leaf_slice(branch)].__getitem__ for branch in tree.branches}
+    lazy, nets = routing.lazy(tree, own.branch, known)
     labels = {"soft": routing.soft(own), "hard": routing.hard(own), "lazy": lazy}
     nodes = by_node(predictions, leaf)
     scores: dict[str, Any] = {
         "n": len(truth),
         "left_out": faces.left_out(tree),
         "tree": {rule: _routed(tree, truth, label, probability) for rule, label in labels.items()},
-        "all_names": {"soft": _all_names(predictions, faces)},
+        "all_names": {"soft": share((routing.soft(predictions) == leaf)[faces.label >= 0])},
         "nodes": {node: nodes[node] for node in tree.nodes},
         "per_class": _per_class(tree, truth, labels["soft"]),
         "selective": _selective(truth, own, min_confidence),
@@ -151,33 +110,16 @@ def hierarchical_f1(tree: Tree, truth: np.ndarray, label: np.ndarray) -> float:
     return float(shared / (2 * len(truth)))
 
 
-def reliability(probability: np.ndarray, correct: np.ndarray) -> Reliability:
-    """Bins of probabilities float[N] and of whether the predictions are correct, bool[N]."""
-    place = np.clip(np.ceil(np.asarray(probability) * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    count = np.bincount(place, minlength=BINS)
-    filled = np.maximum(count, 1)
-    confidence = np.bincount(place, weights=probability, minlength=BINS) / filled
-    return Reliability(count, confidence, np.bincount(place, weights=correct, minlength=BINS) / filled)
-
-
-def confusion(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Counts int64[K, K] of true class by likeliest class, from int64[N] and probabilities float[N, K]."""
-    classes = probability.shape[1]
-    cell = truth * classes + probability.argmax(axis=1)
-    return np.bincount(cell, minlength=classes**2).reshape(classes, classes)
-
-
 def by_node(predictions: Predictions, leaf: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Accuracy and calibration error of each node, on the faces below that node.
+    """n, accuracy, ci95 and ece of each node on the faces below it; of FLAT, of the tree's soft prediction.
 
-    Args:
-        predictions: of N faces.
-        leaf: int64[N], index into the tree's leaves; -1: not counted.
-
-    Returns:
-        n, accuracy, ci95 and ece by node; FLAT: the tree's soft prediction.
+    `leaf` is int64[N], an index into the tree's leaves; -1: not counted.
     """
-    return {node: _node(*_at(node, predictions, leaf)) for node in predictions.tree.nets}
+    answers = {node: _likeliest(*_at(node, predictions, leaf)) for node in predictions.tree.nets}
+    return {
+        node: share(right) | {"ece": calibration_error(sure, right)}
+        for node, (sure, right) in answers.items()
+    }
 
 
 def _at(node: str, predictions: Predictions, leaf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -198,13 +140,21 @@ def _routed(tree: Tree, truth: np.ndarray, label: np.ndarray, probability: np.nd
     return share(right) | {
         "macro_f1": float(np.mean(f1)),
         "hierarchical_f1": hierarchical_f1(tree, truth, label),
-        "ece": reliability(confidence, right).ece,
+        "ece": calibration_error(confidence, right),
     }
 
 
-def _node(truth: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
-    right = probability.argmax(axis=1) == truth
-    return share(right) | {"ece": reliability(probability.max(axis=1), right).ece}
+def _likeliest(truth: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of the likeliest class float64[M], and whether it is the true one bool[M]."""
+    return probability.max(axis=1), probability.argmax(axis=1) == truth
+
+
+def _confusion(truth: np.ndarray, probability: np.ndarray) -> list[list[int]]:
+    """Counts of true class by likeliest class."""
+    from sklearn.metrics import confusion_matrix
+
+    classes = range(probability.shape[1])
+    return confusion_matrix(truth, probability.argmax(axis=1), labels=classes).tolist()
 
 
 def _per_class(tree: Tree, truth: np.ndarray, label: np.ndarray) -> dict[str, dict[str, Any]]:
@@ -222,12 +172,6 @@ def _per_class(tree: Tree, truth: np.ndarray, label: np.ndarray) -> dict[str, di
         | {"ci95": share((label == truth)[truth == code])["ci95"]}
         for code, leaf in enumerate(tree.leaves)
     }
-
-
-def _all_names(predictions: Predictions, faces: FaceDataset) -> dict[str, Any]:
-    """Of all labelled rows: a face of a class that the tree lacks is always wrong."""
-    right = routing.soft(predictions) == faces.target(predictions.tree, FLAT)
-    return share(right[faces.label >= 0])
 
 
 def _selective(truth: np.ndarray, predictions: Predictions, min_confidence: float) -> dict[str, Any]:
@@ -258,16 +202,6 @@ def _paired(tree: np.ndarray, flat: np.ndarray) -> dict[str, Any]:
     return {"only_soft_right": only_soft, "only_flat_right": only_flat, "mcnemar_p": mcnemar(tree, flat)}
 
 
-def _specialists(predictions: Predictions) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """Known probabilities of each branch's leaves, as the callables that lazy routing runs."""
-    tree = predictions.tree
-    return {
-        branch: predictions.leaf[:, tree.leaf_slice(branch)].__getitem__
-        for branch in tree.branches
-        if branch in tree.nodes
-    }
-
-
 def _curves(
     predictions: Predictions, leaf: np.ndarray, flat: np.ndarray | None
 ) -> dict[str, dict[str, list[Any]]]:
@@ -277,8 +211,5 @@ def _curves(
     tables |= {node: _at(node, predictions, leaf) for node in tree.nodes}
     if flat is not None:
         tables[FLAT] = _at(FLAT, routing.from_flat(tree, flat), leaf)
-    out = {}
-    for name, (truth, probability) in tables.items():
-        bins = reliability(probability.max(axis=1), probability.argmax(axis=1) == truth)
-        out[name] = {key: column.tolist() for key, column in vars(bins).items()}
-    return out
+    bins = {name: reliability(*_likeliest(*table)) for name, table in tables.items()}
+    return {name: {key: each.tolist() for key, each in columns.items()} for name, columns in bins.items()}

@@ -17,7 +17,6 @@ from hierarchy import runs
 from hierarchy.data.dataset import Split
 from hierarchy.data.formats.codes import FER2013_NAMES
 from hierarchy.errors import InputError
-from hierarchy.evaluation.metrics import Leakage
 from hierarchy.manifest import RunManifest
 from hierarchy.runs import Run
 from hierarchy.taxonomy import FLAT, Tree
@@ -29,26 +28,29 @@ MARK: Final = "logits of "  # before a node's name that is also a column's
 
 
 @dataclass(frozen=True)
+class Leakage:
+    """Which of the scored faces have a copy among the Training faces."""
+
+    exact: np.ndarray  # bool[N], the same pixels
+    near: np.ndarray  # bool[N], the same photo in another crop or tone
+
+    @property
+    def free(self) -> dict[str, np.ndarray]:
+        """Faces without copies, bool[N], by their key in scores.json."""
+        return {"leak_free": ~self.exact, "leak_free_near": ~self.exact & ~self.near}
+
+
+@dataclass(frozen=True)
 class StoredPredictions:
-    """Logits for N faces, and what is needed to score them.
+    """Logits for N faces, and what is needed to score them."""
 
-    Attributes:
-        row: int32[N], each face's row in its file.
-        split: int8[N], values of Split.
-        label: int8[N], index into `names`; -1: unlabelled.
-        logits: node -> float32[N, its classes], before calibration.
-        leaks: which faces have copies in Training; None where they were not searched for.
-        nets: node -> checksum of the net that gave its logits.
-        names: what the labels mean.
-    """
-
-    row: np.ndarray
-    split: np.ndarray
-    label: np.ndarray
-    logits: Mapping[str, np.ndarray]
-    leaks: Leakage | None = None
-    nets: Mapping[str, str] = field(default_factory=dict)
-    names: tuple[str, ...] = FER2013_NAMES
+    row: np.ndarray  # int32[N], each face's row in its file
+    split: np.ndarray  # int8[N], values of Split
+    label: np.ndarray  # int8[N], index into `names`; -1: unlabelled
+    logits: Mapping[str, np.ndarray]  # node -> float32[N, its classes], before calibration
+    leaks: Leakage | None = None  # None where copies in Training were not searched for
+    nets: Mapping[str, str] = field(default_factory=dict)  # node -> checksum of the net of its logits
+    names: tuple[str, ...] = FER2013_NAMES  # what the labels mean
 
     def target(self, tree: Tree) -> np.ndarray:
         """Index into the tree's leaves, int64[N]; -1: unlabelled, or a class that the tree lacks."""

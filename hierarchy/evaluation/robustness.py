@@ -27,11 +27,7 @@ def measure(
 ) -> dict[str, Any]:
     """Errors on at most FACES random faces, clean and under every corruption and strength.
 
-    Args:
-        classifier: of the run.
-        faces: one split; faces of classes that the tree lacks are left out.
-        manifest: of the run.
-        about: what else the errors depend on: split, view, data.
+    `about` is what else the errors depend on: split, view, data. Classes that the tree lacks are left out.
 
     Returns:
         n, seed, what the errors are of, errors on clean faces, on faces that were only enlarged and reduced,
@@ -71,26 +67,19 @@ def known(folder: Path, manifest: RunManifest, about: Mapping[str, Any]) -> dict
 
 def markdown(measured: Mapping[str, Any]) -> str:
     """Errors by corruption, the mean over strengths and the strongest, and the means over all corruptions."""
-    systems = list(measured["clean"])
-    whole = {"none": measured["clean"], "only enlarged and reduced": measured.get("resized")}
+    systems, by_corruption = list(measured["clean"]), measured["corruptions"]
+    errors = np.array([[list(each.values()) for each in strengths] for strengths in by_corruption.values()])
+    means, strongest = errors.mean(axis=1), errors[:, -1]  # float[corruptions, systems]
     blank = ["-"] * len(systems)
-    rows = [
-        (title, *(percent(errors[name]) for name in systems), *blank)
-        for title, errors in whole.items()
-        if errors
-    ]
-    means = {
-        corruption: [float(np.mean([each[name] for each in errors])) for name in systems]
-        for corruption, errors in measured["corruptions"].items()
-    }
-    for corruption, errors in measured["corruptions"].items():
-        strongest = [percent(errors[-1][name]) for name in systems]
-        rows.append((corruption.replace("_", " "), *map(percent, means[corruption]), *strongest))
-    over_all = [float(np.mean(each)) for each in zip(*means.values(), strict=True)]
-    rows.append(("all corruptions", *map(percent, over_all), *blank))
+    rows = [("none", *measured["clean"].values(), *blank)]
+    if resized := measured.get("resized"):
+        rows.append(("only enlarged and reduced", *resized.values(), *blank))
+    for name, *values in zip(by_corruption, means, strongest, strict=True):
+        rows.append((name.replace("_", " "), *np.concatenate(values)))
+    rows.append(("all corruptions", *means.mean(axis=0), *blank))
     strength = f"strength {corruptions.STRENGTHS[-1]}"
     header = ["corruption", *(f"{name}, {what}" for what in ("mean", strength) for name in systems)]
-    pairs = zip(systems, over_all, strict=True)
+    pairs = zip(systems, means.mean(axis=0), strict=True)
     summary = " and ".join(f"{name} {percent(error)} %" for name, error in pairs)
     return (
         f"{table(header, rows)}\n\nErrors in percent on {measured['n']:,} faces drawn at random, seed "

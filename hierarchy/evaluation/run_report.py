@@ -9,8 +9,8 @@ from hierarchy.evaluation import predictions
 from hierarchy.evaluation.predictions import StoredPredictions
 from hierarchy.fileio import write_atomic, write_json
 from hierarchy.manifest import RunManifest
-from hierarchy.reports import plots
-from hierarchy.reports.run_markdown import markdown, recipe_of
+from hierarchy.reports import captions, plots
+from hierarchy.reports.run_markdown import markdown
 from hierarchy.reports.tables import interval, percent
 from hierarchy.runs import sketched
 
@@ -52,7 +52,7 @@ def write(
         "split": Split(int(faces.split[0])).name,
         "view": view,
         "n": scores["n"],
-        "recipe": recipe_of(manifest),
+        "recipe": captions.recipe_of(manifest),
         "seeds": sorted({net.seed for net in manifest.nets.values()}),
         "drawn": faces.drawn,
         "has_tree": manifest.complete,  # if not, all scores are of sums of the flat net
@@ -70,8 +70,8 @@ def write(
 def headline(scores: Mapping[str, Any]) -> str:
     """The accuracy on one line, with what it is of."""
     soft = scores["tree"]["soft"]
-    only = "" if scores["has_tree"] or scores.get("answer") else f", {plots.answering(scores)} only"
+    only = "" if scores["has_tree"] or scores.get("answer") else f", {captions.answering(scores)} only"
     return (
-        f"{plots.subject(scores)}: {percent(soft['accuracy'])} % accuracy ({interval(soft)}), "
-        f"{plots.coverage(scores)}, n = {soft['n']:,}{only}"
+        f"{captions.subject(scores)}: {percent(soft['accuracy'])} % accuracy ({interval(soft)}), "
+        f"{captions.coverage(scores)}, n = {soft['n']:,}{only}"
     )

@@ -1,4 +1,4 @@
-"""Confidence intervals of accuracies, and tests of whether two systems differ.
+"""Confidence intervals of accuracies, calibration errors, and tests of whether two systems differ.
 
 All functions take bool arrays of correct predictions; the faces are the random sample.
 """
@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 DRAWS: Final = 2000  # of the bootstrap
+BINS: Final = 15  # of the calibration error, equally wide
 
 
 def share(right: np.ndarray) -> dict[str, Any]:
@@ -19,6 +20,28 @@ def share(right: np.ndarray) -> dict[str, Any]:
         return {"n": 0, "accuracy": None, "ci95": None}
     interval = binomtest(hits, n).proportion_ci(confidence_level=0.95, method="wilson")
     return {"n": n, "accuracy": hits / n, "ci95": [float(interval.low), float(interval.high)]}
+
+
+def reliability(confidence: np.ndarray, correct: np.ndarray) -> dict[str, np.ndarray]:
+    """Predictions, confidence float[N] and correct bool[N], in BINS bins open below and closed above.
+
+    Returns:
+        count int64[BINS]; mean confidence and accuracy, float64[BINS], 0 in an empty bin.
+    """
+    place = np.clip(np.ceil(np.asarray(confidence) * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    count = np.bincount(place, minlength=BINS)
+    means = {
+        name: np.bincount(place, weights=values, minlength=BINS) / np.maximum(count, 1)
+        for name, values in (("confidence", confidence), ("accuracy", correct))
+    }
+    return {"count": count, **means}
+
+
+def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float | None:
+    """Expected calibration error: the bins' mean gap of confidence and accuracy, weighted by count."""
+    bins = reliability(confidence, correct)
+    gap = np.abs(bins["confidence"] - bins["accuracy"])
+    return float((bins["count"] * gap).sum() / len(correct)) if len(correct) else None
 
 
 def mean_accuracy(right: np.ndarray) -> dict[str, Any]:
@@ -34,9 +57,8 @@ def mean_accuracy(right: np.ndarray) -> dict[str, Any]:
     systems, n = right.shape
     spread = float(right.mean(axis=1).std(ddof=1)) if systems > 1 and n else None
     mean = right.mean(axis=0)
-    return {"systems": systems, "n": n, "accuracy": float(mean.mean()) if n else None, "spread": spread} | (
-        {"ci95": _bootstrapped(mean)}
-    )
+    accuracy = float(mean.mean()) if n else None
+    return dict(systems=systems, n=n, accuracy=accuracy, spread=spread, ci95=_bootstrapped(mean))
 
 
 def paired_difference(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:

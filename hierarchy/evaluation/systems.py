@@ -5,12 +5,13 @@ Each system says what it costs, so that the tree is compared with as many flat n
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from hierarchy import routing
-from hierarchy.reports.plots import spelled
+from hierarchy.manifest import NetRecord
+from hierarchy.reports.captions import spelled
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import FLAT, Tree
 
@@ -30,23 +31,14 @@ class RunPredictions:
 
 @dataclass(frozen=True)
 class System:
-    """A way to use the nets of some runs.
+    """A way to use the nets of some runs."""
 
-    Attributes:
-        name: of its row.
-        nodes: the nets it uses of every run.
-        runs: how many runs it combines; each choice of that many is a system.
-        joined: their predictions combined.
-        chosen: the routing rule.
-        idle: nets of each run that a face does not need.
-    """
-
-    name: str
-    nodes: tuple[str, ...]
-    runs: int
-    joined: Callable[[Sequence[RunPredictions]], Predictions]
-    chosen: Callable[[Predictions], np.ndarray] = routing.soft
-    idle: int = 0
+    name: str  # of its row
+    nodes: tuple[str, ...]  # the nets it uses of every run
+    runs: int  # how many it combines; each choice of that many is a system
+    joined: Callable[[Sequence[RunPredictions]], Predictions]  # their predictions combined
+    chosen: Callable[[Predictions], np.ndarray] = routing.soft  # the routing rule
+    idle: int = 0  # nets of each run that a face does not need
 
     @property
     def flats(self) -> int:
@@ -71,6 +63,19 @@ def systems(tree: Tree, flats: int, trees: int) -> Iterator[System]:
         many = spelled(count)
         yield System(f"{many} trees averaged", nodes, count, _tree_mean)
         yield System(f"{many} trees averaged, times {many} flat nets", (*nodes, FLAT), count, _product)
+
+
+def cost(nets: Sequence[NetRecord], runs: int = 1, idle: int = 0) -> dict[str, Any]:
+    """Weights stored, and multiplications for a face in billions, None where a net's are not recorded.
+
+    Several such runs may be combined; of each run, a face may leave some nets idle.
+    """
+    macs = [net.macs for net in nets if net.macs is not None]
+    share = (len(nets) - idle) / len(nets)  # the nets of a recipe are about equally large
+    return {
+        "parameters": runs * sum(net.parameters for net in nets),
+        "gmac": runs * share * sum(macs) / 1e9 if len(macs) == len(nets) else None,
+    }
 
 
 def _flat_mean(members: Sequence[RunPredictions]) -> Predictions:

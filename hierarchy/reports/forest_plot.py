@@ -1,21 +1,26 @@
-"""results/compare.png: accuracy and interval of every system."""
+"""results/compare.png and results/runs.png: accuracy and interval of every system and of every run."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from hierarchy.data.dataset import Split
+from hierarchy.manifest import FER2013_LABELS
 from hierarchy.reports import plots
+from hierarchy.reports.captions import NAMES
 from hierarchy.taxonomy import FLAT, colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FILE: Final = "compare.png"
-ROW: Final = 0.28  # inches for a row
+FILE, RUNS = "compare.png", "runs.png"
+ROW: Final = 0.28  # inches for a row of a panel
 CHARACTERS: Final = 80  # of a panel's title, on one line
-MARKS: Final = {"all": ("all faces", "o"), "leak-free": ("no identical twin in Training", "D")}
+MARKS: Final = {  # view and part: what is counted, and its mark
+    ("single", "all"): ("all faces", "o"),
+    ("single", "leak-free"): ("no identical twin in Training", "D"),
+}
 
 
 def forest(scored: Mapping[str, Sequence[Mapping[str, Any]]], classes: str) -> "Figure":
@@ -47,18 +52,43 @@ def forest(scored: Mapping[str, Sequence[Mapping[str, Any]]], classes: str) -> "
     return figure
 
 
+def standings(lines: Sequence[Mapping[str, Any]]) -> "Figure":
+    """Accuracy of every row of runs.csv with its 95 % interval, in the colour of its system."""
+    classes = ", ".join(dict.fromkeys(line["classes"] for line in lines))
+    title = f"Every run, {Split.PrivateTest.name}, {classes}, single view"
+    figure, (axes,) = plots.canvas(1, 1, (10.0, 1.6 + 0.3 * len(lines)), title)
+    several = len({line["tree"] for line in lines}) > 1
+    names = []
+    for place, line in enumerate(lines):
+        _draw(axes, line, place, colour(FLAT) if line["answer"] == NAMES[FLAT] else plots.BLUE)
+        tree = f"{line['tree']}: " if several else ""
+        labels = "" if line["labels"] == FER2013_LABELS else f", {line['labels']} labels"
+        names.append(f"{tree}{line['run']}, {line['answer']} ({line['framework']}{labels})")
+    axes.set_yticks(range(len(lines)), names)
+    axes.set_ylim(len(lines) - 0.5, -0.5)
+    axes.set_xlabel("accuracy, %")
+    return figure
+
+
 def _lines(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
     """A row for each system, the first on top; the second part a little below the first."""
     for place, row in enumerate(rows):
-        parts = row["views"]["single"]
-        for rank, part in enumerate(part for part in MARKS if part in parts):
-            score, y = parts[part], place + 0.3 * rank
-            ink, pale = _ink(row["uses"]), 0.5 if rank else 1.0
-            if score["ci95"]:
-                axes.plot([100 * end for end in score["ci95"]], [y, y], color=ink, alpha=pale)
-            axes.plot(100 * score["accuracy"], y, MARKS[part][1], color=ink, alpha=pale, markersize=5)
-    axes.set_yticks(range(len(rows)), [f"{row['answer']} ({_nets(row)})" for row in rows])
+        for rank, (key, (_, mark)) in enumerate(MARKS.items()):
+            if key in row["scores"]:
+                y, pale = place + 0.3 * rank, 0.5 if rank else 1.0
+                _draw(axes, row["scores"][key], y, _ink(row["uses"]), mark, pale)
+    names = [f"{row['answer']} ({row['nets']} net{'' if row['nets'] == 1 else 's'} a face)" for row in rows]
+    axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.2, -0.7)
+
+
+def _draw(
+    axes: "Axes", score: Mapping[str, Any], y: float, ink: str, mark: str = "o", alpha: float = 1.0
+) -> None:
+    """A score as a mark, and its interval, where it has one, as a line."""
+    if score["ci95"]:
+        axes.plot([100 * end for end in score["ci95"]], [y, y], color=ink, alpha=alpha)
+    axes.plot(100 * score["accuracy"], y, mark, color=ink, alpha=alpha, markersize=5)
 
 
 def _ink(nodes: Sequence[str]) -> str:
@@ -66,7 +96,3 @@ def _ink(nodes: Sequence[str]) -> str:
     if FLAT not in nodes:
         return plots.BLUE
     return plots.INK if len(nodes) > 1 else colour(FLAT)
-
-
-def _nets(row: Mapping[str, Any]) -> str:
-    return f"{row['nets']} net{'' if row['nets'] == 1 else 's'} a face"

@@ -12,12 +12,17 @@ import numpy as np
 from hierarchy.config.backbones import BACKBONES
 from hierarchy.data.dataset import Split
 from hierarchy.manifest import RunManifest
-from hierarchy.reports import plots
-from hierarchy.reports.run_markdown import PARTS, backends, descent, minutes, recipe_of
-from hierarchy.reports.tables import accuracy, accuracy_cells, interval, percent, table
+from hierarchy.reports import captions
+from hierarchy.reports.run_markdown import PARTS, PER_CLASS, per_class
+from hierarchy.reports.tables import accuracy, interval, percent, score_table
 from hierarchy.taxonomy import FLAT
 
 FILE: Final = "MODEL_CARD.md"
+CLASSES: Final = {  # columns of the table of classes: key of a score
+    **{title: PER_CLASS[title] for title in ("branch", "n", "precision", "recall")},
+    "interval of recall": "ci95",
+    "F1": "f1",
+}
 FER2013: Final = {"Training": 28709, "PublicTest": 3589, "PrivateTest": 3589}  # rows of its splits
 
 ORIGIN: Final = """\
@@ -51,13 +56,7 @@ BIAS: Final = """\
 
 
 def markdown(scores: Mapping[str, Any], manifest: RunManifest, robustness: str | None = None) -> str:
-    """The card of a run that was scored on PrivateTest.
-
-    Args:
-        scores: what scores.json holds.
-        manifest: of the run.
-        robustness: a table of errors under corruptions, where they were measured.
-    """
+    """The card of a run: `scores` as scores.json holds them of PrivateTest, and a table of errors."""
     parts = [f"# Model card: {manifest.run}", *_about(scores, manifest)]
     parts += ["## Intended use", USE, "## Misuse", ABUSE]
     parts += ["## Data", *_data(manifest), "## Scores", *_scores(scores)]
@@ -71,8 +70,8 @@ def _about(scores: Mapping[str, Any], manifest: RunManifest) -> Iterator[str]:
     sizes = ", ".join(f"{node} {net.parameters:,}" for node, net in manifest.nets.items())
     yield (
         f"{_kind(scores, manifest)} the apparent expression of a face. {len(manifest.tree.leaves)} classes "
-        f"in a tree: {manifest.tree}. Weights: {sizes}. Recipe: {recipe_of(manifest)}; seed {manifest.seed}; "
-        f"{minutes(manifest):.0f} minutes of training on {backends(manifest)}.{descent(manifest)} Epochs and "
+        f"in a tree: {manifest.tree}. Weights: {sizes}. Recipe: {captions.recipe_of(manifest)}; "
+        f"seed {manifest.seed}; {captions.training(manifest, '{} minutes of training on {}')} Epochs and "
         f"temperatures were chosen on {Split.PublicTest.name}. MIT licence."
     )
 
@@ -85,9 +84,9 @@ def _kind(scores: Mapping[str, Any], manifest: RunManifest) -> str:
 
 def _weakest(scores: Mapping[str, Any]) -> str:
     """The weakest class, the commonest confusion, and the classes that cannot be predicted."""
-    leaves = plots.tree_of(scores).leaves
+    leaves = captions.tree_of(scores).leaves
     recall = {leaf: row["recall"] for leaf, row in scores["per_class"].items() if row["support"]}
-    counts = np.array(scores["confusion"][plots.SOFT])
+    counts = np.array(scores["confusion"][captions.SOFT])
     np.fill_diagonal(counts, 0)
     true, taken = np.unravel_index(counts.argmax(), counts.shape)
     weakest = (
@@ -114,26 +113,16 @@ def _data(manifest: RunManifest) -> Iterator[str]:
 
 
 def _scores(scores: Mapping[str, Any]) -> Iterator[str]:
-    tree, soft = plots.tree_of(scores), scores["tree"]["soft"]
+    soft, sure = scores["tree"]["soft"], scores["coverage_80"]
     yield (
-        f"{plots.subject(scores)}, {plots.coverage(scores)}, n = {scores['n']:,}, {scores['view']} view. "
-        "Percentages with 95 % intervals."
+        f"{captions.subject(scores)}, {captions.coverage(scores)}, n = {scores['n']:,}, {scores['view']} "
+        "view. Percentages with 95 % intervals."
     )
-    rows = [(plots.answering(scores), *accuracy_cells(soft))]
     parts = {label: scores.get(key) or {"n": 0} for key, label in PARTS.items()}
-    rows += [(label, *accuracy_cells(part["tree"]["soft"])) for label, part in parts.items() if part["n"]]
-    if scores["has_tree"]:
-        rows += [(node, *accuracy_cells(row)) for node, row in scores["nodes"].items()]
-    yield table(("accuracy of", "n", "accuracy", "interval"), rows)
-    yield table(
-        ("class", "branch", "n", "precision", "recall", "interval of recall", "F1"),
-        [
-            (leaf, tree.branch_of(leaf), f"{row['support']:,}", percent(row["precision"]))
-            + (percent(row["recall"]), interval(row), percent(row["f1"]))
-            for leaf, row in scores["per_class"].items()
-        ],
-    )
-    sure = scores["coverage_80"]
+    rows = {captions.answering(scores): soft}
+    rows |= {label: part["tree"]["soft"] for label, part in parts.items() if part["n"]}
+    yield score_table("accuracy of", rows | (scores["nodes"] if scores["has_tree"] else {}))
+    yield per_class(scores, CLASSES)
     yield (
         f"Calibration: the mean gap of confidence and accuracy (ECE) is {percent(soft['ece'])} points. On "
         f"the {percent(sure['coverage'])} % of faces with the most confident branch, the branch is right on "

@@ -5,28 +5,25 @@ Every plot is a matplotlib Figure without global state; `files` gives PNGs.
 
 import io
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from hierarchy.data.dataset import Split
+from hierarchy.reports.captions import DRAWN, NAMES, SOFT, answering, coverage, subject, tree_of
+from hierarchy.reports.tables import percent
 from hierarchy.taxonomy import FLAT, ROUTER, Tree, colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SOFT: Final = "tree"  # the tree's soft prediction among the tables of scores.json
-DRAWN: Final = "SKETCH faces (drawn, not photographs)"
-
 BLUE: Final = "#1b5e9b"  # of the tree's soft prediction
 INK: Final = "#333333"
 GRID: Final = "#dddddd"
 ALARM: Final = "#c00000"
 DPI: Final = 110
-SPELLED: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-NAMES: Final = {SOFT: "tree, soft", FLAT: "flat net"}
 PER_CLASS: Final = {"precision": "precision", "recall": "recall", "f1": "F1"}
 CURVES: Final = {"accuracy": ("accuracy, %", 100.0), "loss": ("loss", 1.0)}  # label and factor of a row
 
@@ -34,13 +31,7 @@ CURVES: Final = {"accuracy": ("accuracy, %", 100.0), "loss": ("loss", 1.0)}  # l
 def files(
     scores: Mapping[str, Any], history: Sequence[Mapping[str, Any]], *, sketched: bool = False
 ) -> dict[str, bytes]:
-    """PNGs by file name; no router where the run lacks the tree, no curves without a history.
-
-    Args:
-        scores: what scores.json holds.
-        history: rows of history.csv; numbers may be text.
-        sketched: whether the run was trained on drawn faces.
-    """
+    """PNGs by file name; no router where the run lacks the tree, no curves without rows of history.csv."""
     figures = {"confusion.png": confusion(scores, SOFT)}
     if scores["has_tree"]:
         figures["router.png"] = confusion(scores, ROUTER)
@@ -112,6 +103,7 @@ def reliability(scores: Mapping[str, Any]) -> "Figure":
     names = [name for name in systems if name in scores["reliability"]]
     size = (max(2.7 * len(names), 4.5), 5)
     figure, panels = canvas(2, len(names), size, "Reliability", scores, heights=(3, 1))
+    own = {SOFT: scores["tree"]["soft"], FLAT: scores.get(FLAT)} | scores["nodes"]
     for name, above, below in zip(names, panels, panels[len(names) :], strict=False):
         table, ink = scores["reliability"][name], BLUE if name == SOFT else colour(name)
         count = np.array(table["count"])
@@ -122,7 +114,8 @@ def reliability(scores: Mapping[str, Any]) -> "Figure":
         above.plot(sure, right, color=ink, linewidth=1, alpha=0.6)
         above.scatter(sure, right, area, ink, clip_on=False)
         label = NAMES.get(name, name) if scores["has_tree"] else answering(scores)
-        above.set_title(f"{label}, n = {count.sum():,}\n{_ece(scores, name)}")
+        ece = f"ECE {percent(own[name]['ece'])} %" if filled.any() else "no faces"
+        above.set_title(f"{label}, n = {count.sum():,}\n{ece}")
         above.set(xlim=(0, 100), ylim=(0, 100))
         bins = len(count)
         below.bar((np.arange(bins) + 0.5) * 100 / bins, 100 * count / total, 92 / bins, color=ink)
@@ -135,9 +128,7 @@ def reliability(scores: Mapping[str, Any]) -> "Figure":
 def curves(history: Sequence[Mapping[str, Any]], *, sketched: bool = False) -> "Figure":
     """Accuracy and loss of each net by epoch: Training dashed, PublicTest solid, the best epoch marked.
 
-    Args:
-        history: rows of history.csv; numbers may be text.
-        sketched: whether the run was trained on drawn faces; the title says so.
+    The rows are those of history.csv, with numbers that may be text; the title says if faces were drawn.
     """
     nodes = list(dict.fromkeys(row["node"] for row in history))
     size = (max(3.1 * len(nodes), 5), 5.4)
@@ -154,42 +145,6 @@ def curves(history: Sequence[Mapping[str, Any]], *, sketched: bool = False) -> "
     lines, labels = panels[0].get_legend_handles_labels()
     figure.legend(lines, labels, loc="outside lower center", ncols=3, fontsize=8.5, frameon=False)
     return figure
-
-
-def subject(scores: Mapping[str, Any]) -> str:
-    """Which faces were scored, on one line; drawn faces are called sketches."""
-    return f"{DRAWN if scores['drawn'] else scores['dataset']}, {scores['split']}"
-
-
-def answering(scores: Mapping[str, Any]) -> str:
-    """What predicts: the tree by its soft rule, the flat net, or several runs."""
-    return str(scores.get("answer") or NAMES[SOFT if scores["has_tree"] else FLAT])
-
-
-def tree_of(scores: Mapping[str, Any]) -> Tree:
-    """The tree that was scored."""
-    return Tree.from_dict(scores["classes"])
-
-
-def tree_name(tree: Tree) -> str:
-    """A tree in few letters: its name, or its hash where it has none."""
-    return tree.name or tree.hash
-
-
-def coverage(scores: Mapping[str, Any]) -> str:
-    """How many classes of the data the tree covers, as "six of seven classes"."""
-    return covered(tree_of(scores), scores["left_out"])
-
-
-def covered(tree: Tree, left_out: Collection[str]) -> str:
-    """The same, from the tree and the names in the data that it lacks."""
-    leaves = len(tree.leaves)
-    return f"{spelled(leaves)} of {spelled(leaves + len(left_out))} classes"
-
-
-def spelled(number: int) -> str:
-    """A number in words up to ten, in digits above."""
-    return SPELLED[number] if number < len(SPELLED) else str(number)
 
 
 def _separate_branches(axes: "Axes", tree: Tree) -> None:
@@ -213,12 +168,6 @@ def _curve(axes: "Axes", rows: Sequence[Mapping[str, Any]], key: str, factor: fl
     axes.locator_params(axis="x", integer=True)
     if len(epoch) == 1:  # otherwise matplotlib zooms in until the ticks are fractions
         axes.set_xticks(epoch)
-
-
-def _ece(scores: Mapping[str, Any], name: str) -> str:
-    own = {SOFT: scores["tree"]["soft"], FLAT: scores.get("flat")} | scores["nodes"]
-    ece = (own[name] or {"ece": None})["ece"]
-    return "no faces" if ece is None else f"ECE {100 * ece:.1f} %"
 
 
 def canvas(

@@ -1,7 +1,9 @@
 """Figures and tables as text: percentages, intervals, Markdown, CSV."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+SCORE: Final = {"n": "n", "accuracy": "accuracy", "interval": "ci95"}  # columns of every table of scores
 
 
 def percent(share: float | None) -> str:
@@ -11,7 +13,7 @@ def percent(share: float | None) -> str:
 
 def interval(row: Mapping[str, Any]) -> str:
     """The 95 % interval of a score in percent."""
-    return " to ".join(percent(end) for end in row["ci95"] or [None])
+    return cell(row["ci95"])
 
 
 def signed(ends: Sequence[float] | None) -> str:
@@ -20,26 +22,42 @@ def signed(ends: Sequence[float] | None) -> str:
 
 
 def accuracy(row: Mapping[str, Any]) -> str:
-    """A score's accuracy and interval in one cell."""
-    return f"{percent(row['accuracy'])} ({interval(row)})"
+    """A score's accuracy, its spread where it has one, and its interval."""
+    spread = "" if row.get("spread") is None else f" ± {100 * row['spread']:.1f}"
+    return f"{percent(row['accuracy'])}{spread} ({interval(row)})"
 
 
-def accuracy_cells(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    """A score's n, accuracy and interval, a cell each."""
-    return f"{row['n']:,}", percent(row["accuracy"]), interval(row)
+def figure(value: float | None, form: str) -> str:
+    """A number in a format such as ".2f"; a dash where there is none."""
+    return "-" if value is None else format(value, form)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = (header, ["---"] * len(header), *rows)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def cell(value: Any) -> str:
+    """A table's cell: text as it is, a count with commas, a share or an interval (a list) in percent."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return " to ".join(map(percent, value))
+    return f"{value:,}" if isinstance(value, int) else percent(value)
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A Markdown table of anything that `cell` takes."""
+    titles = list(header)
+    lines = (titles, ["---"] * len(titles), *rows)
+    return "\n".join(f"| {' | '.join(map(cell, line))} |" for line in lines)
+
+
+def score_table(
+    first: str, scores: Mapping[str, Mapping[str, Any]], columns: Mapping[str, str] = SCORE
+) -> str:
+    """A Markdown table of scores by name; `first` is the names' title, columns are title -> key."""
+    rows = [(name, *(row[key] for key in columns.values())) for name, row in scores.items()]
+    return table((first, *columns), rows)
 
 
 def as_csv(records: Iterable[Mapping[str, Any]]) -> str:
     """Records as CSV, unrounded, a column for every key; empty cells where a record lacks one."""
     import pandas as pd
 
-    rows = list(records)
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    cells = [[row.get(key) for key in columns] for row in rows]
-    return pd.DataFrame(cells, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n")
+    return pd.DataFrame(list(records), dtype=object).to_csv(index=False, lineterminator="\n")

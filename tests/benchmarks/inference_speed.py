@@ -30,7 +30,7 @@ def measure(run: str, side: str) -> dict[str, dict[str, float]]:
     from hierarchy.classifier import HierarchicalClassifier
     from hierarchy.data.synthetic.sketch import sketch_faces
     from hierarchy.models.keras_backend import KERAS_BACKEND
-    from hierarchy.reports import plots
+    from hierarchy.reports.captions import NAMES, SOFT
     from hierarchy.runtimes import own_name
     from hierarchy.taxonomy import FLAT
     from pt_files.torch_backend import TORCH_BACKEND
@@ -42,7 +42,7 @@ def measure(run: str, side: str) -> dict[str, dict[str, float]]:
     def predict(nodes: tuple[str, ...], batch: int) -> Callable[[], list[np.ndarray]]:
         return lambda: [model.logits(node, faces[:batch]) for node in nodes]
 
-    answers = {plots.NAMES[plots.SOFT]: model.tree_.nodes, plots.NAMES[FLAT]: (FLAT,)}
+    answers = {NAMES[SOFT]: model.tree_.nodes, NAMES[FLAT]: (FLAT,)}
     return {
         name: {str(batch): 1000 * seconds(predict(nodes, batch)) / batch for batch in BATCHES}
         for name, nodes in answers.items()

@@ -10,11 +10,11 @@ import pytest
 from hierarchy import fileio, routing, runs
 from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
-from hierarchy.evaluation import metrics, predictions
-from hierarchy.evaluation.compare_report import CSV, FILE, compare, verdict
-from hierarchy.evaluation.comparison import CHOICE, groups, lines
+from hierarchy.evaluation import predictions
+from hierarchy.evaluation.compare_report import CHOICE, CSV, FILE, compare, verdict
+from hierarchy.evaluation.comparison import groups, lines
 from hierarchy.evaluation.evaluate import evaluate
-from hierarchy.reports import forest_plot, plots
+from hierarchy.reports import captions, forest_plot
 from hierarchy.reports.tables import percent
 from hierarchy.routing import predict_from_logits
 from hierarchy.taxonomy import FLAT, VALENCE, Tree
@@ -42,7 +42,7 @@ def seeds(tiny_run):
     """Three runs of one recipe, whose logits differ; one face at least has a twin in Training."""
     evaluate(tiny_run.name, None, split="PrivateTest", view="single", min_confidence=0.5)
     kept = predictions.read(tiny_run.folder / predictions.FILE)
-    leaks = metrics.Leakage(kept.target(VALENCE) == len(VALENCE.leaves) - 1, kept.leaks.near)
+    leaks = predictions.Leakage(kept.target(VALENCE) == len(VALENCE.leaves) - 1, kept.leaks.near)
     for seed, run in enumerate((tiny_run, runs.run("other-1"), runs.run("other-2"))):
         if seed:
             runs.copy(tiny_run, run)
@@ -88,7 +88,7 @@ def test_the_picture_shows_every_line_where_its_score_is(seeds):
         row["answer"] for row in found
     ]
     dots = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
-    assert dots == [pytest.approx(100 * row["views"]["single"]["all"]["accuracy"]) for row in found]
+    assert dots == [pytest.approx(100 * row["scores"]["single", "all"]["accuracy"]) for row in found]
 
 
 def test_a_line_is_what_the_predictions_say(seeds):
@@ -266,7 +266,7 @@ def test_trees_are_compared_apart_in_one_report(seeds, manifest_run, other_tree)
     row = next(row for row in rows(seeds) if row["tree"] == other_tree.hash and row["answer"] == "tree, soft")
     assert row["difference"] and not row["opponent"]  # as many flat nets of its own tree
     count = len(other_tree.nodes)
-    assert f"than {plots.spelled(count)} flat net" in told
+    assert f"than {captions.spelled(count)} flat net" in told
 
 
 def test_runs_of_another_tree_are_no_baseline(seeds, manifest_run):
@@ -298,8 +298,8 @@ def test_the_verdict_asks_all_seeds_in_whatever_order(gap, found):
     row = {
         "answer": "tree, soft",
         "opponent": None,
-        "flat_nets": 3,
-        "views": {"single": {"all": {"against_flat": pair}}},
+        "nodes": dict.fromkeys(VALENCE.nodes),
+        "scores": {("single", "all"): {"against_flat": pair}},
     }
     assert found in verdict([row]) and "exact McNemar test of each tree, p = 0.2, 0.001)" in verdict([row])
     assert ("more accurate" if gap > 0 else "less accurate") in verdict([row])

@@ -9,7 +9,7 @@ from hierarchy import fileio, runs
 from hierarchy.errors import InputError
 from hierarchy.evaluation import leaderboard, run_report
 from hierarchy.evaluation.evaluate import evaluate
-from hierarchy.reports import plots
+from hierarchy.reports import captions, forest_plot
 from hierarchy.taxonomy import FLAT, VALENCE
 
 
@@ -70,7 +70,7 @@ def test_the_frameworks_and_the_labels_are_named(two_runs):
     runs.run("other").amend({"labels": "ferplus"})
     table = leaderboard.markdown(leaderboard.standings())
     assert "tiny with fit.epochs=1, ferplus labels" in table and "PyTorch on" in table
-    axes = leaderboard.picture(leaderboard.standings()).axes[0]
+    axes = forest_plot.standings(leaderboard.standings()).axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names[-1].endswith("ferplus labels)") and len(names) == 3
 
@@ -95,10 +95,10 @@ def test_runs_of_several_trees_are_in_one_table(two_runs, manifest_run, other_sc
     assert sorted(trees) == sorted([other_tree.hash, other_tree.hash, *["valence"] * 3])
     assert trees == sorted(trees, key=trees.index)  # rows of a tree are together
     row = next(line for line in lines if (line["run"], line["answer"]) == ("another", "tree, soft"))
-    assert row["classes"] == plots.coverage(other_scored.whole) and row["n"] == other_scored.scores["n"]
+    assert row["classes"] == captions.coverage(other_scored.whole) and row["n"] == other_scored.scores["n"]
     table = leaderboard.markdown(lines)
     assert f"| another | tree, soft | {other_tree.hash} |" in table
-    names = leaderboard.picture(lines).axes[0].get_yticklabels()
+    names = forest_plot.standings(lines).axes[0].get_yticklabels()
     assert any(name.get_text().startswith(f"{other_tree.hash}: another") for name in names)
 
 

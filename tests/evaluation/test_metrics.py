@@ -12,8 +12,8 @@ from hierarchy.data.dataset import UNLABELLED, FaceDataset, Origin, Split
 from hierarchy.data.formats import ferplus
 from hierarchy.data.formats.codes import FER2013_NAMES
 from hierarchy.errors import InputError
-from hierarchy.evaluation import metrics
-from hierarchy.evaluation.metrics import Leakage
+from hierarchy.evaluation import metrics, statistics
+from hierarchy.evaluation.predictions import Leakage
 from hierarchy.evaluation.scores import Scores
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import FLAT, ROUTER, VALENCE, Tree
@@ -109,17 +109,18 @@ def test_hierarchical_f1_by_hand():
 
 def test_calibration_error_by_hand():
     probability, right = np.array([0.95, 0.97, 0.5]), np.array([True, False, True])
-    bins = metrics.reliability(probability, right)
-    assert bins.count.tolist() == [0] * 7 + [1] + [0] * 6 + [2]
-    assert bins.confidence[14] == pytest.approx(0.96)
-    assert bins.accuracy[[7, 14]].tolist() == [1.0, 0.5]
-    assert bins.ece == pytest.approx((1 * 0.5 + 2 * 0.46) / 3)
+    bins = statistics.reliability(probability, right)
+    assert bins["count"].tolist() == [0] * 7 + [1] + [0] * 6 + [2]
+    assert bins["confidence"][14] == pytest.approx(0.96)
+    assert bins["accuracy"][[7, 14]].tolist() == [1.0, 0.5]
+    assert statistics.calibration_error(probability, right) == pytest.approx((1 * 0.5 + 2 * 0.46) / 3)
+    assert statistics.calibration_error(probability[:0], right[:0]) is None
 
 
 def test_bins_are_closed_above():
-    bins = metrics.reliability(np.array([0.0, 1 / metrics.BINS, 1.0]), np.array([True, True, True]))
-    assert bins.count[0] == 2
-    assert bins.count[-1] == 1
+    confidence = np.array([0.0, 1 / statistics.BINS, 1.0])
+    count = statistics.reliability(confidence, np.array([True, True, True]))["count"]
+    assert (count[0], count[-1]) == (2, 1)
 
 
 def test_hard_confidence_is_the_joint_of_the_chosen_leaf():

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from hierarchy.data.formats.codes import FERPLUS_NAMES
-from hierarchy.reports import plots
+from hierarchy.reports import captions, plots
 from hierarchy.taxonomy import FLAT, ROUTER, VALENCE, colour
 
 
@@ -43,7 +43,7 @@ def test_files_are_small_pngs_of_a_readable_size(whole, scored):
 
 def test_pictures_of_scores_say_which_faces_and_how_many(whole):
     for figure in (
-        plots.confusion(whole, plots.SOFT),
+        plots.confusion(whole, captions.SOFT),
         plots.confusion(whole, ROUTER),
         plots.per_class(whole),
         plots.reliability(whole),
@@ -74,19 +74,19 @@ def test_pictures_of_a_flat_net_alone_show_no_tree(whole, scored):
     alone = whole | {"has_tree": False}
     assert "router.png" in plots.files(whole, ())
     assert plots.files(alone, ()).keys() == {"confusion.png", "per_class.png", "reliability.png"}
-    for figure in (plots.confusion(alone, plots.SOFT), plots.per_class(alone)):
+    for figure in (plots.confusion(alone, captions.SOFT), plots.per_class(alone)):
         assert "flat net" in title(figure) and "tree" not in title(figure)
     assert all(len(axes.containers) == 1 for axes in plots.per_class(alone).axes)
     assert [axes.get_title().split(",")[0] for axes in plots.reliability(alone).axes] == ["flat net", ""]
 
 
 def test_confusion_is_in_the_order_of_the_tree_and_parts_the_branches(whole):
-    (axes,) = plots.confusion(whole, plots.SOFT).axes
+    (axes,) = plots.confusion(whole, captions.SOFT).axes
     assert tick_names(axes.xaxis) == tick_names(axes.yaxis) == list(VALENCE.leaves)
     edges = [VALENCE.leaf_slice(branch).start - 0.5 for branch in VALENCE.branches[1:]]
     assert [line.get_xdata()[0] for line in axes.lines if line.get_xdata()[0] == line.get_xdata()[1]] == edges
     written = {tuple(map(round, text.get_position())): text.get_text() for text in axes.texts}
-    counts = whole["confusion"][plots.SOFT]
+    counts = whole["confusion"][captions.SOFT]
     for row in range(len(VALENCE.leaves)):
         for column in range(len(VALENCE.leaves)):
             share = 100 * counts[row][column] / sum(counts[row])
@@ -113,7 +113,7 @@ def test_bars_have_their_class_colour_and_the_score_as_height(whole):
 def test_reliability_draws_filled_bins_only(whole):
     figure = plots.reliability(whole)
     above = figure.axes[0]
-    table = whole["reliability"][plots.SOFT]
+    table = whole["reliability"][captions.SOFT]
     columns = (100 * np.array(table[key])[np.array(table["count"]) > 0] for key in ("confidence", "accuracy"))
     assert np.asarray(above.collections[0].get_offsets()) == pytest.approx(np.stack(list(columns), axis=1))
     assert sum(bar.get_height() for bar in figure.axes[len(whole["reliability"])].patches) == pytest.approx(
@@ -142,8 +142,8 @@ def test_a_single_net_has_its_curves_too(scored):
 def test_pictures_of_other_trees_have_their_names_and_say_how_many(other_scored, other_tree):
     whole = other_scored.whole
     count = len(other_tree.leaves)
-    spelled = f"{plots.spelled(count)} of {plots.spelled(count + 1)} classes"
-    (axes,) = plots.confusion(whole, plots.SOFT).axes
+    spelled = f"{captions.spelled(count)} of {captions.spelled(count + 1)} classes"
+    (axes,) = plots.confusion(whole, captions.SOFT).axes
     assert tick_names(axes.xaxis) == list(other_tree.leaves) and spelled in title(axes.figure)
     assert tick_names(plots.confusion(whole, ROUTER).axes[0].xaxis) == list(other_tree.branches)
     assert len(plots.reliability(whole).axes) == 2 * (1 + len(other_tree.nets))
@@ -151,7 +151,7 @@ def test_pictures_of_other_trees_have_their_names_and_say_how_many(other_scored,
 
 
 def test_numbers_are_spelled_up_to_ten():
-    assert (plots.spelled(10), plots.spelled(11)) == ("ten", "11")
+    assert (captions.spelled(10), captions.spelled(11)) == ("ten", "11")
 
 
 def test_importing_the_pictures_loads_no_plotting():
