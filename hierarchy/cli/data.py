@@ -7,7 +7,7 @@ import typer
 
 from hierarchy.cli.options import DATA
 
-data = typer.Typer(help="Download, audit and convert data sets of faces.", rich_markup_mode=None)
+data = typer.Typer(help="Download, audit and convert data sets of faces.")
 
 
 @data.command("get")

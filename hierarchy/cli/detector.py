@@ -7,9 +7,7 @@ import typer
 
 from hierarchy.cli.options import DATA, NEGATIVES
 
-detector = typer.Typer(
-    help="Train and evaluate a custom CNN face detector (predict --detector cnn).", rich_markup_mode=None
-)
+detector = typer.Typer(help="Train and evaluate a custom CNN face detector (predict --detector cnn).")
 
 
 @detector.command("train")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from hierarchy.taxonomy import TREES, VALENCE
-from hierarchy.vision import detectors
+from hierarchy.vision.detectors import DETECTORS, FILES
 
 if TYPE_CHECKING:
     from hierarchy.backends import Backend
@@ -22,16 +22,16 @@ TREE = typer.Option(
 )
 RUN = typer.Option("--run", help="Name of a run; `runs list` shows them. Default: the shipped run.")
 ENGINE = typer.Option("--engine", help="auto, keras, or an exported engine such as onnx, onnx-int8, litert.")
-DETECTOR = typer.Option("--detector", help=detectors.option_help())
+DETECTOR = typer.Option(
+    "--detector",
+    help="; ".join([*(f"{name}: {entry.help}" for name, entry in DETECTORS.items()), f"{FILES}."]),
+)
 TTA = typer.Option("--tta", help="Test-time augmentation: single, flip or ten-crop.")
 NEGATIVES = typer.Option(
     "--negatives", help="Folder of photographs without faces, in addition to scikit-learn's two."
 )
 MIN_CONFIDENCE = typer.Option(
-    "--min-confidence",
-    min=0,
-    max=1,
-    help="Below this probability of the label, report the branch only.",
+    "--min-confidence", min=0, max=1, help="Below this probability of the label, report the branch only."
 )
 
 RENAMED: Final[dict[str, dict[str, str]]] = {  # command -> old option -> new option; for one version

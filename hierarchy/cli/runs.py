@@ -2,7 +2,7 @@
 
 import typer
 
-runs = typer.Typer(help="Show the runs in results/.", rich_markup_mode=None)
+runs = typer.Typer(help="Show the runs in results/.")
 
 
 @runs.command("list")

@@ -87,21 +87,19 @@ def _targets(source: str, out: Path | None, csv: Path | None) -> list[Path]:
     from hierarchy.errors import InputError
     from hierarchy.inference.video import PICTURE
     from hierarchy.vision import draw
-    from hierarchy.vision.video import check_suffix
+    from hierarchy.vision.video import CODECS
 
-    if out:
-        check_suffix(out)
-    if csv and csv.suffix == PICTURE:
-        raise InputError(f"{csv}: is the name of the timeline's plot; choose a .csv file")
+    if out and out.suffix.lower() not in CODECS:
+        raise InputError(f"{out}: expected a video file ending in {', '.join(CODECS)}")
     plot = csv and csv.with_suffix(PICTURE)
-    targets = [(path, name) for path, name in ((out, "--out"), (csv, "--csv"), (plot, "the plot")) if path]
+    targets = {"--out": out, "--csv": csv, "the timeline's plot": plot}
     taken = {Path(source).resolve(): "the video itself"}
-    for path, name in targets:
-        if (other := taken.setdefault(path.resolve(), name)) != name:
-            raise InputError(f"{path}: is {other}; choose another file")
+    for name, path in targets.items():
+        if path and (other := taken.setdefault(path.resolve(), name)) != name:
+            raise InputError(f"{path}: is both {other} and {name}; choose another file")
     if plot and not draw.may_take(plot):
         raise InputError(f"{plot}: would be overwritten by the timeline's plot; choose another .csv file")
-    return [path for path, _ in targets]
+    return [path for path in targets.values() if path]
 
 
 def _print_changes(labels: dict[int, str], frame: "Frame", faces: Sequence["TrackedFace"]) -> None:

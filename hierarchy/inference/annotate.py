@@ -8,14 +8,13 @@ from hierarchy import fileio
 from hierarchy.data import images
 from hierarchy.errors import InputError
 from hierarchy.inference import occlusion
-from hierarchy.inference.occlusion import NodeLogits
-from hierarchy.inference.predictor import DATA_FILES, FacePrediction
+from hierarchy.inference.predictor import DATA_FILES, FacePrediction, Predictor
 from hierarchy.taxonomy import ROUTER
 from hierarchy.vision import draw
 
 
 def saved(
-    predictions: Iterable[FacePrediction], folder: Path, model: NodeLogits | None = None
+    predictions: Iterable[FacePrediction], folder: Path, model: Predictor | None = None
 ) -> Iterator[FacePrediction]:
     """Draw every image once all its faces are predicted, and pass the predictions on.
 
@@ -47,7 +46,7 @@ def _free(stem: str, taken: set[str]) -> str:
     return name
 
 
-def note(face: FacePrediction, model: NodeLogits | None) -> draw.Note | None:
+def note(face: FacePrediction, model: Predictor | None) -> draw.Note | None:
     """What to draw for a prediction, with the deciding net's heat map if a model is given; None: no face."""
     if face.face is None or face.branch is None or face.crop is None:
         return None

@@ -4,13 +4,13 @@ Source: Zeiler and Fergus, "Visualizing and understanding convolutional networks
 and so works with every engine.
 """
 
-from typing import Any, Final, Protocol
+from typing import Final
 
 import numpy as np
 
 from hierarchy import routing
 from hierarchy.data.images import SIDE
-from hierarchy.taxonomy import Tree
+from hierarchy.inference.predictor import Predictor
 
 PATCH, STEP, GREY = 12, 4, 128  # pixels, pixels, value
 CORNERS: Final = [
@@ -18,18 +18,7 @@ CORNERS: Final = [
 ]
 
 
-class NodeLogits(Protocol):
-    """A model that gives the logits of each node of its tree."""
-
-    @property
-    def tree_(self) -> Tree:
-        """The tree of its nets."""
-
-    def logits(self, node: str, X: Any) -> np.ndarray:
-        """float[N, classes of the node], for faces uint8[N,48,48]."""
-
-
-def occlusion(model: NodeLogits, node: str, column: int, pixels: np.ndarray) -> np.ndarray:
+def occlusion(model: Predictor, node: str, column: int, pixels: np.ndarray) -> np.ndarray:
     """Drop of a node's probability of a class when a patch covers each place.
 
     Args:

@@ -17,8 +17,8 @@ from hierarchy.data.images import SkippedImage
 from hierarchy.errors import InputError
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import Tree
-from hierarchy.vision.align import DetectedFace, whole
-from hierarchy.vision.detectors import WHOLE, Detector, create_detector
+from hierarchy.vision.align import DetectedFace, whole_image
+from hierarchy.vision.detectors import Detector
 
 T = TypeVar("T")
 BATCH: Final = 64  # faces per call of the nets: few, for an early first result and little memory
@@ -75,7 +75,7 @@ def columns(tree: Tree) -> tuple[str, ...]:
 
 
 class Predictor(Protocol):
-    """A classifier of faces uint8[N,48,48]."""
+    """What is needed of a classifier of faces uint8[N,48,48]."""
 
     routing: str
 
@@ -88,6 +88,9 @@ class Predictor(Protocol):
 
     def lazy(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Index of the soft label, and nets run per face, both int64[N]."""
+
+    def logits(self, node: str, X: Any) -> np.ndarray:
+        """Of one node, float[N, its classes]."""
 
 
 class Picture(NamedTuple):
@@ -109,7 +112,7 @@ def predict_stream(
     files: Iterable[Path | Picture | InputError],
     min_confidence: float = 0.0,
     labels_only: bool = False,
-    find: Detector | None = None,
+    find: Detector = whole_image,
 ) -> Iterator[FacePrediction | InputError]:
     """A prediction for every face, one without a face for an image that shows none, or the reason of failure.
 
@@ -121,10 +124,9 @@ def predict_stream(
             passed on, a file that cannot be read becomes a `SkippedImage`.
         min_confidence: below this probability of the label, only the branch is predicted.
         labels_only: soft labels by lazy routing, without probabilities.
-        find: face detector; None: the whole image is one face.
+        find: face detector.
     """
-    detector = find or create_detector(WHOLE)
-    crops = chain.from_iterable(_crops(file, detector) for file in files)
+    crops = chain.from_iterable(_crops(file, find) for file in files)
     for batch in _read_ahead(crops):
         faces = [crop for crop in batch if isinstance(crop, Crop)]
         predicted = _label(classifier, faces) if labels_only else _predict(classifier, faces, min_confidence)
@@ -168,12 +170,15 @@ def _crops(file: Path | Picture | InputError, find: Detector) -> Iterator[Crop |
     if isinstance(file, InputError):
         yield file
         return
-    path = str(file) if isinstance(file, Path) else file.path
+    path, source = file if isinstance(file, Picture) else (str(file), file)
     try:
-        if isinstance(file, Path) and path.endswith(DATA_FILES):
-            yield from _rows(file)
-        else:
-            yield from _faces(images.read(file if isinstance(file, Path) else file.data, path), path, find)
+        if isinstance(source, Path) and path.endswith(DATA_FILES):
+            yield from _rows(source)
+            return
+        faces = find(images.read(source, path))
+        yield from (Crop(path, face) for face in faces)
+        if not faces:
+            yield FacePrediction(path, None, None, None, None, 0.0, {})
     except InputError as error:
         yield SkippedImage(path, str(error))
 
@@ -183,18 +188,11 @@ def _rows(file: Path) -> Iterator[Crop]:
 
     faces = registry.read(file)
     for row, pixels in zip(faces.row, faces.pixels, strict=True):
-        yield Crop(f"{file}#{row}", whole(pixels))
-
-
-def _faces(grey: np.ndarray, path: str, find: Detector) -> Iterator[Crop | FacePrediction]:
-    faces = find(grey)
-    yield from (Crop(path, face) for face in faces)
-    if not faces:
-        yield FacePrediction(path, None, None, None, None, 0.0, {})
+        yield Crop(f"{file}#{row}", *whole_image(pixels))
 
 
 def _predict(classifier: Predictor, crops: Sequence[Crop], min_confidence: float) -> Iterator[FacePrediction]:
-    predictions = classifier.predictions(_pixels(crops))
+    predictions = classifier.predictions(np.stack([crop.face.pixels for crop in crops]))
     tree, joint = predictions.tree, predictions.joint
     chosen = (routing.hard if classifier.routing == "hard" else routing.soft)(predictions)
     for crop, leaf, branches, leaves in zip(crops, chosen, predictions.branch, joint, strict=True):
@@ -214,10 +212,7 @@ def _predict(classifier: Predictor, crops: Sequence[Crop], min_confidence: float
 
 def _label(classifier: Predictor, crops: Sequence[Crop]) -> Iterator[FacePrediction]:
     tree = classifier.tree_
-    for (path, face), leaf in zip(crops, classifier.lazy(_pixels(crops))[0], strict=True):
+    leaves, _ = classifier.lazy(np.stack([crop.face.pixels for crop in crops]))
+    for (path, face), leaf in zip(crops, leaves, strict=True):
         label = tree.leaves[leaf]
         yield FacePrediction(path, face.box, face.score, tree.branch_of(label), label, None, {}, face.pixels)
-
-
-def _pixels(crops: Sequence[Crop]) -> np.ndarray:
-    return np.stack([crop.face.pixels for crop in crops])

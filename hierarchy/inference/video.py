@@ -26,7 +26,7 @@ def follow(
     table: Path | None = None,
     frame_step: int = 1,
     show: Callable[[Frame, Sequence[TrackedFace]], None] = lambda frame, faces: None,
-    on_frame: Callable[[], None] = lambda: None,
+    on_frame: Callable[[], object] = lambda: None,
 ) -> bool:
     """Predict the frames of a video and write the requested files.
 

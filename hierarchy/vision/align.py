@@ -35,10 +35,10 @@ class DetectedFace:
     pixels: np.ndarray
 
 
-def whole(grey: np.ndarray) -> DetectedFace:
+def whole_image(grey: np.ndarray) -> list[DetectedFace]:
     """The whole image as one face."""
     height, width = grey.shape
-    return DetectedFace([0, 0, width, height], None, images.crop(grey))
+    return [DetectedFace([0, 0, width, height], None, images.crop(grey))]
 
 
 def aligned(

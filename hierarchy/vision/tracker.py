@@ -5,7 +5,7 @@ Boxes are matched one to one with the tracks' last boxes by their overlap: the a
 another build of OpenCV.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,14 +56,6 @@ class TrackedFace:
         return dict(zip(self.tree.leaves, self.probabilities.tolist(), strict=True))
 
 
-@dataclass
-class _Track:
-    number: int
-    box: np.ndarray
-    time: float
-    probabilities: np.ndarray
-
-
 class Tracker:
     """Tracks the faces of one video.
 
@@ -74,13 +66,10 @@ class Tracker:
     """
 
     def __init__(
-        self,
-        find: Detector,
-        predictions: Callable[[np.ndarray], Predictions],
-        smoothing: float = SMOOTHING,
+        self, find: Detector, predictions: Callable[[np.ndarray], Predictions], smoothing: float = SMOOTHING
     ) -> None:
         self.find, self.predictions, self.smoothing = find, predictions, smoothing
-        self.tracks: list[_Track] = []
+        self.last: dict[int, tuple[float, TrackedFace]] = {}  # track -> its last face, and when
         self.started = 0  # number of tracks so far
 
     def __call__(self, picture: np.ndarray, now: float) -> list[TrackedFace]:
@@ -91,34 +80,28 @@ class Tracker:
             now: its time in seconds; an earlier one than before starts new tracks.
         """
         faces = self.find(images.luma(picture))
-        self.tracks = [track for track in self.tracks if 0 <= now - track.time <= LOST]
+        self.last = {number: last for number, last in self.last.items() if 0 <= now - last[0] <= LOST}
         if not faces:
             return []
         predictions = self.predictions(np.stack([face.pixels for face in faces]))
+        before = list(self.last.values())
+        pairs = matched(overlap(_boxes(faces), _boxes([last.face for _, last in before])), OVERLAP)
         tracked = []
-        for track, face, row in zip(self._matched(faces), faces, predictions.joint, strict=True):
-            track = self._updated(track, np.array(face.box, float), row, now)
-            tracked.append(TrackedFace(track.number, face, track.probabilities, predictions.tree))
+        for row, (face, probabilities) in enumerate(zip(faces, predictions.joint, strict=True)):
+            if row in pairs:
+                time, last = before[pairs[row]]
+                number = last.track
+                weight = float(np.exp(-(now - time) / self.smoothing)) if self.smoothing else 0.0
+                probabilities = weight * last.probabilities + (1 - weight) * probabilities
+            else:
+                number = self.started = self.started + 1
+            tracked.append(TrackedFace(number, face, probabilities, predictions.tree))
+        self.last |= {face.track: (now, face) for face in tracked}
         return sorted(tracked, key=lambda face: face.track)
 
-    def _matched(self, faces: list[DetectedFace]) -> list[_Track | None]:
-        """The track that each face continues; None: a new one."""
-        if not self.tracks:
-            return [None] * len(faces)
-        shared = overlap(np.array([face.box for face in faces]), np.stack([t.box for t in self.tracks]))
-        pairs = matched(shared, OVERLAP)
-        return [self.tracks[pairs[row]] if row in pairs else None for row in range(len(faces))]
 
-    def _updated(self, track: _Track | None, box: np.ndarray, row: np.ndarray, now: float) -> _Track:
-        if track is None:
-            self.started += 1
-            track = _Track(self.started, box, now, row)
-            self.tracks.append(track)
-        else:
-            weight = float(np.exp(-(now - track.time) / self.smoothing)) if self.smoothing else 0.0
-            track.box, track.time = box, now
-            track.probabilities = weight * track.probabilities + (1 - weight) * row
-        return track
+def _boxes(faces: Sequence[DetectedFace]) -> np.ndarray:
+    return np.array([face.box for face in faces], float).reshape(-1, 4)
 
 
 def track(

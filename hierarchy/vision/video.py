@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -71,7 +71,11 @@ class Video:
         self.source, self.name = source, name or source
         self.live = source.isdecimal() or "://" in source
         self.capture = self._opened()
-        self.size = self._size()
+        width, height = round(self._property("FRAME_WIDTH")), round(self._property("FRAME_HEIGHT"))
+        if width * height > MAX_PIXELS:
+            limit = MAX_PIXELS // 10**6
+            raise InputError(f"{self.name}: frames of {width}x{height} pixels; at most {limit} megapixels")
+        self.size = width, height
         rate = self._property("FPS")
         self.rate = rate if 0 < rate <= MAX_RATE else DEFAULT_RATE
         count = round(self._property("FRAME_COUNT"))
@@ -106,37 +110,33 @@ class Video:
         if self.source.isdecimal():
             capture = cv2.VideoCapture(min(int(self.source), LAST_CAMERA))
             reason = f"camera {self.source}: not found, or in use by another program"
-        elif self.live:
+        else:
+            reason = f"{self.name}: {'no response, or not a video' if self.live else self._defect()}"
             limit = 1000 * TIMEOUT
             limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit]
             capture = cv2.VideoCapture(self.source, cv2.CAP_FFMPEG, limits)
-            reason = f"{self.source}: no response, or not a video"
-        else:
-            if not os.path.isfile(self.source):
-                absence = "not a file" if os.path.exists(self.source) else "no such file"
-                raise InputError(f"{self.name}: {absence}; {EXPECTED}")
-            try:
-                self.source.encode()
-            except UnicodeEncodeError:  # OpenCV crashes
-                raise InputError(f"{self.name}: file name is not valid UTF-8; rename the file") from None
-            capture = cv2.VideoCapture(self.source, cv2.CAP_FFMPEG)
-            empty = os.path.getsize(self.source) == 0
-            reason = f"{self.name}: {'empty (0 bytes)' if empty else 'not a valid video'}"
         if not capture.isOpened():
             raise InputError(f"{reason}; {EXPECTED}")
         return capture
+
+    def _defect(self) -> str:
+        """What is wrong with a file that OpenCV cannot open.
+
+        Raises:
+            InputError: its name is not valid UTF-8; OpenCV crashes.
+        """
+        try:
+            self.source.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{self.name}: file name is not valid UTF-8; rename the file") from None
+        if os.path.isfile(self.source):
+            return "not a valid video" if os.path.getsize(self.source) else "empty (0 bytes)"
+        return "not a file" if os.path.exists(self.source) else "no such file"
 
     def _property(self, name: str) -> float:
         import cv2
 
         return float(self.capture.get(getattr(cv2, f"CAP_PROP_{name}")))
-
-    def _size(self) -> tuple[int, int]:
-        width, height = round(self._property("FRAME_WIDTH")), round(self._property("FRAME_HEIGHT"))
-        if width * height > MAX_PIXELS:
-            limit = MAX_PIXELS // 10**6
-            raise InputError(f"{self.name}: frames of {width}x{height} pixels; at most {limit} megapixels")
-        return width, height
 
     def _read(self) -> None:
         """Decode until the end, then close the source; runs in the thread."""
@@ -144,7 +144,11 @@ class Video:
         number, now = 0, 0.0
         try:
             while not self.ended.is_set() and (picture := self._decoded()) is not None:
-                now = time.monotonic() - started if self.live else self._time(number, now)
+                if self.live:
+                    now = time.monotonic() - started
+                else:  # files without times give 0
+                    seconds = self._property("POS_MSEC") / 1000
+                    now = max(seconds if seconds > 0 else number / self.rate, now)
                 self._put(Frame(number, now, picture))
                 number += 1
             empty = InputError(f"{self.name}: no frame can be decoded; {EXPECTED}")
@@ -163,11 +167,6 @@ class Video:
                 return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         return None
 
-    def _time(self, number: int, previous: float) -> float:
-        """Time in seconds of the frame just read from a file; never before the previous one."""
-        seconds = self._property("POS_MSEC") / 1000
-        return max(seconds if seconds > 0 else number / self.rate, previous)
-
     def _put(self, frame: Frame | Exception | None) -> None:
         """Queue a frame; a camera's replaces one that was not fetched, but the end replaces none."""
         while not self.ended.is_set():
@@ -178,7 +177,7 @@ class Video:
                 return self.waiting.put(frame, timeout=0.1)
 
 
-class Writer:
+class Writer(AbstractContextManager["Writer"]):
     """A video file of constant rate that is written frame by frame; use it in a `with`.
 
     PyAV encodes: none of OpenCV's codecs plays both in browsers and from a .mp4, and OpenCV hides full disks.
@@ -204,9 +203,6 @@ class Writer:
         self.stream.pix_fmt = "yuv420p"
         self.written = 0
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None and self.written:
             self.file.mux(self.stream.encode())
@@ -221,13 +217,3 @@ class Writer:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), "rgb24")
             self.file.mux(self.stream.encode(frame))
             self.written += 1
-
-
-def check_suffix(path: Path) -> None:
-    """Check the suffix of a video file to be written.
-
-    Raises:
-        InputError: it is not one of CODECS.
-    """
-    if path.suffix.lower() not in CODECS:
-        raise InputError(f"{path}: expected a video file ending in {', '.join(CODECS)}")

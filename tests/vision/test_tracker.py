@@ -103,7 +103,7 @@ def test_ended_tracks_are_removed(see):
     for number in range(1000):
         (face,) = see(number * 0.1, (1000 * number, 0, 0))
     assert face.track == 1000
-    assert len(see.tracker.tracks) <= LOST / 0.1 + 1
+    assert len(see.tracker.last) <= LOST / 0.1 + 1
 
 
 def test_labels_and_shares_follow_the_tree(other_tree):
