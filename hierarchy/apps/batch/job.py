@@ -110,31 +110,26 @@ def begun(job: Job, about: dict[str, Any]) -> dict[int, Done]:
     return finished(out)
 
 
-def add(out: Path, done: Done) -> None:
-    """Record a finished part.
+def record(out: Path, parts: dict[int, Done]) -> None:
+    """Record the finished parts in PARTS.
 
     Raises:
         InputError: the disk is full.
     """
-    try:
-        with (out / PARTS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(done) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise InputError(f"{out / PARTS}: cannot be written ({error.strerror})") from None
+    fileio.write_atomic(out / PARTS, (f"{json.dumps(done)}\n".encode() for done in parts.values()))
 
 
 def finished(out: Path) -> dict[int, Done]:
-    """The parts recorded in PARTS; an incomplete last line is removed."""
+    """The parts recorded in PARTS; an incomplete last line is ignored."""
     path = out / PARTS
-    if not path.is_file():
-        return {}
-    whole, newline, incomplete = path.read_text(encoding="utf-8").rpartition("\n")
-    if incomplete:
-        fileio.write_atomic(path, (whole + newline).encode())
-    lines = map(json.loads, whole.splitlines())
-    return {done["part"]: done for done in lines if (out / _name(done["part"])).is_file()}
+    lines = path.read_text().rpartition("\n")[0].splitlines() if path.is_file() else []
+    parts = map(json.loads, lines)
+    return {done["part"]: done for done in parts if (out / _name(done["part"])).is_file()}
+
+
+def total(parts: dict[int, Done]) -> dict[str, int]:
+    """Pictures, faces and errors of all parts together."""
+    return {key: sum(done[key] for done in parts.values()) for key in ("pictures", "faces", "errors")}
 
 
 def _opened(entry: Entry) -> Path | Picture | InputError:

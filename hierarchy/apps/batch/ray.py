@@ -62,24 +62,12 @@ def _ray(address: str | None, folder: str) -> Any:
         "runtime_env": {"env_vars": {"HIERARCHY_HOME": str(runs.home()), "OMP_NUM_THREADS": "1"}},
     }
     if address:
+        place = urlsplit(address if REMOTE in address else f"ray://{address}")
         try:
+            socket.create_connection((place.hostname or "", place.port or 10001), TIMEOUT).close()
             ray.init(address, **quiet)
         except Exception as error:  # of Ray and gRPC
             raise InputError(f"--address {address}: not a Ray cluster ({first_line(error)})") from None
     else:
         ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", _temp_dir=folder, **quiet)
     return ray
-
-
-def check_address(address: str) -> None:
-    """Check that an address accepts connections.
-
-    Raises:
-        InputError: no response within TIMEOUT.
-    """
-    place = urlsplit(address if REMOTE in address else f"ray://{address}")
-    try:
-        with socket.create_connection((place.hostname or "", place.port or 10001), timeout=TIMEOUT):
-            return
-    except (OSError, ValueError) as error:
-        raise InputError(f"--address {address}: no response in {TIMEOUT} s ({first_line(error)})") from None

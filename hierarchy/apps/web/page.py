@@ -168,19 +168,14 @@ def _followed(model: HierarchicalClassifier, data: bytes, name: str) -> dict[str
         source.write_bytes(data)
         opened = Video(str(source), name)
         bar = st.progress(0.0, "Processing every frame ...")
-        frames = itertools.count(1)
-        total = opened.count or sys.maxsize
-
-        def step() -> None:
-            bar.progress(min(next(frames) / total, 1.0))
-
+        frames, total = itertools.count(1), opened.count or sys.maxsize
         video.follow(
             opened,
             Tracker(create_detector(AUTO, MOVING), model.predictions),
             model.tree_,
             out=place / "out.mp4",
             table=place / "out.csv",
-            on_frame=step,
+            on_frame=lambda: bar.progress(min(next(frames) / total, 1.0)),
         )
         bar.empty()
         files = {"table": "out.csv", "plot": "out.png", "film": "out.mp4"}

@@ -63,10 +63,8 @@ def serve(run: str, engine: str = runtimes.AUTO, address: str = "127.0.0.1", por
 
 def _check_free(address: str, port: int) -> None:
     try:
-        family, kind, protocol, _, where = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(where)
+        family, *_, where = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(where[:2], family=family).close()
     except OSError as error:
         raise InputError(
             f"--address {address} --port {port}: {error.strerror}; expected a free port of this machine"
