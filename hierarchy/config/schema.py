@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from hierarchy.config.backbones import BACKBONES
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import VALENCE, Tree
+from hierarchy.taxonomy import FLAT, VALENCE, Tree
 
 LARGEST: Final = 48  # pixels per side of a face
 ERASED: Final = (0.02, 0.25)  # area of an erased rectangle, fraction of the face
@@ -156,6 +156,15 @@ class Recipe:
     node: str = "all"
     tree: Annotated[Tree, PlainValidator(_tree)] = VALENCE
     about: str = field(default="", compare=False)
+
+    @property
+    def fits(self) -> list[TrainConfig]:
+        """The trainings of its nets."""
+        return [fit for fit in (self.fit, self.warm_start) if fit]
+
+    def fit_of(self, node: str) -> TrainConfig:
+        """The training of a node's net."""
+        return self.fit if node == FLAT else self.warm_start or self.fit
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; the tree only where it is not the default."""

@@ -125,27 +125,14 @@ def run_training(
 
 
 def check_roles(task: TrainTask) -> None:
-    """Refuse faces that a task must not have.
+    """Refuse faces of another split than a task trains or chooses on.
 
     Raises:
-        InputError: a split is empty for the node.
-        ValueError: faces of another split.
+        ValueError: it has some.
     """
     for faces, role in ((task.train, Split.Training), (task.valid, Split.PublicTest)):
         if (faces.split != role).any():
             raise ValueError(f"{task.node}: faces of another split than {role.name}")
-        check_has_faces(faces, role, task.tree, task.node)
-
-
-def check_has_faces(faces: FaceDataset, role: Split, tree: Tree, node: str) -> None:
-    """Refuse faces among which a split has none of a node's classes.
-
-    Raises:
-        InputError: the split is empty for the node.
-    """
-    if not ((faces.split == role) & (faces.target(tree, node) >= 0)).any():
-        classes = ", ".join(tree.classes_of(node))
-        raise InputError(f"{faces.source}: no {role.name} faces for the {node} net ({classes})")
 
 
 def check_backend(recipe: Recipe, backend: Backend) -> None:

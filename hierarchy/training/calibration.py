@@ -16,7 +16,7 @@ from hierarchy.backends import Backend
 from hierarchy.config.overrides import from_dict
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.runs import Run
-from hierarchy.taxonomy import FLAT, Tree
+from hierarchy.taxonomy import Tree
 
 RANGE: Final = (0.2, 5.0)  # of temperatures searched
 
@@ -40,8 +40,7 @@ def calibrate(run: Run, faces: FaceDataset, backend: Backend) -> None:
         valid = validation.for_node(tree, node)
         logits, target = backend.open(run.net(node))(valid.pixels), valid.target(tree, node)
         routing.check_finite(logits, f"run {run.name!r}: its {node} net")
-        fit = recipe.fit if node == FLAT else recipe.warm_start or recipe.fit
-        if fit.soft_label_weight:
+        if recipe.fit_of(node).soft_label_weight:
             offset = offset * share(logits, offset, target)
         calibration[node] = {
             "offset": offset.tolist(),

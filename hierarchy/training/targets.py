@@ -5,12 +5,14 @@ Targets are one-hot labels, optionally mixed with FER+ votes or with a teacher's
 outliers, with uniform targets.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from hierarchy.config.schema import PretrainedConfig, Recipe, TrainConfig
-from hierarchy.data.dataset import FaceDataset
+from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.formats import ferplus
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT, Tree
@@ -52,7 +54,7 @@ def check_recipe(recipe: Recipe, teacher: bool) -> None:
     Raises:
         InputError: they do.
     """
-    fits = [fit for fit in (recipe.fit, recipe.warm_start) if fit]
+    fits = recipe.fits
     if any(fit.distillation_weight for fit in fits) != teacher:
         raise InputError("fit.distillation_weight and --teacher RUN,RUN need each other: one is missing")
     if any(fit.samples_per_class and not fit.balanced for fit in fits):
@@ -66,17 +68,20 @@ def check_recipe(recipe: Recipe, teacher: bool) -> None:
         raise InputError("fit.l2 is for VGG-style nets; pretrained backbones use fit.weight_decay")
 
 
-def check_votes(recipe: Recipe, faces: FaceDataset) -> None:
-    """Refuse faces without the FER+ votes that a recipe needs.
+def check_faces(faces: FaceDataset, recipe: Recipe, nodes: Iterable[str]) -> None:
+    """Refuse faces that the nets of a recipe cannot be trained on.
 
     Raises:
-        InputError: they have none.
+        InputError: FER+ votes are missing, or a split has no face of a node's classes.
     """
-    fits = [fit for fit in (recipe.fit, recipe.warm_start) if fit]
-    if faces.votes is None and any(fit.soft_label_weight for fit in fits):
+    if faces.votes is None and any(fit.soft_label_weight for fit in recipe.fits):
         raise InputError(
             f"{faces.source}: no FER+ votes for fit.soft_label_weight; put {ferplus.FILE} beside it"
         )
+    for node, role in product(nodes, (Split.Training, Split.PublicTest)):
+        if not ((faces.split == role) & (faces.target(recipe.tree, node) >= 0)).any():
+            classes = ", ".join(recipe.tree.classes_of(node))
+            raise InputError(f"{faces.source}: no {role.name} faces for the {node} net ({classes})")
 
 
 def node_dataset(

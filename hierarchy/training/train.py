@@ -2,9 +2,8 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Any, Final
 
 from hierarchy import fileio, runs
@@ -16,13 +15,13 @@ from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.formats.ferplus import LABELS, relabelled
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT, VALENCE, tree_named
-from hierarchy.training.backend import TrainTask, check_backend, check_has_faces
+from hierarchy.training.backend import TrainTask, check_backend
 from hierarchy.training.calibration import calibrate
 from hierarchy.training.checkpoints import EpochCallback
 from hierarchy.training.distillation import Teacher, teacher_checksums
-from hierarchy.training.resume import OTHER_RUNS, begin, node_begun, plan_of, refuse_begun
-from hierarchy.training.targets import check_recipe, check_votes
-from hierarchy.training.warm_start import check_same_labels, other_data, start_run
+from hierarchy.training.resume import OTHER_RUNS, begin, plan_of, refuse_begun
+from hierarchy.training.targets import check_faces, check_recipe
+from hierarchy.training.warm_start import report_other_data, start_run, take_flat
 
 log = logging.getLogger(__name__)
 
@@ -77,33 +76,23 @@ def run(
     data, labels = data or begun_with.get("data"), labels or before.get("labels", LABELS[0])
     if labels not in LABELS:
         raise InputError(f"--label-source {labels!r}: expected one of {', '.join(LABELS)}")
-    chosen = _recipe(recipe, settings, tree, before, default, backend)
+    chosen = recipe_named(recipe or (None if before else default), settings, tree, backend, before)
     node = node or begun_with.get("node") or chosen.node
     nodes = chosen.tree.nodes_named(node)
     if (name or recipe) and not resume:
         refuse_begun(_folders(name or chosen.name, backend))
-    others: dict[str, Any] = {}
-    first = start_run(start, chosen, backend) if start else None
-    if first:
-        others["start"] = {first.name: first.manifest().checksums[FLAT]}
-    if teacher:
-        others["teacher"] = teacher_checksums(teacher.split(","), chosen.tree)
-    others = {key: before[key] for key in OTHER_RUNS if key in before} | others
+    others = _other_runs(before, start, teacher, chosen, backend)
     check_recipe(chosen, "teacher" in others)
 
     faces = loading.training_faces(data)
-    if faces.drawn and not (recipe or before or default == runs.SKETCH):
-        chosen = _recipe(runs.SKETCH, settings, tree, before, default, backend)
+    if faces.drawn and not (recipe or before):
+        chosen = recipe_named(runs.SKETCH, settings, tree, backend)
     faces = relabelled(faces, labels, chosen.tree)
-    check_votes(chosen, faces)
-    for each, role in product(order(nodes, chosen), (Split.Training, Split.PublicTest)):
-        check_has_faces(faces, role, chosen.tree, each)
+    check_faces(faces, chosen, order(nodes, chosen))
     loading.report_left_out(faces, chosen.tree)
-    target = _folders(name or chosen.name, backend)
-    same_recipe = before.get("recipe") == chosen.as_dict()
-    identity: dict[str, Any] = {
+    identity = {
         "recipe": chosen.as_dict(),
-        "settings": before.get("settings", []) if same_recipe else list(settings),
+        "settings": list(settings),
         "seed": before.get("seed", 0) if seed is None else seed,
         "deterministic": deterministic or before.get("deterministic", False),
         "labels": labels,
@@ -111,27 +100,20 @@ def run(
         "data": loading.describe(faces, chosen.tree),
         **others,
     }
+    if before.get("recipe") == identity["recipe"]:
+        identity["settings"] = before.get("settings", [])
+    target = _folders(name or chosen.name, backend)
     place = runs.SKETCH if faces.source == runs.SKETCH else data and os.path.abspath(data)
     with fileio.exclusive_lock(target.log / LOCK, f"run {target.name!r} is being trained by another process"):
         begin(target, identity, resume, {"data": place, "node": node})
         if all(_finished(target, each) for each in nodes) and target.manifest().calibration:
             log.info(f"run {target.name!r} is finished")
             return target
-        if "start" in identity and not node_begun(target, FLAT):
-            first = first or start_run(next(iter(identity["start"])), chosen, backend)
-            if FLAT not in nodes:
-                check_same_labels(first, identity)
-                runs.copy_net(first, target, FLAT, identity)
-        for other in other_data([*identity.get("start", ()), *identity.get("teacher", ())], identity):
-            log.info(
-                f"run {other!r} was trained on a different dataset; its training set may overlap "
-                "this run's test set"
-            )
+        report_other_data(identity)
         backend.start(deterministic=identity["deterministic"])
         log.info(f"training {', '.join(order(nodes, chosen))} with recipe {chosen.name} on {faces.source}")
-        teachers = Teacher(identity["teacher"], chosen.tree, backend) if "teacher" in identity else None
         try:
-            train(target, faces, chosen, nodes=nodes, identity=identity, backend=backend, teacher=teachers)
+            train(target, faces, chosen, nodes=nodes, identity=identity, backend=backend)
         except KeyboardInterrupt:
             command = again or f"{backend.command} train --run {target.name} --resume"
             log.info(f"interrupted; resume with: {command}")
@@ -139,34 +121,47 @@ def run(
     return target
 
 
-def recipe_named(name: str, settings: Sequence[str], tree: str | None, backend: Backend) -> Recipe:
-    """The recipe of a name or file with settings and, where one is given, another tree.
+def _other_runs(
+    before: Mapping[str, Any], start: str | None, teacher: str | None, recipe: Recipe, backend: Backend
+) -> dict[str, Any]:
+    """The runs that a run starts and learns from, with the checksums of their nets."""
+    others = {key: before[key] for key in OTHER_RUNS if key in before}
+    if start:
+        others["start"] = {start: start_run(start, recipe, backend).manifest().checksums[FLAT]}
+    if teacher:
+        others["teacher"] = teacher_checksums(teacher.split(","), recipe.tree)
+    return others
 
-    Raises:
-        InputError: an unknown recipe, setting or tree, or a backbone that the backend does not have.
-    """
-    recipe = with_settings(recipe_of(name), settings)
-    check_backend(recipe, backend)
-    return replace(recipe, tree=tree_named(tree)) if tree else recipe
 
-
-def _recipe(
+def recipe_named(
     name: str | None,
     settings: Sequence[str],
     tree: str | None,
-    before: dict[str, Any],
-    default: str,
     backend: Backend,
+    before: Mapping[str, Any] | None = None,
 ) -> Recipe:
-    """The requested recipe; on resume, by default the run's, and always with the run's tree."""
-    if not before:
-        return recipe_named(name or default, settings, tree, backend)
-    source = f"run {before['run']!r}"
-    begun = from_dict(before["recipe"], source)
-    recipe = with_settings(recipe_of(name) if name else begun, settings)
+    """The recipe of a name or file with settings and, where one is given, another tree.
+
+    Args:
+        name: None: the recipe of `before`.
+        settings: changes to it, `key=value`.
+        tree: name or .toml file of a tree; None: the recipe's.
+        backend: that fits the nets.
+        before: the options of the run that is resumed, which keeps its tree.
+
+    Raises:
+        InputError: an unknown recipe, setting or tree, another tree than the resumed run's, or a backbone
+            that the backend does not have.
+    """
+    begun = from_dict(before["recipe"], f"run {before['run']!r}") if before else None
+    recipe = with_settings(begun if begun and not name else recipe_of(name or DEFAULT_RECIPE), settings)
     check_backend(recipe, backend)
+    if tree:
+        recipe = replace(recipe, tree=tree_named(tree))
+    if not before or not begun:
+        return recipe
     if tree or recipe.tree != VALENCE:  # a named recipe's default tree is not a request
-        (tree_named(tree) if tree else recipe.tree).check_same(begun.tree, source)
+        recipe.tree.check_same(begun.tree, f"run {before['run']!r}")
     return replace(recipe, tree=begun.tree)
 
 
@@ -187,7 +182,6 @@ def train(
     nodes: Sequence[str],
     identity: dict[str, Any],
     backend: Backend,
-    teacher: Teacher | None = None,
     on_epoch_end: EpochCallback | None = None,
 ) -> None:
     """Train the unfinished nets of a run, storing each as it finishes, and calibrate them.
@@ -197,28 +191,29 @@ def train(
         faces: Training and PublicTest rows are used.
         recipe: every hyper-parameter, and the tree.
         nodes: to train; the flat net too where the others are initialised from it.
-        identity: values of the manifest besides the nets, among them the seed.
+        identity: values of the manifest besides the nets, among them the seed, start and teachers.
         backend: that fits the nets, started.
-        teacher: soft targets, where the recipe needs them.
         on_epoch_end: called with each epoch's history row; may stop the training by an exception.
 
     Raises:
         InputError: a split is empty for a node; FER+ votes or a teacher are missing.
         KeyboardInterrupt: after the best weights so far have been stored.
     """
-    check_recipe(recipe, teacher is not None)
-    check_votes(recipe, faces)
+    check_recipe(recipe, "teacher" in identity)
+    check_faces(faces, recipe, order(nodes, recipe))
+    take_flat(run, recipe, nodes, identity, backend)
     training, validation = faces.of(Split.Training), faces.of(Split.PublicTest)
-    taught = teacher.cached(training.pixels, run.log) if teacher else None
+    taught = None
+    if "teacher" in identity:
+        taught = Teacher(identity["teacher"], recipe.tree, backend).cached(training.pixels, run.log)
+    first = next(map(runs.run, identity.get("start", ())), None)
     for node in order(nodes, recipe):
         if _finished(run, node):
             continue
-        seed, fit = identity.get("seed", 0), recipe.fit
-        source = next(map(runs.run, identity.get("start", ())), None)
-        if node != FLAT:
-            fit, source = recipe.warm_start or recipe.fit, run if recipe.warm_start else None
+        source = first if node == FLAT else run if recipe.warm_start else None
         start = source.net(FLAT) if source else None
-        valid = validation.for_node(recipe.tree, node)
+        fit, valid = recipe.fit_of(node), validation.for_node(recipe.tree, node)
+        seed = identity.get("seed", 0)
         backend.fit(
             TrainTask(node, recipe, fit, seed, run, training, valid, identity, taught, start, on_epoch_end)
         )

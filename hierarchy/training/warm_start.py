@@ -1,5 +1,6 @@
 """Start from another run's flat net: reuse it as it is, or train it further."""
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,9 @@ from hierarchy.config.overrides import from_dict
 from hierarchy.config.schema import Recipe, without_weights
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT
+from hierarchy.training.resume import node_begun
+
+log = logging.getLogger(__name__)
 
 
 def start_run(name: str, recipe: Recipe, backend: Backend) -> runs.Run:
@@ -28,26 +32,35 @@ def start_run(name: str, recipe: Recipe, backend: Backend) -> runs.Run:
     return run
 
 
-def check_same_labels(run: runs.Run, identity: dict[str, Any]) -> None:
-    """Refuse to reuse a flat net that was trained on other labels.
+def take_flat(
+    target: runs.Run, recipe: Recipe, nodes: Iterable[str], identity: dict[str, Any], backend: Backend
+) -> None:
+    """Give a run that has no flat net the one that it starts from, unless it is trained further.
 
     Raises:
-        InputError: it was.
+        InputError: as `start_run`; or it was trained on other labels.
     """
-    labels = run.manifest().labels
+    if "start" not in identity or FLAT in nodes or node_begun(target, FLAT):
+        return
+    source = start_run(next(iter(identity["start"])), recipe, backend)
+    labels = source.manifest().labels
     if labels != identity["labels"]:
         raise InputError(
-            f"run {run.name!r}: its flat net was trained on {labels} labels, not {identity['labels']}; "
+            f"run {source.name!r}: its flat net was trained on {labels} labels, not {identity['labels']}; "
             "--node all,flat trains it further"
         )
+    runs.copy_net(source, target, FLAT, identity)
 
 
-def other_data(names: Iterable[str], identity: dict[str, Any]) -> list[str]:
-    """The runs among these that were trained on another data set with the same kind of labels."""
-    manifests = {name: runs.run(name).manifest() for name in names if runs.run(name).trained}
-    return [
-        name
-        for name, manifest in manifests.items()
-        if manifest.labels == identity["labels"]
-        and manifest.data.get("fingerprint") != identity["data"]["fingerprint"]
-    ]
+def report_other_data(identity: dict[str, Any]) -> None:
+    """Log the runs that a run learns from and whose labels are of the same kind, but of another data set."""
+    for name in (*identity.get("start", ()), *identity.get("teacher", ())):
+        if not runs.run(name).trained:
+            continue
+        manifest = runs.run(name).manifest()
+        other = manifest.data.get("fingerprint") != identity["data"]["fingerprint"]
+        if other and manifest.labels == identity["labels"]:
+            log.info(
+                f"run {name!r} was trained on a different dataset; its training set may overlap "
+                "this run's test set"
+            )

@@ -16,7 +16,7 @@ from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.routing import predict_from_logits
 from hierarchy.taxonomy import FLAT, TREES, VALENCE
 from hierarchy.training.distillation import Teacher, teacher_checksums
-from hierarchy.training.targets import check_recipe, check_votes, class_weights, few_of_each, node_dataset
+from hierarchy.training.targets import check_faces, check_recipe, class_weights, few_of_each, node_dataset
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +116,9 @@ def test_missing_votes_and_teachers_are_refused(faces):
             for key in ("soft_label_weight", "distillation_weight")
         )
         check_recipe(plain, False), check_recipe(voted, False), check_recipe(taught, True)
-        check_votes(plain, bare), check_votes(voted, faces)
+        check_faces(bare, plain, VALENCE.nets), check_faces(faces, voted, VALENCE.nets)
         with pytest.raises(InputError, match="fit.soft_label_weight.*fer2013new.csv"):
-            check_votes(voted, bare)
+            check_faces(bare, voted, ())
         for recipe, teacher in ((taught, False), (plain, True)):
             with pytest.raises(InputError, match="fit.distillation_weight.*--teacher"):
                 check_recipe(recipe, teacher)

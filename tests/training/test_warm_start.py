@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from hierarchy import fileio, runs
+from hierarchy.config import recipes
+from hierarchy.config.overrides import with_settings
 from hierarchy.data.dataset import Split
 from hierarchy.data.formats import registry
 from hierarchy.errors import InputError
@@ -15,7 +17,7 @@ from hierarchy.taxonomy import FLAT, VALENCE
 from hierarchy.training import sweep
 from hierarchy.training.checkpoints import CheckpointManager
 from hierarchy.training.train import LOCK
-from hierarchy.training.warm_start import check_same_labels
+from hierarchy.training.warm_start import take_flat
 
 LAYERS = "net.stages=[[4],[8]]"
 
@@ -159,8 +161,10 @@ def test_a_start_that_does_not_fit_is_refused_before_anything_is_trained(first):
         train("wide", "positive", start="first", settings=("net.stages=[[8],[8]]",))
     with pytest.raises(InputError, match="'nobody'"):
         train("none", "positive", start="nobody")
+    recipe = with_settings(recipes.SKETCH, [LAYERS])
     with pytest.raises(InputError, match="'first'.*fer2013.*ferplus"):
-        check_same_labels(first, {"labels": "ferplus"})
+        identity = {"labels": "ferplus", "start": {"first": ""}}
+        take_flat(runs.run("votes"), recipe, ("positive",), identity, KERAS_BACKEND)
     nets = stored(first)["nets"]
     first.amend({"nets": {FLAT: nets[FLAT] | {"finished": False}}})
     with pytest.raises(InputError, match="'first'"):
@@ -171,7 +175,7 @@ def test_a_start_that_does_not_fit_is_refused_before_anything_is_trained(first):
 def test_a_start_of_another_tree_is_refused_with_both_printed(first, other_tree, tmp_path):
     from dataclasses import replace
 
-    from hierarchy.config import overrides, recipes
+    from hierarchy.config import overrides
 
     overrides.store(replace(recipes.SKETCH, name="x", tree=other_tree), tmp_path / "recipe.json")
     about = {"data": "sketch", "deterministic": False, "seed": None, "backend": KERAS_BACKEND, "name": "x"}
