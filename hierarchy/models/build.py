@@ -1,6 +1,6 @@
 """Build the net that a recipe describes: VGG-style, or a pretrained backbone with a head."""
 
-from typing import Any, Final
+from typing import Final
 
 import keras
 import numpy as np
@@ -13,24 +13,21 @@ from hierarchy.taxonomy import Tree
 COUNTED: Final = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)  # for `macs`
 
 
-def build(
-    tree: Tree, node: str, net: VGGConfig | PretrainedConfig, l2: float = 0.0, kit: Any = layers
-) -> keras.Model:
+def build(tree: Tree, node: str, net: VGGConfig | PretrainedConfig, l2: float = 0.0) -> keras.Model:
     """A net uint8[N,48,48] -> logits float32[N, classes of the node].
 
     Args:
         tree: of the node.
-        node: name of the net.
+        node: name of the net; its classes give the number of logits.
         net: its layers.
         l2: penalty on every kernel, VGG-style nets only.
-        kit: module that provides the layers of VGG-style nets.
 
     Raises:
         InputError: the net cannot be built, or its pretrained weights are not available.
     """
     if isinstance(net, PretrainedConfig):
         return pretrained.build(tree, node, net)
-    return vgg.build(tree, node, net, l2, kit)
+    return vgg.build(tree, node, net, l2)
 
 
 def empty(tree: Tree, node: str, net: VGGConfig | PretrainedConfig) -> keras.Model:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -126,27 +126,16 @@ def share(batch: np.ndarray) -> np.ndarray:
     return part
 
 
-def validation_data(pixels: np.ndarray, target: np.ndarray, batch_size: int) -> tuple[np.ndarray, ...]:
-    """Validation faces and targets for `fit`: this process's share of every batch.
+def validation(pixels: np.ndarray, target: np.ndarray, batch_size: int) -> dict[str, Any]:
+    """Validation faces and targets as arguments of `fit`: this process's share of every batch.
 
     The last batch is padded with faces of weight 0.
     """
     if not _DEVICES:
-        return pixels, target
-    missing = -len(pixels) % batch_size
-    weight = np.concatenate([np.ones(len(pixels)), np.zeros(missing)]).astype(np.float32)
-    rows = np.concatenate([np.arange(len(pixels)), np.zeros(missing, int)])
-    batches = len(rows) // batch_size
-    own, weights = (
-        np.concatenate([share(batch) for batch in np.split(column, batches)]) for column in (rows, weight)
-    )
-    return pixels[own], target[own], weights
-
-
-def batch_size(whole: int) -> int:
-    """This process's share of a batch size."""
-    if not _DEVICES:
-        return whole
-    import jax
-
-    return whole // jax.process_count()
+        return {"validation_data": (pixels, target), "validation_batch_size": batch_size}
+    own = share(np.arange(batch_size))
+    rows = (np.arange(0, len(pixels), batch_size)[:, None] + own).ravel()
+    weight = (rows < len(pixels)).astype(np.float32)
+    rows[weight == 0] = 0
+    data = (pixels[rows], target[rows], weight)
+    return {"validation_data": data, "validation_batch_size": len(own)}

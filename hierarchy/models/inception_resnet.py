@@ -6,19 +6,32 @@ form of D. Sandberg's facenet; layers have the names of its weights files.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import h5py
 import keras
 import numpy as np
+from keras import KerasTensor as Tensor
 from keras import layers
 
-Step = tuple[str, int, int | tuple[int, int]]  # name, filters, kernel
+Branch = dict[str, int]  # filters of its convolutions by the ends of their names, which hold the kernels
+
+BLOCK35: Final[list[Branch]] = [
+    {"1x1": 32},
+    {"0a_1x1": 32, "0b_3x3": 32},
+    {"0a_1x1": 32, "0b_3x3": 32, "0c_3x3": 32},
+]
+BLOCK17: Final[list[Branch]] = [{"1x1": 128}, {"0a_1x1": 128, "0b_1x7": 128, "0c_7x1": 128}]
+BLOCK8: Final[list[Branch]] = [{"1x1": 192}, {"0a_1x1": 192, "0b_1x3": 192, "0c_3x1": 192}]
+MIXED_6A: Final[list[Branch]] = [{"1a_3x3": 384}, {"0a_1x1": 192, "0b_3x3": 192, "1a_3x3": 256}]
+MIXED_7A: Final[list[Branch]] = [
+    {"0a_1x1": 256, "1a_3x3": 384},
+    {"0a_1x1": 256, "1a_3x3": 256},
+    {"0a_1x1": 256, "0b_3x3": 256, "1a_3x3": 256},
+]
 
 
-def inception_resnet_v1(
-    *, input_tensor: keras.KerasTensor, weights: str | None = None, **ignored: Any
-) -> keras.Model:
+def inception_resnet_v1(*, input_tensor: Tensor, weights: str | None = None, **ignored: Any) -> keras.Model:
     """From an RGB image, usually float32[N,160,160,3], to pooled features float32[N,1792].
 
     Without FaceNet's last layer, a 128-dimensional embedding of identities: a head on the embedding had 37 %
@@ -32,31 +45,22 @@ def inception_resnet_v1(
     Raises:
         OSError: the file does not exist, or is not of this net.
     """
-    x = _convolution(input_tensor, 32, 3, "Conv2d_1a_3x3", 2, "valid")
-    x = _convolution(x, 32, 3, "Conv2d_2a_3x3", 1, "valid")
-    x = _convolution(x, 64, 3, "Conv2d_2b_3x3")
+    x = _convolution(input_tensor, "Conv2d_1a_3x3", 32, 2, "valid")
+    x = _convolution(x, "Conv2d_2a_3x3", 32, 1, "valid")
+    x = _convolution(x, "Conv2d_2b_3x3", 64)
     x = layers.MaxPooling2D(3, 2, name="MaxPool_3a_3x3")(x)
-    x = _convolution(x, 80, 1, "Conv2d_3b_1x1", 1, "valid")
-    x = _convolution(x, 192, 3, "Conv2d_4a_3x3", 1, "valid")
-    x = _convolution(x, 256, 3, "Conv2d_4b_3x3", 2, "valid")
-    three: list[Step] = [("0a_1x1", 32, 1), ("0b_3x3", 32, 3), ("0c_3x3", 32, 3)]
+    x = _convolution(x, "Conv2d_3b_1x1", 80, 1, "valid")
+    x = _convolution(x, "Conv2d_4a_3x3", 192, 1, "valid")
+    x = _convolution(x, "Conv2d_4b_3x3", 256, 2, "valid")
     for number in range(1, 6):
-        x = _residual(x, f"Block35_{number}", [[("1x1", 32, 1)], three[:2], three], 0.17)
-    mixed: list[list[Step]] = [
-        [("1a_3x3", 384, 3)],
-        [("0a_1x1", 192, 1), ("0b_3x3", 192, 3), ("1a_3x3", 256, 3)],
-    ]
-    x = _reduced(x, "Mixed_6a", mixed)
-    seven: list[Step] = [("0a_1x1", 128, 1), ("0b_1x7", 128, (1, 7)), ("0c_7x1", 128, (7, 1))]
+        x = _residual(x, f"Block35_{number}", BLOCK35, 0.17)
+    x = _reduced(x, "Mixed_6a", MIXED_6A)
     for number in range(1, 11):
-        x = _residual(x, f"Block17_{number}", [[("1x1", 128, 1)], seven], 0.1)
-    first: Step = ("0a_1x1", 256, 1)
-    mixed = [[first, ("1a_3x3", 384, 3)], [first, ("1a_3x3", 256, 3)]]
-    x = _reduced(x, "Mixed_7a", [*mixed, [first, ("0b_3x3", 256, 3), ("1a_3x3", 256, 3)]])
-    wide: list[Step] = [("0a_1x1", 192, 1), ("0b_1x3", 192, (1, 3)), ("0c_3x1", 192, (3, 1))]
-    for number in range(1, 7):
-        last = number == 6
-        x = _residual(x, f"Block8_{number}", [[("1x1", 192, 1)], wide], 1.0 if last else 0.2, relu=not last)
+        x = _residual(x, f"Block17_{number}", BLOCK17, 0.1)
+    x = _reduced(x, "Mixed_7a", MIXED_7A)
+    for number in range(1, 6):
+        x = _residual(x, f"Block8_{number}", BLOCK8, 0.2)
+    x = _residual(x, "Block8_6", BLOCK8, 1.0, relu=False)
     x = layers.GlobalAveragePooling2D(name="AvgPool")(x)
     net = keras.Model(keras.utils.get_source_inputs(input_tensor), x)
     if weights:
@@ -64,49 +68,37 @@ def inception_resnet_v1(
     return net
 
 
-def _convolution(
-    x: keras.KerasTensor,
-    filters: int,
-    kernel: int | tuple[int, int],
-    name: str,
-    strides: int = 1,
-    padding: str = "same",
-) -> keras.KerasTensor:
+def _convolution(x: Tensor, name: str, filters: int, strides: int = 1, padding: str = "same") -> Tensor:
+    kernel = [int(side) for side in name[-3:].split("x")]
     x = layers.Conv2D(filters, kernel, strides, padding, use_bias=False, name=name)(x)
-    return layers.ReLU(name=f"{name}_Activation")(_norm(x, name))
+    x = layers.BatchNormalization(momentum=0.995, scale=False, name=f"{name}_BatchNorm")(x)
+    return layers.ReLU(name=f"{name}_Activation")(x)
 
 
-def _norm(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    return layers.BatchNormalization(momentum=0.995, scale=False, name=f"{name}_BatchNorm")(x)
+def _branches(x: Tensor, name: str, branches: Sequence[Branch]) -> list[Tensor]:
+    """Parallel sequences of convolutions; those whose name has 1a are of stride 2."""
+    outputs = []
+    for number, steps in enumerate(branches):
+        y = x
+        for step, filters in steps.items():
+            strides, padding = (2, "valid") if step.startswith("1a") else (1, "same")
+            y = _convolution(y, f"{name}_Branch_{number}_Conv2d_{step}", filters, strides, padding)
+        outputs.append(y)
+    return outputs
 
 
-def _branch(
-    x: keras.KerasTensor, steps: Sequence[Step], name: str, reduced: bool = False
-) -> keras.KerasTensor:
-    """A sequence of convolutions; if `reduced`, the last one has stride 2."""
-    for step, filters, kernel in steps:
-        halved = reduced and step == steps[-1][0]
-        strides, padding = (2, "valid") if halved else (1, "same")
-        x = _convolution(x, filters, kernel, f"{name}_Conv2d_{step}", strides, padding)
-    return x
-
-
-def _residual(
-    x: keras.KerasTensor, name: str, branches: Sequence[Sequence[Step]], scale: float, relu: bool = True
-) -> keras.KerasTensor:
+def _residual(x: Tensor, name: str, branches: Sequence[Branch], scale: float, relu: bool = True) -> Tensor:
     """A residual block of parallel branches, scaled."""
-    parts = [_branch(x, steps, f"{name}_Branch_{number}") for number, steps in enumerate(branches)]
-    added = layers.Concatenate(name=f"{name}_Concatenate")(parts)
+    added = layers.Concatenate(name=f"{name}_Concatenate")(_branches(x, name, branches))
     added = layers.Conv2D(x.shape[-1], 1, name=f"{name}_Conv2d_1x1")(added)
     x = layers.Add(name=f"{name}_Add")([x, layers.Rescaling(scale, name=f"{name}_Scale")(added)])
     return layers.ReLU(name=f"{name}_Activation")(x) if relu else x
 
 
-def _reduced(x: keras.KerasTensor, name: str, branches: Sequence[Sequence[Step]]) -> keras.KerasTensor:
+def _reduced(x: Tensor, name: str, branches: Sequence[Branch]) -> Tensor:
     """A reduction block: parallel branches of stride 2, the last one a max pooling."""
-    parts = [_branch(x, steps, f"{name}_Branch_{number}", True) for number, steps in enumerate(branches)]
-    pool = layers.MaxPooling2D(3, 2, name=f"{name}_Branch_{len(branches)}_MaxPool_1a_3x3")(x)
-    return layers.Concatenate(name=name)([*parts, pool])
+    pool = layers.MaxPooling2D(3, 2, name=f"{name}_Branch_{len(branches)}_MaxPool_1a_3x3")
+    return layers.Concatenate(name=name)([*_branches(x, name, branches), pool(x)])
 
 
 def _fill(net: keras.Model, path: Path) -> None:

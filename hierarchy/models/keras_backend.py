@@ -38,9 +38,7 @@ class Keras:
         from hierarchy.models import keras_setup
 
         keras_setup.start()
-        from hierarchy.models import trainer
-
-        if not trainer.tensorboard_works():
+        if os.environ["KERAS_BACKEND"] != "tensorflow":
             log.info(
                 "no TensorBoard events: they need the tensorflow backend; history.csv has the same metrics"
             )

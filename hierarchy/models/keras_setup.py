@@ -8,11 +8,8 @@ from contextlib import contextmanager
 
 from hierarchy.errors import InputError
 
-INSTALL = {
-    "tensorflow": "requirements.txt",
-    "jax": "requirements-backends.txt",
-    "torch": "requirements-backends.txt",
-}
+BACKENDS = "requirements-backends.txt"
+INSTALL = {"tensorflow": "requirements.txt", "jax": BACKENDS, "torch": BACKENDS}
 
 
 @contextmanager
@@ -45,14 +42,6 @@ def start() -> None:
             import keras  # noqa: F401
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is not installed: pip install -r {INSTALL[name]}") from None
-
-
-def seed(value: int) -> None:
-    """Seed everything random; Keras imports TensorFlow for it where installed."""
-    with quiet():
-        import keras
-
-        keras.utils.set_random_seed(value)
 
 
 def accelerated() -> bool:

@@ -5,7 +5,7 @@ faces, shifted or mirrored, so that they work with any engine.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -24,9 +24,7 @@ def gaussian(sigma: float) -> np.ndarray:
     return (np.outer(line, line) / line.sum() ** 2).astype(np.float32)
 
 
-def preprocess(
-    pixels: "keras.KerasTensor", crop: int, blur: float = 0.0, kit: Any = None
-) -> "keras.KerasTensor":
+def preprocess(pixels: "keras.KerasTensor", crop: int, blur: float = 0.0) -> "keras.KerasTensor":
     """uint8[N,48,48] -> float32[N,crop,crop,1] in [-1, 1]: the centre, grey 0 to -1 and 255 to 1.
 
     Augmentation interpolates every training face; a slight `blur` (sigma in pixels) makes the faces of
@@ -37,9 +35,7 @@ def preprocess(
     image = layers.Reshape((SIDE, SIDE, 1), name="picture")(pixels)
     if blur:  # an unpadded kernel takes one pixel per side
         image = layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(image)
-        image = (kit or layers).Conv2D(1, 3, use_bias=False, trainable=False, dtype="float32", name="blur")(
-            image
-        )
+        image = layers.Conv2D(1, 3, use_bias=False, trainable=False, dtype="float32", name="blur")(image)
     margin = SIDE - 2 * bool(blur) - crop
     image = layers.Cropping2D(((margin // 2, margin - margin // 2),) * 2, name="centre")(image)
     return image if blur else layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)

@@ -22,12 +22,7 @@ BUILDERS: Final[dict[str, Callable[..., keras.Model]]] = {
 
 
 def build(tree: Tree, node: str, net: PretrainedConfig) -> keras.Model:
-    """A net uint8[N,48,48] -> logits float32[N, classes of the node].
-
-    Args:
-        tree: of the node.
-        node: name of the net; its classes give the number of logits.
-        net: backbone and weights.
+    """The backbone with a head for a node; arguments as in `build.build`.
 
     Raises:
         InputError: the weights are not available.

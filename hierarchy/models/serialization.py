@@ -2,7 +2,7 @@
 
 import io
 import json
-import os
+import math
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -16,18 +16,19 @@ import numpy as np
 from hierarchy.errors import InputError, first_line
 
 CHUNK: Final = 64  # faces per call; the last chunk is padded to keep the number of shapes small
+CHANGING: Final = ("date_saved", "shared_object_id")  # keys in an archive
 
 
 def to_bytes(net: keras.Model) -> bytes:
-    """A net as a .keras archive with float16 weights: half the size."""
+    """A net as a .keras archive with float16 weights; the same weights give the same bytes."""
     out = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(_saved(net.save, "net.keras"))) as source,
         zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target,
     ):
         for name in source.namelist():
-            # fixed timestamps: the same weights give the same bytes
-            target.writestr(zipfile.ZipInfo(name), CHANGES.get(name, bytes)(source.read(name)))
+            change = _halved if name == "model.weights.h5" else _stable
+            target.writestr(zipfile.ZipInfo(name), change(source.read(name)))  # fixed timestamps
     return out.getvalue()
 
 
@@ -37,7 +38,7 @@ def weights_to_bytes(model: keras.Model) -> bytes:
 
 
 def _saved(save: Callable[[Path], None], name: str) -> bytes:
-    """The bytes of a file that Keras saves.
+    """The bytes of a file that `save` writes.
 
     Raises:
         InputError: the temporary folder cannot be written.
@@ -83,26 +84,21 @@ class Lazy:
                 self.net = torch_layers.of(self.net)
             self.net.compile(jit_compile=keras.backend.backend() == "jax")  # slower on the others
         size = 1 if len(pixels) == 1 else CHUNK
-        chunks = [pixels[start : start + size] for start in range(0, max(len(pixels), 1), size)]
-        return np.concatenate([_padded(self.net, chunk, size) for chunk in chunks])
-
-
-def _padded(net: keras.Model, chunk: np.ndarray, size: int) -> np.ndarray:
-    missing = size - len(chunk)
-    full = np.pad(chunk, ((0, missing), (0, 0), (0, 0))) if missing else chunk
-    return np.asarray(net.predict_on_batch(full))[: len(chunk)]
+        chunks = max(1, math.ceil(len(pixels) / size))
+        full = np.zeros((chunks * size, *pixels.shape[1:]), pixels.dtype)
+        full[: len(pixels)] = pixels
+        logits = [self.net.predict_on_batch(chunk) for chunk in np.split(full, chunks)]
+        return np.concatenate(logits)[: len(pixels)]
 
 
 def _halved(weights: bytes) -> bytes:
     """An HDF5 file with every float32 array in float16; Keras reads them back as float32."""
-    descriptor, name = tempfile.mkstemp(suffix=".h5")
-    os.close(descriptor)
-    try:
-        with h5py.File(io.BytesIO(weights), "r") as source, h5py.File(name, "w") as target:
-            source.visititems(lambda path, item: _copy(path, item, target))
-        return Path(name).read_bytes()
-    finally:
-        os.unlink(name)
+
+    def write(path: Path) -> None:
+        with h5py.File(io.BytesIO(weights), "r") as source, h5py.File(path, "w") as target:
+            source.visititems(lambda name, item: _copy(name, item, target))
+
+    return _saved(write, "half.h5")  # in memory, HDF5 would leave bytes unset
 
 
 def _copy(path: str, item: h5py.Group | h5py.Dataset, target: h5py.File) -> None:
@@ -115,17 +111,10 @@ def _copy(path: str, item: h5py.Group | h5py.Dataset, target: h5py.File) -> None
         target[path].attrs[key] = value
 
 
-def _without(key: str) -> Callable[[bytes], bytes]:
-    """Removes a key from JSON at any depth: dates, memory addresses."""
+def _stable(text: bytes) -> bytes:
+    """JSON without dates and memory addresses, at any depth."""
 
     def remove(part: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in part.items() if name != key}
+        return {name: value for name, value in part.items() if name not in CHANGING}
 
-    return lambda text: json.dumps(json.loads(text, object_hook=remove)).encode()
-
-
-CHANGES: Final[dict[str, Callable[[bytes], bytes]]] = {
-    "model.weights.h5": _halved,
-    "metadata.json": _without("date_saved"),
-    "config.json": _without("shared_object_id"),
-}
+    return json.dumps(json.loads(text, object_hook=remove)).encode()

@@ -5,7 +5,7 @@ and back around every convolution and pooling. These layers permute views instea
 and results are the same; nets are stored with stock Keras layers.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import keras
 import torch
@@ -49,30 +49,24 @@ class MaxPooling2D(layers.MaxPooling2D):
         return _last(functional.max_pool2d(_first(inputs), self.pool_size))
 
 
+FASTER: Final[dict[type, tuple[Any, dict[str, Any]]]] = {  # by Keras' layer; with the only settings supported
+    layers.Conv2D: (Conv2D, {"strides": (1, 1), "dilation_rate": (1, 1), "groups": 1}),
+    layers.MaxPooling2D: (MaxPooling2D, {"pool_size": (2, 2), "strides": (2, 2), "padding": "valid"}),
+    layers.BatchNormalization: (BatchNormalization, {"scale": True, "center": True}),
+}
+
+
 def of(net: keras.Model) -> keras.Model:
     """A net with its stock layers replaced by these, and the same weights."""
-    ours = {kind.__name__: kind for kind in (Conv2D, BatchNormalization, MaxPooling2D)}
 
     def made(layer: Any) -> Any:
-        kind: Any = ours.get(type(layer).__name__, type(layer)) if _plain(layer) else type(layer)
-        return kind.from_config(layer.get_config())
+        kind, supported = FASTER.get(type(layer), (type(layer), {}))
+        settings = layer.get_config()
+        return (kind if supported.items() <= settings.items() else type(layer)).from_config(settings)
 
     faster = keras.models.clone_model(net, clone_function=made)
     faster.set_weights(net.get_weights())
     return faster
-
-
-def _plain(layer: Any) -> bool:
-    """Whether a layer is as in models/vgg.py: no strides, dilation or groups, normalisation with scale."""
-    about = layer.get_config()
-    one, two = (1, 1), (2, 2)
-    if isinstance(layer, layers.Conv2D):
-        return (tuple(about["strides"]), tuple(about["dilation_rate"]), about["groups"]) == (one, one, 1)
-    if isinstance(layer, layers.MaxPooling2D):
-        return tuple(about["pool_size"]) == tuple(about["strides"]) == two and about["padding"] == "valid"
-    if isinstance(layer, layers.BatchNormalization):
-        return bool(about["scale"] and about["center"])
-    return True
 
 
 def _first(image: torch.Tensor) -> Any:

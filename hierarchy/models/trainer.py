@@ -6,25 +6,17 @@ so without.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
-from hierarchy.config.schema import TrainConfig
+from hierarchy.config.schema import TrainConfig, VGGConfig
 from hierarchy.models import build, distributed, keras_setup, serialization
 from hierarchy.models.augmentation import Augmentation
-from hierarchy.models.callbacks import (
-    CheckpointCallback,
-    LRCallback,
-    ProgressCallback,
-    RawWeightsCallback,
-    ReseedCallback,
-)
+from hierarchy.models.callbacks import EpochCallback
 from hierarchy.models.dataloader import KerasDataset
 from hierarchy.training.backend import VALIDATION_BATCH, TrainTask, check_roles, run_training
 from hierarchy.training.precision import arithmetic
@@ -32,6 +24,7 @@ from hierarchy.training.progress import Progress
 from hierarchy.training.targets import class_weights, node_dataset, one_hot
 
 
+@distributed.data_parallel()
 def fit_node(task: TrainTask) -> None:
     """Train one net, choose its best epoch on PublicTest, and store it in the run.
 
@@ -41,12 +34,8 @@ def fit_node(task: TrainTask) -> None:
     """
     check_roles(task)
     distributed.check(task.fit.batch_size)
-    with distributed.data_parallel():
-        _fit(task)
-
-
-def _fit(task: TrainTask) -> None:
-    keras_setup.seed(task.rng_seed)
+    with keras_setup.quiet():  # Keras imports TensorFlow for it where installed
+        keras.utils.set_random_seed(task.rng_seed)
     dataset = node_dataset(task.train, task.tree, task.node, task.fit, task.taught)
     net = trainable(task)
     if task.start:
@@ -56,7 +45,8 @@ def _fit(task: TrainTask) -> None:
     if task.fit.freeze_backbone and task.recipe.augment.still and not checkpoints.done:
         # features of a frozen backbone are constant without augmentation: compute them once
         body, trained = build.split(net)
-        dataset, valid = replace(dataset, pixels=_features(body, dataset.pixels)), _features(body, valid)
+        features = partial(body.predict, batch_size=serialization.CHUNK, verbose=0)
+        dataset, valid = replace(dataset, pixels=features(dataset.pixels)), features(valid)
     batches = KerasDataset(dataset, task.fit, task.recipe.augment, task.seed)
     model = _compiled(trained, task, len(batches))
     before = time.perf_counter() - started
@@ -72,16 +62,15 @@ def _fit(task: TrainTask) -> None:
             shuffle=False,  # the sampler has shuffled
             epochs=task.fit.epochs,
             initial_epoch=checkpoints.epoch,
-            validation_data=distributed.validation_data(valid, target, VALIDATION_BATCH),
-            validation_batch_size=distributed.batch_size(VALIDATION_BATCH),
+            **distributed.validation(valid, target, VALIDATION_BATCH),
             class_weight=weights,
             callbacks=[
-                ReseedCallback(batches, task.seed),
-                *([] if task.fit.schedule == "cosine" else [LRCallback(checkpoints)]),
-                RawWeightsCallback(checkpoints),  # before averaged weights are swapped in for validation
+                # before averaged weights are swapped in for validation
+                keras.callbacks.LambdaCallback(
+                    on_epoch_end=lambda *_: checkpoints.write_raw(serialization.weights_to_bytes(model))
+                ),
                 *_swap_and_events(task),
-                ProgressCallback(progress),
-                CheckpointCallback(checkpoints, net, before),
+                EpochCallback(checkpoints, net, batches, progress, before),
             ],
             verbose=0,
         )
@@ -91,31 +80,20 @@ def _fit(task: TrainTask) -> None:
 
 def trainable(task: TrainTask) -> keras.Model:
     """A task's net with random weights, in the precision and layers of its training."""
-    kit: Any = keras.layers
-    if keras.backend.backend() == "torch":
-        from hierarchy.models import torch_layers as kit
-    with _precision(arithmetic(task.fit, keras_setup.accelerated())):
-        net = build.build(task.tree, task.node, task.recipe.net, task.fit.l2, kit)
+    policy, precision = keras.config.dtype_policy(), arithmetic(task.fit, keras_setup.accelerated())
+    # layers built with it compute in this precision; their weights stay float32
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else precision)
+    try:
+        net = build.build(task.tree, task.node, task.recipe.net, task.fit.l2)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    if keras.backend.backend() == "torch" and isinstance(task.recipe.net, VGGConfig):
+        from hierarchy.models import torch_layers
+
+        net = torch_layers.of(net)
     if task.fit.freeze_backbone:
         build.freeze(net)
     return net
-
-
-def _features(body: keras.Model, pixels: np.ndarray) -> np.ndarray:
-    """The features of faces, float32[N, features]."""
-    features: np.ndarray = body.predict(pixels, batch_size=serialization.CHUNK, verbose=0)
-    return features
-
-
-@contextmanager
-def _precision(name: str) -> Iterator[None]:
-    """Layers built inside compute in this precision; their weights stay float32."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16" if name == "bfloat16" else name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _compiled(net: keras.Model, task: TrainTask, steps: int) -> keras.Model:
@@ -178,14 +156,9 @@ def _schedule(fit: TrainConfig, steps: int) -> Any:
 def _swap_and_events(task: TrainTask) -> list[keras.callbacks.Callback]:
     """Callbacks for averaged weights, and for TensorBoard where it works."""
     swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if task.fit.ema else []
-    folder = str(task.run.log / task.node / "events")
-    events = [keras.callbacks.TensorBoard(folder, write_graph=False)] if tensorboard_works() else []
-    return [*swap, *events]
-
-
-def tensorboard_works() -> bool:
-    """Whether Keras can write TensorBoard events on this backend."""
-    return keras.backend.backend() == "tensorflow"
+    if keras.backend.backend() != "tensorflow":
+        return swap
+    return [*swap, keras.callbacks.TensorBoard(str(task.run.log / task.node / "events"), write_graph=False)]
 
 
 def _packed(task: TrainTask, best: Path) -> tuple[bytes, dict[str, Any]]:

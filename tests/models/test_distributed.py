@@ -118,7 +118,9 @@ def test_alone_nothing_changes_and_the_mirror_has_one_device(monkeypatch):
     with pytest.raises(InputError, match="--devices"):
         with_devices(TORCH_BACKEND, 2, None, 0)
     batch = np.arange(10)
-    assert distributed.share(batch) is batch and distributed.batch_size(7) == 7
+    assert distributed.share(batch) is batch
+    about = distributed.validation(batch, batch, 7)
+    assert about == {"validation_data": (batch, batch), "validation_batch_size": 7}
     distributed.check(7)
 
 
