@@ -44,34 +44,20 @@ def export(run: runs.Run, kind: str, precision: str, faces: Callable[[], FaceDat
             nets, no Training faces for int8, or logits that differ from the original's.
     """
     engine = _engine(kind, precision)
-    nodes = runtimes.exported_nodes(run.manifest())
-    paths = {node: run.net(node) for node in nodes}
+    paths = {node: run.net(node) for node in runtimes.exported_nodes(run.manifest())}
     for path in paths.values():
         KERAS_BACKEND.open(path)  # refuses PyTorch nets
     check_tools(kind)
-    from hierarchy.models import serialization
-
     calibration = _calibration(faces()) if precision == "int8" else None
-    probe = sketch_faces(runtimes.CHUNK).pixels
     entry: dict[str, Any] = {}
     written: dict[str, bytes] = {}
     for node, path in paths.items():
-        with tempfile.TemporaryDirectory() as folder:
-            suffix = FORMATS[kind].suffixes[0]
-            target = Path(folder) / f"{node}{'' if engine == kind else f'-{precision}'}{suffix}"
-            net = serialization.load(path)
-            logits = np.asarray(net(probe))  # Keras exports only nets that were called
-            _convert(net, target, kind, precision, calibration)
-            exported = runtimes.ExportedModel(engine, target, KERAS_BACKEND)
-            gap = float(np.abs(exported(probe) - logits).max())
-            if not gap <= CLOSE[precision]:  # NaN too
-                raise InputError(f"{path}: {engine} logits differ by {gap:.2g}; nothing was written")
-            files = {file.name: file.read_bytes() for file in _files(target, kind)}
+        files, gap = _converted(path, engine, calibration)
         written |= files
         size = sum(map(len, files.values()))
         checksums = {name: fileio.sha256(data) for name, data in files.items()}
         entry[node] = {"files": checksums, "bytes": size, "net": fileio.sha256(path.read_bytes())}
-        yield f"{run.folder / target.name}: {size / 1e6:.1f} MB, logits within {gap:.2g} of Keras"
+        yield f"{run.folder / next(iter(files))}: {size / 1e6:.1f} MB, logits within {gap:.2g} of Keras"
     for name, data in written.items():
         fileio.write_atomic(run.folder / name, data)
     before = fileio.read_json(run.folder / runs.MANIFEST).get("exports", {})
@@ -109,14 +95,24 @@ def _calibration(faces: FaceDataset) -> np.ndarray:
     return train[np.random.default_rng(0).permutation(len(train))[:CALIBRATION]]
 
 
-def _files(target: Path, kind: str) -> list[Path]:
-    return [target.with_suffix(suffix) for suffix in FORMATS[kind].suffixes]
+def _converted(path: Path, engine: str, calibration: np.ndarray | None) -> tuple[dict[str, bytes], float]:
+    """The files of an exported net, and the largest difference of its logits."""
+    from hierarchy.models import serialization
 
-
-def _convert(net: Any, target: Path, kind: str, precision: str, calibration: np.ndarray | None) -> None:
-    with warnings.catch_warnings(), keras_setup.quiet():
-        warnings.simplefilter("ignore")  # of the converters
-        CONVERTERS[kind](net, target, precision, calibration)
+    kind, precision = runtimes.ENGINES[engine]
+    net, probe = serialization.load(path), sketch_faces(runtimes.CHUNK).pixels
+    logits = np.asarray(net(probe))  # Keras exports only nets that were called
+    suffixes, name = FORMATS[kind].suffixes, path.stem + engine.removeprefix(kind)
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / f"{name}{suffixes[0]}"
+        with warnings.catch_warnings(), keras_setup.quiet():
+            warnings.simplefilter("ignore")  # of the converters
+            CONVERTERS[kind](net, target, precision, calibration)
+        exported = runtimes.ExportedModel(engine, target, KERAS_BACKEND)
+        gap = float(np.abs(exported(probe) - logits).max())
+        if not gap <= CLOSE[precision]:  # NaN too
+            raise InputError(f"{path}: {engine} logits differ by {gap:.2g}; nothing was written")
+        return {f"{name}{suffix}": target.with_suffix(suffix).read_bytes() for suffix in suffixes}, gap
 
 
 def _to_onnx(net: Any, target: Path, precision: str, calibration: np.ndarray | None) -> None:
@@ -146,14 +142,12 @@ def _halve(path: Path) -> None:
 def _quantise(path: Path, calibration: np.ndarray) -> None:
     from onnxruntime import quantization
 
-    class Reader(quantization.CalibrationDataReader):
-        def __init__(self) -> None:
-            ends = range(runtimes.CHUNK, len(calibration), runtimes.CHUNK)
-            self.batches = iter(np.split(calibration, ends))
+    ends = range(runtimes.CHUNK, len(calibration), runtimes.CHUNK)
+    batches = iter([{"pixels": batch} for batch in np.split(calibration, ends)])
 
+    class Reader(quantization.CalibrationDataReader):
         def get_next(self) -> dict[str, np.ndarray] | None:
-            batch = next(self.batches, None)
-            return None if batch is None else {"pixels": batch}
+            return next(batches, None)
 
     quantization.shape_inference.quant_pre_process(path, path)
     # reduce_range: AVX2 adds pairs of 8-bit products in 16 bits, which 7-bit weights cannot overflow
@@ -181,12 +175,10 @@ def _to_litert(net: Any, target: Path, precision: str, calibration: np.ndarray |
 def _to_openvino(net: Any, target: Path, precision: str, calibration: np.ndarray | None) -> None:
     import openvino
 
-    net.export(str(target), format="openvino", verbose=False)
+    whole = target if precision == "float32" else target.with_name("float32.xml")
+    net.export(str(whole), format="openvino", verbose=False)
     if precision == "float16":
-        halved = openvino.Core().read_model(target)
-        openvino.save_model(halved, target.with_name("half.xml"), compress_to_fp16=True)
-        for suffix in FORMATS["openvino"].suffixes:
-            target.with_name("half.xml").with_suffix(suffix).replace(target.with_suffix(suffix))
+        openvino.save_model(openvino.Core().read_model(whole), target, compress_to_fp16=True)
 
 
 CONVERTERS: Final = {"onnx": _to_onnx, "litert": _to_litert, "openvino": _to_openvino}
