@@ -1,8 +1,7 @@
 """Nets from their configurations, and their size and cost."""
 
 import torch
-from torch import nn
-from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from hierarchy.config.schema import PretrainedConfig, VGGConfig, without_weights
 from hierarchy.data.dataset import SIDE
@@ -11,6 +10,7 @@ from pt_files.pretrained import Backboned
 from pt_files.vgg import VGG
 
 Built = VGG | Backboned
+COUNTED = (torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm)  # for `macs`
 
 
 def build(tree: Tree, node: str, net: VGGConfig | PretrainedConfig) -> Built:
@@ -39,28 +39,13 @@ def parameters(net: Built) -> int:
 
 def macs(net: Built) -> int:
     """Multiply-accumulates of convolutions and dense layers for one face."""
-    counted = []
-
-    def count(layer: nn.Module, _: object, out: torch.Tensor) -> None:
-        weight = layer.get_parameter("weight")
-        counted.append(weight.numel() * out[0].numel() // len(weight))
-
-    hooks = [
-        layer.register_forward_hook(count)
-        for layer in net.modules()
-        if isinstance(layer, nn.Conv2d | nn.Linear)
-    ]
-    with torch.no_grad():
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         net.eval()(torch.zeros(1, SIDE, SIDE, dtype=torch.uint8))
-    for hook in hooks:
-        hook.remove()
-    return sum(counted)
+    flops = counter.get_flop_counts()["Global"]
+    return sum(flops.get(kind, 0) for kind in COUNTED) // 2
 
 
 def penalty(net: Built, l2: float) -> torch.Tensor:
     """The sum of squares of all kernels, times `l2`."""
     kernels = [parameter for parameter in net.parameters() if parameter.ndim > 1 and parameter.requires_grad]
-    return (
-        l2
-        * torch.stack([functional.mse_loss(k, torch.zeros_like(k), reduction="sum") for k in kernels]).sum()
-    )
+    return l2 * torch.stack([kernel.square().sum() for kernel in kernels]).sum()

@@ -1,9 +1,7 @@
 """Port weights between Keras and PyTorch; layers have the same names in both."""
 
 import io
-import json
 import zipfile
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     import keras
 
 NORM: Final = ("weight", "bias", "running_mean", "running_var")  # in the order of Keras
-FILED: Final = {"Conv2D": "conv2d", "Dense": "dense", "BatchNormalization": "batch_normalization"}
 
 
 def from_keras(source: "keras.Model", target: VGG) -> None:
@@ -32,22 +29,14 @@ def from_keras(source: "keras.Model", target: VGG) -> None:
 def from_archive(path: Path, target: VGG) -> None:
     """Copy the weights of a .keras file into a PyTorch net of the same layers, without importing Keras.
 
-    Keras numbers the layers of each class in order: conv2d, conv2d_1, ...
-
     Raises:
         InputError: the file is damaged, or its layers are others.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            listed = json.loads(archive.read("config.json"))["config"]["layers"]
-            weights = h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r")
-        values: dict[str, list[np.ndarray]] = {}
-        count: Counter[str] = Counter()
-        for part in listed:
-            if kind := FILED.get(part["class_name"]):
-                place = f"layers/{kind}{f'_{count[kind]}' if count[kind] else ''}/vars"
-                values[part["config"]["name"]] = [weights[place][key][()] for key in sorted(weights[place])]
-                count[kind] += 1
+            stored = h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r")
+        parts = [group["vars"] for group in stored["layers"].values()]
+        values = {part.attrs["name"]: [part[key][()] for key in sorted(part)] for part in parts if len(part)}
         layers = _layers(target)
         if layers.keys() != values.keys():
             raise ValueError("other layers than the run's recipe")

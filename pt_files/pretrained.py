@@ -1,7 +1,6 @@
 """Pretrained nets of the transformers library as bodies, fed with enlarged, normalised faces."""
 
 import logging
-from collections.abc import Callable
 from typing import Any, Final
 
 import torch
@@ -14,14 +13,21 @@ from hierarchy.config.schema import PretrainedConfig
 from hierarchy.errors import InputError, first_line
 from hierarchy.taxonomy import Tree
 
+# classes of transformers for net and configuration, what differs from the defaults, and number of features
+BUILDERS: Final[dict[str, tuple[str, str, dict[str, Any], int]]] = {
+    "resnet18": (
+        "ResNetModel",
+        "ResNetConfig",
+        {"hidden_sizes": [64, 128, 256, 512], "depths": [2] * 4, "layer_type": "basic"},
+        512,
+    ),
+    "vit_b16": ("ViTModel", "ViTConfig", {}, 768),
+    "clip_vit_b32": ("CLIPVisionModel", "CLIPVisionConfig", {}, 768),
+}
+
 
 class Backboned(nn.Module):
-    """uint8[N,48,48] -> logits float32[N, classes of the node].
-
-    Args:
-        tree: of the node.
-        node: name of the net.
-        net: name of the pretrained net and its weights.
+    """A pretrained body with a head; arguments as in `build.build`.
 
     Raises:
         InputError: transformers is not installed, or the weights are not available.
@@ -60,7 +66,9 @@ def _body(net: PretrainedConfig) -> tuple[nn.Module, int]:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it logs every attempt
-    make, config, features = BUILDERS[net.backbone](transformers, net.side)
+    model, settings, changes, features = BUILDERS[net.backbone]
+    make = getattr(transformers, model)
+    config = getattr(transformers, settings)(image_size=net.side, **changes)
     if net.weights == "random":
         return make(config), features
     source = BACKBONES[net.backbone].hub if net.weights == "hub" else net.weights
@@ -74,26 +82,3 @@ def _body(net: PretrainedConfig) -> tuple[nn.Module, int]:
             f"({first_line(error)}); expected hub (a download), a folder of them, or random"
         ) from None
     return body, features
-
-
-def _resnet18(library: Any, side: int) -> tuple[Any, Any, int]:
-    widths = [64, 128, 256, 512]
-    config = library.ResNetConfig(hidden_sizes=widths, depths=[2] * 4, layer_type="basic")
-    return library.ResNetModel, config, widths[-1]
-
-
-def _vit_b16(library: Any, side: int) -> tuple[Any, Any, int]:
-    config = library.ViTConfig(image_size=side)  # its defaults are those of ViT-B/16
-    return library.ViTModel, config, config.hidden_size
-
-
-def _clip_vit_b32(library: Any, side: int) -> tuple[Any, Any, int]:
-    config = library.CLIPVisionConfig(image_size=side)  # its defaults are those of ViT-B/32
-    return library.CLIPVisionModel, config, config.hidden_size
-
-
-BUILDERS: Final[dict[str, Callable[[Any, int], tuple[Any, Any, int]]]] = {
-    "resnet18": _resnet18,
-    "vit_b16": _vit_b16,
-    "clip_vit_b32": _clip_vit_b32,
-}

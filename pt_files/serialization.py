@@ -27,10 +27,12 @@ ABOUT: Final = "about"  # metadata key
 def to_bytes(net: Built) -> bytes:
     """A net with float16 weights; node, tree and layers are in the metadata."""
     about = {"node": net.node, "tree": net.tree.to_dict(), "net": dataclasses.asdict(net.net)}
-    weights = {name: _halved(value).contiguous() for name, value in net.state_dict().items()}
-    return safetensors.torch.save(
-        weights, {ABOUT: json.dumps(about)}
-    )  # one key, since the order of several is random
+    weights = {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in net.state_dict().items()
+    }
+    # one key, since the order of several is random
+    return safetensors.torch.save(weights, {ABOUT: json.dumps(about)})
 
 
 def load(path: Path) -> Built:
@@ -46,7 +48,7 @@ def _of_safetensors(path: Path) -> Built:
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {})[ABOUT])
-            weights = {name: _whole(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - no mapping
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         node, tree, layers = about["node"], about["tree"], about["net"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a valid PyTorch net ({error})") from None
@@ -81,14 +83,6 @@ def _manifest(path: Path) -> RunManifest:
     return runs.Run(path.parent.name, path.parent, path.parent).manifest()
 
 
-def _halved(value: torch.Tensor) -> torch.Tensor:
-    return value.half() if value.dtype == torch.float32 else value
-
-
-def _whole(value: torch.Tensor) -> torch.Tensor:
-    return value.float() if value.dtype == torch.float16 else value
-
-
 class Lazy:
     """A stored net as a function uint8[N,48,48] -> logits float32[N,K]; opened at the first call."""
 
@@ -98,10 +92,7 @@ class Lazy:
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Logits of faces, float32[N,K]."""
-        if self.net is None:
-            self.net = load(self.path)
+        self.net = self.net or load(self.path)
         with torch.inference_mode():
-            starts = range(0, max(len(pixels), 1), CHUNK)
-            return torch.cat(
-                [self.net(torch.from_numpy(pixels[i : i + CHUNK].copy())) for i in starts]
-            ).numpy()
+            chunks = torch.from_numpy(pixels.copy()).split(CHUNK)
+            return torch.cat([self.net(chunk) for chunk in chunks]).numpy()

@@ -6,7 +6,8 @@ epoch leaves a checkpoint, and training resumes from the last completed one.
 
 import io
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +75,10 @@ class Fitting:
         self.net.body.requires_grad_(not task.fit.freeze_backbone)
         self.net.to(self.device)
         self.optimizer = _optimizer(self.net, task.fit)
-        self.class_weights = (
-            torch.from_numpy(class_weights(dataset.label, task.classes)).float().to(self.device)
-        )
-        averaging = _averaging(task.fit.ema)
-        self.averaged = (
-            AveragedModel(self.net, multi_avg_fn=averaging, use_buffers=True) if task.fit.ema else None
-        )
+        weights = class_weights(dataset.label, task.classes)
+        self.class_weights = torch.tensor(weights, dtype=torch.float32, device=self.device)
+        averaging = partial(_average, 1 - task.fit.ema)
+        self.averaged = AveragedModel(self.net, avg_fn=averaging, use_buffers=True) if task.fit.ema else None
 
     @property
     def evaluated(self) -> nn.Module:
@@ -156,7 +154,8 @@ class Fitting:
         target = torch.from_numpy(one_hot(valid.target(task.tree, task.node), task.classes))
         self.evaluated.eval()
         with torch.inference_mode(), self._precision():
-            logits = torch.cat([self.evaluated(part.to(self.device)).cpu() for part in _parts(valid.pixels)])
+            parts = torch.from_numpy(valid.pixels).split(VALIDATION_BATCH)
+            logits = torch.cat([self.evaluated(part.to(self.device)).cpu() for part in parts])
         accuracy = (logits.argmax(1) == target.argmax(1)).float().mean().item()
         return loss_of(self.fit, logits, target).mean().item(), accuracy
 
@@ -174,17 +173,9 @@ def warm_start(net: Built, flat: Built) -> None:
     net.load_state_dict(weights)
 
 
-def _averaging(momentum: float) -> Callable[..., None]:
+def _average(share: float, average: torch.Tensor, value: torch.Tensor, _: object) -> torch.Tensor:
     """Exponential moving average; integer buffers are copied."""
-
-    def move(averages: Sequence[torch.Tensor], values: Sequence[torch.Tensor], _: object) -> None:
-        for ours, theirs in zip(averages, values, strict=True):
-            if ours.is_floating_point():
-                ours.lerp_(theirs, 1 - momentum)
-            else:
-                ours.copy_(theirs)
-
-    return move
+    return average.lerp(value, share) if average.is_floating_point() else value
 
 
 def _optimizer(net: Built, fit: TrainConfig) -> torch.optim.Optimizer:
@@ -206,11 +197,6 @@ def loss_of(fit: TrainConfig, logits: torch.Tensor, wanted: torch.Tensor) -> tor
     return (
         ALPHA * (1 - probability) ** fit.focal_gamma * -smooth * functional.log_softmax(logits, dim=1)
     ).sum(1)
-
-
-def _parts(pixels: np.ndarray) -> Iterator[torch.Tensor]:
-    for start in range(0, len(pixels), VALIDATION_BATCH):
-        yield torch.from_numpy(pixels[start : start + VALIDATION_BATCH])
 
 
 def _saved(state: dict[str, Any]) -> bytes:

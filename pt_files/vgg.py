@@ -16,12 +16,7 @@ MOMENTUM = 0.1  # share of a new batch in the running statistics
 
 
 class VGG(nn.Module):
-    """uint8[N,48,48] -> logits float32[N, classes of the node].
-
-    Args:
-        tree: of the node.
-        node: name of the net.
-        net: stages and head.
+    """A VGG-style net; arguments as in `build.build`.
 
     Raises:
         InputError: such a net cannot be built.
