@@ -124,7 +124,7 @@ def test_committed_scores_and_predictions_are_complete():
 @pytest.fixture(scope="module")
 def leaks(fer2013):
     """Copies in Training among all faces."""
-    return audit.twins(fer2013), audit.near_twins(fer2013)
+    return audit.leaks(fer2013)
 
 
 @pytest.mark.real_data
