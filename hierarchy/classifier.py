@@ -87,7 +87,7 @@ class HierarchicalClassifier:
         Raises:
             InputError: PrivateTest rows, missing or unknown names, wrong shapes.
         """
-        self._check_choices()
+        self._check(fitted=False)
         KERAS_BACKEND.start()
         from hierarchy.data import labelling, loading
         from hierarchy.training.train import recipe_named, train
@@ -116,14 +116,9 @@ class HierarchicalClassifier:
         engine: str = runtimes.AUTO,
         **params: Any,
     ) -> Self:
-        """The classifier of a run.
+        """The classifier of a run in results/, with nets as in `runtimes.nets`.
 
-        Args:
-            run: name of a run in results/.
-            backend: opens the run's own nets.
-            engine: the backend's name for the run's own nets, or one that the run was exported to; AUTO
-                takes exported nets where there are some.
-            params: as in the constructor; a `tree` must be the run's.
+        The parameters are the constructor's; a `tree` must be the run's.
 
         Raises:
             InputError: no such run, another tree, damaged weights, an engine it was not exported to.
@@ -168,10 +163,9 @@ class HierarchicalClassifier:
     def predictions(self, X: Any) -> Predictions:
         """Branch and leaf probabilities of faces uint8[N,48,48]; without a tree, the flat net's sums."""
         self._check()
-        if self.tree_.complete(self.nets_):
-            logits = {node: self.logits(node, X) for node in self.tree_.nodes}
-            return routing.from_logits(self.tree_, logits)
-        return routing.from_flat(self.tree_, routing.softmax(self.logits(FLAT, X)))
+        nodes = self.tree_.nodes if self.tree_.complete(self.nets_) else (FLAT,)
+        logits = {node: self._output(node, X) for node in nodes}
+        return routing.predict_from_logits(self.tree_, logits, self.calibration_)[0]
 
     def outputs(self, X: Any) -> dict[str, np.ndarray]:
         """Logits of every net before calibration, float32[N, its classes], for faces uint8[N,48,48]."""
@@ -265,19 +259,16 @@ class HierarchicalClassifier:
         self.classes_ = np.array(self.tree_.leaves)
         self.engine_, self.nets_ = runtimes.nets(run, backend, engine)
         self.calibration_ = manifest.calibration
-        self._check_choices()
+        self._check(fitted=False)
         self.run_ = run
         return self
 
     def _expected_tree(self) -> Tree | None:
         return tree_named(self.tree) if isinstance(self.tree, str) else self.tree
 
-    def _check(self) -> None:
-        if "run_" not in self.__dict__:
+    def _check(self, fitted: bool = True) -> None:
+        if fitted and "run_" not in self.__dict__:
             raise NotFittedError("this HierarchicalClassifier is not fitted: call fit, or load a run")
-        self._check_choices()
-
-    def _check_choices(self) -> None:
         for name, value, known in (("routing", self.routing, ROUTINGS), ("view", self.view, VIEWS)):
             if value not in known:
                 raise InputError(f"{name} {value!r}: expected one of {', '.join(known)}")

@@ -33,23 +33,14 @@ CHUNK: Final = 64  # faces per call, which bounds memory
 
 @dataclass(frozen=True)
 class Format:
-    """A file format of exported nets and the library that runs it.
+    """A file format of exported nets and the library that runs it."""
 
-    Attributes:
-        library: its import name.
-        title: its name in messages.
-        requirements: the requirements file that installs it.
-        suffixes: of the files of a net; the first one is opened.
-        open: library and file -> function uint8[N,48,48] -> logits float32[N,K], N <= CHUNK.
-        precisions: of the stored weights.
-    """
-
-    library: str
-    title: str
-    requirements: str
-    suffixes: tuple[str, ...]
-    open: Callable[[Any, Path], Logits]
-    precisions: tuple[str, ...] = PRECISIONS
+    library: str  # its import name
+    title: str  # its name in messages
+    requirements: str  # the requirements file that installs it
+    suffixes: tuple[str, ...]  # of the files of a net; the first one is opened
+    open: Callable[[Any, Path], Logits]  # library, file -> uint8[N,48,48] -> float32[N,K], N <= CHUNK
+    precisions: tuple[str, ...] = PRECISIONS  # of the stored weights
 
 
 def cores() -> int:
@@ -132,7 +123,7 @@ class ExportedModel:
     def __init__(self, engine: str, path: Path, backend: Backend) -> None:
         self.format = FORMATS[ENGINES[engine][0]]
         self.path = path
-        self.remedy = _alternative(backend)
+        self.remedy = f"or use --engine {own_name(backend)}"
         self.net: Logits | None = None
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
@@ -151,13 +142,12 @@ class ExportedModel:
     def _open(self) -> Logits:
         try:
             library = importlib.import_module(self.format.library)
+            return self.format.open(library, self.path)
         except ImportError as error:
             install = f"pip install -r {self.format.requirements}, {self.remedy}"
             raise InputError(
                 f"{self.format.title} cannot be imported ({first_line(error)}): {install}"
             ) from None
-        try:
-            return self.format.open(library, self.path)
         except Exception as error:  # each library has its own exceptions
             reason = " ".join(str(error).split())[:200]
             raise InputError(
@@ -187,7 +177,7 @@ def nets(run: runs.Run, backend: Backend, engine: str) -> tuple[str, Mapping[str
         raise InputError(f"engine {engine!r}: expected one of {', '.join((AUTO, own, *ENGINES))}")
     if engine not in manifest.exports:
         raise InputError(f"run {run.name!r} was not exported to {engine}; run {command(run, engine)}")
-    models, remedy = {}, f"run {command(run, engine)} again, {_alternative(backend)}"
+    models, remedy = {}, f"run {command(run, engine)} again, or use --engine {own}"
     for node, exported in manifest.exports[engine].items():
         if exported.net != manifest.checksums.get(node):
             raise InputError(f"run {run.name!r}: its {engine} {node} net was made from another net; {remedy}")
@@ -200,10 +190,6 @@ def nets(run: runs.Run, backend: Backend, engine: str) -> tuple[str, Mapping[str
 def own_name(backend: Backend) -> str:
     """The engine name of a backend."""
     return backend.name.lower()
-
-
-def _alternative(backend: Backend) -> str:
-    return f"or use --engine {own_name(backend)}"
 
 
 def exported_nodes(manifest: RunManifest) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ gives about the strengths of the later benchmarks for small images.
 """
 
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -60,32 +60,26 @@ def corrupted(pixels: np.ndarray, corruption: str, strength: int, seed: int) -> 
         expected = f"one of {', '.join(CORRUPTIONS)} at {STRENGTHS[0]} to {STRENGTHS[-1]}"
         raise InputError(f"corruption {corruption!r} at {strength}: expected {expected}")
     corrupt, state = library().corrupt, np.random.get_state()
-    try:
-        return np.stack(
-            [_one(corrupt, face, corruption, strength, [seed, index]) for index, face in enumerate(pixels)]
-        )
+    results = []
+    try:  # the package uses NumPy's global generator
+        for index, face in enumerate(pixels):
+            number = int(np.random.default_rng([seed, index]).integers(2**32))
+            np.random.seed(number)
+            options = {"seed": number} if corruption in SEEDED else {}
+            large = _resized(face, TWICE if corruption in NOISES else LARGE)
+            colour = np.repeat(large[:, :, None], 3, axis=2)
+            result = corrupt(colour, corruption_name=corruption, severity=strength, **options)
+            results.append(_resized(result.mean(axis=2).round().astype(np.uint8), SIDE))
     finally:
-        np.random.set_state(state)  # the package uses NumPy's global generator
+        np.random.set_state(state)
+    return np.stack(results)
 
 
 def resized(pixels: np.ndarray) -> np.ndarray:
     """Faces uint8[N,48,48] enlarged and reduced as for a corruption, but not corrupted: uint8[N,48,48]."""
-    return np.stack([_small(_large(face, LARGE)) for face in pixels])
+    return np.stack([_resized(_resized(face, LARGE), SIDE) for face in pixels])
 
 
-def _one(corrupt: Any, face: np.ndarray, corruption: str, strength: int, seed: list[int]) -> np.ndarray:
-    number = int(np.random.default_rng(seed).integers(2**32))
-    np.random.seed(number)
-    options = {"seed": number} if corruption in SEEDED else {}
-    large = _large(face, TWICE if corruption in NOISES else LARGE)
-    colour = np.repeat(large[:, :, None], 3, axis=2)
-    result = corrupt(colour, corruption_name=corruption, severity=strength, **options)
-    return _small(result.mean(axis=2).round().astype(np.uint8))
-
-
-def _large(face: np.ndarray, side: int) -> np.ndarray:
-    return cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
-
-
-def _small(picture: np.ndarray) -> np.ndarray:
-    return cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+def _resized(picture: np.ndarray, side: int) -> np.ndarray:
+    method = cv2.INTER_CUBIC if side > len(picture) else cv2.INTER_AREA
+    return cv2.resize(picture, (side, side), interpolation=method)

@@ -88,7 +88,11 @@ class FaceDataset:
     def joined(cls, parts: Sequence["FaceDataset"], source: str) -> "FaceDataset":
         """One or more data sets as one, rows in order; votes and paths only if all parts have them."""
         names = tuple(dict.fromkeys(chain(*(part.names for part in parts))))
-        parts = [part.renamed(names) for part in parts]
+        codes = [np.array([*map(names.index, part.names), UNLABELLED], np.int8) for part in parts]
+        parts = [
+            replace(part, label=code[part.label], names=names)
+            for part, code in zip(parts, codes, strict=True)
+        ]
         columns = {name: [getattr(part, name) for part in parts] for name in COLUMNS}
         shared = {
             name: np.concatenate(arrays)
@@ -96,11 +100,6 @@ class FaceDataset:
             if all(each is not None for each in arrays)
         }
         return cls(**shared, source=source, names=names)
-
-    def renamed(self, names: tuple[str, ...]) -> "FaceDataset":
-        """The same labels as indices into other names, which hold all of these."""
-        table = np.array([*(names.index(name) for name in self.names), UNLABELLED], np.int8)
-        return replace(self, label=table[self.label], names=names)
 
     def take(self, rows: np.ndarray) -> "FaceDataset":
         """The faces at `rows`: an index array, or a bool mask of length N."""

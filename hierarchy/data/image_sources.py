@@ -1,6 +1,5 @@
 """Stream the images of large sources: a folder, a glob, a list of paths, or a Parquet file of images."""
 
-import csv
 import hashlib
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -54,7 +53,7 @@ def entries(source: str, pixels: bool = True) -> Iterator[Entry]:
         raise
     except ImportError as error:  # the package of a protocol is not installed
         raise InputError(f"{source}: {first_line(error)}") from None
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{source}: cannot be read ({first_line(error)}); {EXPECTED}") from None
 
 
@@ -75,14 +74,11 @@ def parts(source: str, size: int) -> Iterator[list[Entry]]:
 
 
 def _listed(source: str) -> Iterator[Entry]:
-    import fsspec
+    import pandas as pd
 
-    with fsspec.open(source, "r", newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if PATH not in (rows.fieldnames or ()):
-            raise InputError(f"{source}: no column {PATH}; {EXPECTED}")
-        for row in rows:
-            yield Entry(_beside(source, row[PATH] or ""))
+    with pd.read_csv(source, usecols=[PATH], dtype=str, na_filter=False, chunksize=CHUNK) as parts:
+        for part in parts:
+            yield from (Entry(_beside(source, path)) for path in part[PATH])
 
 
 def _parquet(source: str, pixels: bool) -> Iterator[Entry]:

@@ -61,10 +61,8 @@ def read(source: str | Path | bytes, name: str | None = None, *, colour: bool = 
     try:
         if isinstance(source, bytes):
             return _decode(BytesIO(source), colour)
-        if os.path.isdir(source):
-            raise InputError("a folder, not an image")
-        if not os.path.isfile(source):  # a device or a pipe might never end
-            raise InputError("not a file" if os.path.exists(source) else "no such file")
+        if os.path.exists(source) and not os.path.isfile(source):  # a device or a pipe might never end
+            raise InputError("not a file")
         with open(source, "rb") as file:
             return _decode(file, colour)
     except (InputError, OSError) as error:
@@ -110,8 +108,7 @@ def find(paths: Sequence[str]) -> Iterator[Path | InputError]:
         for file in _expand(path):
             empty = False
             if several and isinstance(file, Path):
-                absolute = os.path.abspath(file)
-                if absolute in seen:
+                if (absolute := os.path.abspath(file)) in seen:
                     continue
                 seen.add(absolute)
             yield file

@@ -25,7 +25,9 @@ def labelled_faces(data: str | None) -> FaceDataset:
         InputError: there is no data set, or it cannot be read.
     """
     if data == SKETCH:
-        return _drawn()
+        from hierarchy.data.synthetic.sketch import sketch_faces  # needs OpenCV, unlike a CSV file
+
+        return sketch_faces(SKETCHES)
     place = registry.find(data)
     if place is None:
         raise InputError("no data: give --data PATH, set $FER2013_DIR, or fetch it with `data get`")
@@ -41,7 +43,7 @@ def training_faces(data: str | None) -> FaceDataset:
     except InputError as error:
         log.info(f"FER-2013: {error}")
     log.info("NO REAL FACES FOUND: training on drawn sketches. Their scores say nothing about photographs.")
-    return _drawn()
+    return labelled_faces(SKETCH)
 
 
 def fingerprint(faces: FaceDataset) -> str:
@@ -75,9 +77,3 @@ def report_left_out(faces: FaceDataset, tree: Tree) -> None:
         raise InputError(f"{faces.source}: no face has a label of the tree ({tree}); labels: {labels}")
     if left_out:
         log.info(f"left out, not in the tree: {left_out}")
-
-
-def _drawn() -> FaceDataset:
-    from hierarchy.data.synthetic.sketch import sketch_faces  # needs OpenCV, unlike training on a CSV file
-
-    return sketch_faces(SKETCHES)

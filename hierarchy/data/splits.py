@@ -7,12 +7,11 @@ import numpy as np
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.errors import InputError
 
-SPELLINGS: Final = {
-    Split.Training: ("training", "train"),
-    Split.PublicTest: ("publictest", "public", "validation", "valid", "val"),
-    Split.PrivateTest: ("privatetest", "private", "test"),
+NAMES: Final = {
+    **dict.fromkeys(("training", "train"), Split.Training),
+    **dict.fromkeys(("publictest", "public", "validation", "valid", "val"), Split.PublicTest),
+    **dict.fromkeys(("privatetest", "private", "test"), Split.PrivateTest),
 }
-NAMES: Final = {name: split for split, names in SPELLINGS.items() for name in names}
 VALIDATION_SHARE: Final = 3589 / (28709 + 3589)  # FER-2013's own share of PublicTest besides PrivateTest
 
 

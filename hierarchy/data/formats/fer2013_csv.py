@@ -68,11 +68,8 @@ def read(files: Sequence[Path]) -> FaceDataset:
 def write(faces: FaceDataset, folder: Path, name: str = "", header: str = "emotion,pixels,Usage") -> None:
     """Write faces as one CSV file, with codes where the names are FER-2013's, else with names.
 
-    Args:
-        faces: all labelled, where there is a column for labels.
-        folder: of the file.
-        name: of the file; by default sketch.csv for drawn faces, else fer2013.csv.
-        header: line 1: columns emotion, pixels and Usage, or some of them, in any order.
+    Its name is by default sketch.csv for drawn faces, else fer2013.csv. The header, line 1, has columns
+    emotion, pixels and Usage, or some of them, in any order; all faces are labelled where it has emotion.
     """
     fer2013 = faces.names == FER2013_NAMES
     columns = [name.strip().lower() for name in header.split(",")]
@@ -84,11 +81,6 @@ def write(faces: FaceDataset, folder: Path, name: str = "", header: str = "emoti
             cells = {"emotion": label if fer2013 else faces.names[label], "usage": Split(split).name}
             cells["pixels"] = " ".join(map(NUMBERS.__getitem__, pixels.tobytes()))
             table.writerow(cells[name] for name in columns)
-
-
-def write_icml(faces: FaceDataset, folder: Path) -> None:
-    """`icml_face_data.csv`; all faces labelled."""
-    write(faces, folder, ICML, "emotion, Usage, pixels")
 
 
 def write_challenge(faces: FaceDataset, folder: Path) -> None:
@@ -131,9 +123,8 @@ def _columns(header: list[str]) -> list[str]:
     """The columns of a header; that of the labels is called label."""
     columns = ["label" if name in LABEL_COLUMNS else name for name in header]
     if set(columns) not in HEADERS or len(set(columns)) != len(columns):
-        missing = " and ".join(name for name in ("label", "pixels") if name not in columns)
-        wrong = f"missing column {missing}" if missing else "unexpected columns"
-        raise InputError(f"{wrong}; line 1 must be emotion,pixels,Usage or emotion,pixels or pixels")
+        expected = "line 1 must be emotion,pixels,Usage or emotion,pixels or pixels"
+        raise InputError(f"columns {','.join(header)!r:.60}; {expected}")
     return columns
 
 

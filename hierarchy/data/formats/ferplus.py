@@ -6,7 +6,6 @@ repository (MIT licence). Its lines are in the order of `fer2013.csv` and are jo
 in a line's `Image name` is not its row, since lines without a face have no name.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -29,17 +28,11 @@ LABELS: Final = ("fer2013", "ferplus")  # sources of the labels that a run is tr
 
 
 class Ballot(NamedTuple):
-    """FER+'s file, one entry a line.
+    """FER+'s file, one entry a line."""
 
-    Attributes:
-        name: picture names, "" where the taggers saw no face.
-        split: int8[N], values of Split.
-        votes: float32[N, 10], in the order of CHOICES.
-    """
-
-    name: tuple[str, ...]
-    split: np.ndarray
-    votes: np.ndarray
+    name: tuple[str, ...]  # of the picture, "" where the taggers saw no face
+    split: np.ndarray  # int8[N], values of Split
+    votes: np.ndarray  # float32[N, 10], in the order of CHOICES
 
 
 def read(path: Path) -> Ballot:
@@ -48,20 +41,18 @@ def read(path: Path) -> Ballot:
     Raises:
         InputError: names the file, the line (the header is line 1) and what is expected.
     """
-    names, split, votes = zip(*_lines(path), strict=True)
-    return Ballot(names, np.array(split, dtype=np.int8), np.array(votes, dtype=np.float32))
-
-
-def _lines(path: Path) -> Iterator[tuple[str, int, list[int]]]:
+    names, split, votes = [], [], []
     for place, cells in csv_rows(path, _columns):
-        name, votes = cells["image name"], [cells[choice] for choice in CHOICES]
+        names.append(cells["image name"])
+        counts = [cells[choice] for choice in CHOICES]
         with error_context(place):
-            if not all(vote.isascii() and vote.isdigit() for vote in votes):
+            if not all(count.isascii() and count.isdigit() for count in counts):
                 raise InputError("votes must be whole numbers from 0")
-            if Path(name).name != name:  # names become files when folders are written
-                raise InputError(f"picture name {name!r} is not a plain file name")
-            split = splits.named(cells["usage"])
-        yield name, split, list(map(int, votes))
+            if Path(names[-1]).name != names[-1]:  # names become files when folders are written
+                raise InputError(f"picture name {names[-1]!r} is not a plain file name")
+            split.append(splits.named(cells["usage"]))
+        votes.append(list(map(int, counts)))
+    return Ballot(tuple(names), np.array(split, np.int8), np.array(votes, np.float32))
 
 
 def _columns(header: list[str]) -> list[str]:

@@ -17,11 +17,7 @@ from hierarchy.data.formats.rows import Row, dataset
 from hierarchy.errors import InputError
 
 FOLDERS: Final = {Split.Training: "train", Split.PublicTest: "validation", Split.PrivateTest: "test"}
-FERPLUS_FOLDERS: Final = {
-    Split.Training: "FER2013Train",
-    Split.PublicTest: "FER2013Valid",
-    Split.PrivateTest: "FER2013Test",
-}
+FERPLUS_FOLDERS: Final = dict(zip(Split, ("FER2013Train", "FER2013Valid", "FER2013Test"), strict=True))
 
 
 def sources(folder: Path) -> tuple[Path, ...]:
@@ -35,7 +31,7 @@ def sources(folder: Path) -> tuple[Path, ...]:
         if split.name.strip().lower() not in splits.NAMES or not split.is_dir():
             continue
         names = glob.glob(f"{glob.escape(str(split))}/**/*", recursive=True)  # without hidden ones
-        pictures = [Path(name) for name in sorted(names) if name.lower().endswith(images.SUFFIXES)]
+        pictures = sorted(Path(name) for name in names if name.lower().endswith(images.SUFFIXES))
         if not pictures:
             raise InputError(f"{split}: no pictures; expected <expression>/*.png")
         if stray := [file for file in pictures if file.parents[1] != split]:
@@ -53,9 +49,10 @@ def read(files: tuple[Path, ...]) -> FaceDataset:
     Raises:
         InputError: names the picture that cannot be read.
     """
-    row = _numbers(files)
-    if row is None:
-        row = np.arange(len(files), dtype=np.int32)
+    stems = [file.stem for file in files]
+    numbered = all(stem.isascii() and stem.isdigit() and len(stem) < 10 for stem in stems)
+    numbered = numbered and len(set(map(int, stems))) == len(stems)
+    row = np.array(stems if numbered else range(len(files)), dtype=np.int32)
     order = np.argsort(row)
     files = tuple(files[place] for place in order)
     rows = (
@@ -84,10 +81,8 @@ def write(faces: FaceDataset, folder: Path) -> None:
 def write_ferplus(faces: FaceDataset, folder: Path, names: Path | None) -> None:
     """The input of FER+'s training: for each split a folder of PNGs, and `label.csv` with names and votes.
 
-    Args:
-        faces: FER-2013's, `row` being the row in `fer2013.csv`; those without a name in FER+ are left out.
-        folder: where FER2013Train, FER2013Valid and FER2013Test are created.
-        names: the `fer2013new.csv` with names and votes.
+    The names and votes are those of `fer2013new.csv`, at `names`, by the faces' rows; faces without a name
+    there are left out.
 
     Raises:
         InputError: that file is not given, is damaged, or describes other faces.
@@ -112,12 +107,3 @@ def png(pixels: np.ndarray) -> bytes:
     import cv2
 
     return cv2.imencode(".png", pixels)[1].tobytes()
-
-
-def _numbers(files: tuple[Path, ...]) -> np.ndarray | None:
-    """The files' names as numbers, int32[N]; None unless all are numbers, and different ones."""
-    stems = [file.stem for file in files]
-    if not all(stem.isascii() and stem.isdigit() and len(stem) < 10 for stem in stems):
-        return None
-    numbers = np.array(stems, dtype=np.int32)
-    return numbers if len(np.unique(numbers)) == len(numbers) else None

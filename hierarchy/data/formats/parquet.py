@@ -86,7 +86,8 @@ def _rows(file: Path, table: "pyarrow.parquet.ParquetFile") -> Iterator[Row]:
     if not table.metadata.num_rows:
         raise InputError(f"{file}: contains no faces")
     classes = _classes(schema, column.get("label"))
-    split = _default_split(file, labelled="label" in column)
+    word = re.split(r"[^a-z]", file.name.lower())[0]
+    split = splits.NAMES.get(word, Split.Training if "label" in column else Split.PrivateTest)
     batches = table.iter_batches(CHUNK, columns=list(column.values()))
     for number, row in enumerate(chain.from_iterable(batch.to_pylist() for batch in batches)):
         with error_context(f"{file}: row {number}"):
@@ -106,12 +107,6 @@ def _classes(schema: "pyarrow.Schema", label: str | None) -> Sequence[str]:
         return FER2013_NAMES
     valid = isinstance(names, list) and all(isinstance(name, str) for name in names)
     return names if valid else FER2013_NAMES
-
-
-def _default_split(file: Path, labelled: bool) -> Split:
-    """The split of a file without a column for it."""
-    word = re.split(r"[^a-z]", file.name.lower())[0]
-    return splits.NAMES.get(word, Split.Training if labelled else Split.PrivateTest)
 
 
 def _picture(value: Any) -> np.ndarray:

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,19 +27,12 @@ FERPLUS: Final = "ferplus"
 
 @dataclass(frozen=True)
 class DataFormat:
-    """One format of faces on disk.
+    """One format of faces on disk."""
 
-    Attributes:
-        description: its files.
-        write: faces into an empty folder; for FERPLUS, with the path of FER+'s `fer2013new.csv`.
-        sources: the files of this format at a path, a file or a folder; empty where there are none.
-        read: faces of these files; None where the format is only written.
-    """
-
-    description: str
-    write: Callable[..., None]
-    sources: Callable[[Path], Sources] = lambda path: ()
-    read: Reader | None = None
+    description: str  # its files
+    write: Callable[..., None]  # faces into an empty folder; for FERPLUS, with the path of fer2013new.csv
+    sources: Callable[[Path], Sources] = lambda path: ()  # its files at a path, a file or a folder
+    read: Reader | None = None  # faces of these files; None where the format is only written
 
 
 DATA_FORMATS: Final[dict[str, DataFormat]] = {
@@ -47,8 +41,8 @@ DATA_FORMATS: Final[dict[str, DataFormat]] = {
     ),
     "icml": DataFormat(
         fer2013_csv.ICML,
-        fer2013_csv.write_icml,
-        lambda path: fer2013_csv.with_votes(path, fer2013_csv.ICML),
+        partial(fer2013_csv.write, name=fer2013_csv.ICML, header="emotion, Usage, pixels"),
+        partial(fer2013_csv.with_votes, name=fer2013_csv.ICML),
         fer2013_csv.read,
     ),
     "challenge": DataFormat(
@@ -68,10 +62,8 @@ DATA_FORMATS: Final[dict[str, DataFormat]] = {
 def read(path: str | Path) -> FaceDataset:
     """The faces at a file or folder, from the cache if they were parsed before.
 
-    A folder that holds several formats is read by the first of DATA_FORMATS: fer2013.csv (with the votes of a
-    fer2013new.csv beside it), sketch.csv, icml_face_data.csv (as fer2013.csv), train.csv and test.csv,
-    Parquet, picture folders. The plain file is preferred to the gzipped one. A file not named .parquet is
-    read as CSV.
+    A folder that holds several formats is read by the first of DATA_FORMATS, a plain file before a gzipped
+    one. A file not named .parquet is read as CSV.
 
     Raises:
         InputError: nothing readable there, or a fault in it, named with file and line.
@@ -109,12 +101,9 @@ def export(faces: FaceDataset, target: Path, layout: str, names: Path | None = N
 
     Args:
         faces: labelled; but PrivateTest rows need no label in "challenge", and none does in "ferplus".
-        target: a folder, new or empty.
+        target: a folder, new or empty, which is returned.
         layout: a name in DATA_FORMATS.
         names: FER+'s `fer2013new.csv`; "ferplus" takes picture names and votes from it.
-
-    Returns:
-        `target`.
 
     Raises:
         InputError: no such format, a target in use, faces without labels, a missing `names`, or a full disk.

@@ -47,11 +47,8 @@ STRENGTHS: Final[dict[str, Actions]] = {  # by the units' numbers, as prototypes
 SOMETIMES: Final[dict[str, Actions]] = {  # the chance that a unit is added, then at full strength
     "angry": {17: 0.4, 25: 0.4},
     "disgust": {4: 0.3, 25: 0.5},
-    "fear": {},
     "happy": {25: 0.7, 26: 0.15},
     "sad": {64: 0.3},
-    "surprise": {},
-    "neutral": {},
 }
 MIN_SHARE: Final = 0.6  # of its strength, at which a unit of the expression acts at least
 MAX_NOISE: Final = 0.1  # at which the other units act at most
@@ -61,5 +58,5 @@ def actions(name: str, rng: np.random.Generator) -> Actions:
     """Random activations of all units in a face of one of the expressions in STRENGTHS."""
     act: Actions = dict(zip(Unit, rng.uniform(0, MAX_NOISE, len(Unit)).tolist(), strict=True))
     act |= {unit: strength * rng.uniform(MIN_SHARE, 1) for unit, strength in STRENGTHS[name].items()}
-    added = [unit for unit, chance in SOMETIMES[name].items() if rng.random() < chance]
+    added = [unit for unit, chance in SOMETIMES.get(name, {}).items() if rng.random() < chance]
     return act | {unit: rng.uniform(MIN_SHARE, 1) for unit in added}

@@ -46,11 +46,7 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "gaze": (-0.06, 0.06),
     "jaw": (0.78, 1.1),  # the power of its curve: square to pointed
     # compared with the probability of each attribute
-    "long_hair": (0, 1),
-    "bald": (0, 1),
-    "glasses": (0, 1),
-    "beard": (0, 1),
-    "occlusion": (0, 1),
+    **dict.fromkeys(("long_hair", "bald", "glasses", "beard", "occlusion"), (0.0, 1.0)),
     # pose: a factor, radians, head units of the nearest point, pixels
     "scale": (0.9, 1.08),
     "turn": (-0.16, 0.16),
@@ -157,18 +153,18 @@ def _photograph(sheet: np.ndarray, who: Person, rng: np.random.Generator) -> np.
 
 
 def _roles(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Label and split of each row, int8[n] each, in random order."""
+    """Label and split of each row, int8[n] each, in random order.
+
+    Of three or more faces of an expression, each split has at least one.
+    """
     published = PUBLISHED[Split.Training.name]
     share = np.array(list(published.values())) * n / sum(published.values())
     count = share.astype(int)
     count[np.argsort(count - share, kind="stable")[: n - count.sum()]] += 1  # the largest remainders
     label = np.repeat(np.arange(len(FER2013_NAMES)), count)
-    split = np.concatenate([_splits(size) for size in count])
+    held = [max(round(HELD_OUT * size), int(size >= len(Split))) for size in count]  # of each test split
+    parts = [
+        np.repeat(list(Split), [size - 2 * out, out, out]) for size, out in zip(count, held, strict=True)
+    ]
     order = rng.permutation(n)
-    return label[order].astype(np.int8), split[order].astype(np.int8)
-
-
-def _splits(size: int) -> np.ndarray:
-    """Splits of `size` faces of one expression; from three faces on, each split has at least one."""
-    held = max(round(HELD_OUT * size), int(size >= len(Split)))
-    return np.repeat([Split.Training, Split.PublicTest, Split.PrivateTest], [size - 2 * held, held, held])
+    return label[order].astype(np.int8), np.concatenate(parts)[order].astype(np.int8)
