@@ -110,26 +110,29 @@ def begun(job: Job, about: dict[str, Any]) -> dict[int, Done]:
     return finished(out)
 
 
-def record(out: Path, parts: dict[int, Done]) -> None:
-    """Record the finished parts in PARTS.
+def add(out: Path, done: Done) -> None:
+    """Record a finished part: a line at the end of PARTS.
 
     Raises:
         InputError: the disk is full.
     """
-    fileio.write_atomic(out / PARTS, (f"{json.dumps(done)}\n".encode() for done in parts.values()))
+    try:
+        with (out / PARTS).open("a") as file:
+            file.write(f"{json.dumps(done)}\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise InputError(f"{out / PARTS}: cannot be written ({error.strerror})") from None
 
 
 def finished(out: Path) -> dict[int, Done]:
-    """The parts recorded in PARTS; an incomplete last line is ignored."""
+    """The parts recorded in PARTS; an incomplete last line is removed."""
     path = out / PARTS
-    lines = path.read_text().rpartition("\n")[0].splitlines() if path.is_file() else []
-    parts = map(json.loads, lines)
+    whole, newline, incomplete = (path.read_text() if path.is_file() else "").rpartition("\n")
+    if incomplete:
+        fileio.write_atomic(path, (whole + newline).encode())
+    parts = map(json.loads, whole.splitlines())
     return {done["part"]: done for done in parts if (out / _name(done["part"])).is_file()}
-
-
-def total(parts: dict[int, Done]) -> dict[str, int]:
-    """Pictures, faces and errors of all parts together."""
-    return {key: sum(done[key] for done in parts.values()) for key in ("pictures", "faces", "errors")}
 
 
 def _opened(entry: Entry) -> Path | Picture | InputError:

@@ -64,6 +64,8 @@ def batch(
     if address and executor != "ray":
         raise InputError("--address needs --executor ray")
     jobs.loaded(job)
+    if address:
+        ray.check_address(address)
     number, names = image_sources.fingerprint(source)
     finished = jobs.begun(job, {"source": source, "pictures": number, "names": names, "part": size})
     left = (part for part in enumerate(image_sources.parts(source, size)) if part[0] not in finished)
@@ -71,13 +73,13 @@ def batch(
         results = ray.predict_parts(job, left, workers, address)
     else:
         results = _predict_parts(job, left, workers)
+    total = {key: sum(done[key] for done in finished.values()) for key in ("pictures", "faces", "errors")}
     with fileio.exclusive_lock(Path(job.out) / jobs.JOB, f"{job.out}: in use by another batch"):
         for done in results:
-            finished[done["part"]] = done
-            jobs.record(Path(job.out), finished)
-            total = jobs.total(finished)
+            jobs.add(Path(job.out), done)
+            total = {key: value + done[key] for key, value in total.items()}
             log.info(f"{total['pictures']:,} of {number:,} images, {total['errors']:,} errors")
-    return jobs.total(finished)
+    return total
 
 
 def _predict_parts(job: Job, parts: Iterator[Part], workers: int | None) -> Iterator[Done]:

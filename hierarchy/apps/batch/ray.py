@@ -40,6 +40,19 @@ def _predict_part(job: Job, number: int, pictures: list[Entry]) -> Done:
     return predict_part(job, number, pictures)
 
 
+def check_address(address: str) -> None:
+    """Refuse an address where nothing responds.
+
+    Raises:
+        InputError: there is no server, or not within TIMEOUT.
+    """
+    place = urlsplit(address if REMOTE in address else f"ray://{address}")
+    try:
+        socket.create_connection((place.hostname or "", place.port or 10001), TIMEOUT).close()
+    except (OSError, ValueError) as error:
+        raise InputError(f"--address {address}: not a Ray cluster ({first_line(error)})") from None
+
+
 def _ray(address: str | None, folder: str) -> Any:
     """Ray, connected to a cluster, or started on this machine and reachable from it only.
 
@@ -62,9 +75,7 @@ def _ray(address: str | None, folder: str) -> Any:
         "runtime_env": {"env_vars": {"HIERARCHY_HOME": str(runs.home()), "OMP_NUM_THREADS": "1"}},
     }
     if address:
-        place = urlsplit(address if REMOTE in address else f"ray://{address}")
         try:
-            socket.create_connection((place.hostname or "", place.port or 10001), TIMEOUT).close()
             ray.init(address, **quiet)
         except Exception as error:  # of Ray and gRPC
             raise InputError(f"--address {address}: not a Ray cluster ({first_line(error)})") from None
