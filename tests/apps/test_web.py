@@ -233,7 +233,7 @@ class Streamlit(subprocess.Popen):
     def wait(self, timeout=None):
         if number := self.signal_on_wait:
             self.signal_on_wait = None
-            os.kill(os.getpid(), number)
+            signal.getsignal(number)(number, None)  # sent for real, it might reach this process too late
         return super().wait(timeout)
 
 
