@@ -69,10 +69,11 @@ def tune(
     base = train.recipe_named(recipe, settings, tree, backend)
     if node not in base.tree.nets:
         raise InputError(f"--node {node}: expected one of {', '.join(base.tree.nets)}")
-    soft = [fit.distillation_weight or fit.soft_label_weight for fit in (base.fit, base.warm_start) if fit]
-    if isinstance(base.net, PretrainedConfig) or any(soft):
+    soft = any(fit.distillation_weight or fit.soft_label_weight for fit in base.fits)
+    if isinstance(base.net, PretrainedConfig) or soft:
         raise InputError(f"recipe {base.name!r}: expected a VGG-style net without soft labels")
-    _check_optuna()
+    if not importlib.util.find_spec("optuna"):
+        raise InputError(f"optuna is not installed: pip install -r {REQUIREMENTS}")
     import optuna
 
     study_name = runs.run(name or f"{node}-{base.name}").name
@@ -82,7 +83,9 @@ def tune(
     backend.start()
 
     def objective(trial: "optuna.Trial") -> float:
-        trial.study.sampler = _sampler(seed, trial.number)
+        # a shared seed would repeat proposals in every process
+        number = np.random.SeedSequence((seed, trial.number)).generate_state(1)[0]
+        trial.study.sampler = optuna.samplers.TPESampler(seed=int(number))
         recipe = replace(proposed(trial, base), warm_start=None)
         return _trained(trial, faces, recipe, node, seed, backend)
 
@@ -90,7 +93,8 @@ def tune(
         pruned = ", pruned" if trial.state.name == "PRUNED" else ""
         log.info(f"trial {trial.number}: PublicTest {trial.value:.4f}{pruned}; best {study.best_value:.4f}")
 
-    while len(_finished(study)) < trials:
+    finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    while len(study.get_trials(deepcopy=False, states=finished)) < trials:
         study.optimize(objective, n_trials=1, callbacks=[report])
     best = replace(proposed(optuna.trial.FixedTrial(study.best_params), base), name=study_name)
     folder = runs.home() / "results" / "tune" / study_name
@@ -135,7 +139,7 @@ def _trained(
     """PublicTest accuracy of a node's best epoch; its files are deleted."""
     import optuna
 
-    def on_epoch_end(row: Mapping[str, Any]) -> None:
+    def report(row: Mapping[str, Any]) -> None:
         trial.report(row["val_accuracy"], row["epoch"])
         if trial.should_prune():
             raise optuna.TrialPruned
@@ -143,15 +147,7 @@ def _trained(
     with tempfile.TemporaryDirectory(prefix="hierarchy-trial-") as folder:
         run = runs.Run("trial", Path(folder) / "results", Path(folder) / "logs")
         identity = {"recipe": recipe.as_dict(), "seed": seed}
-        train.train(
-            run,
-            faces,
-            recipe,
-            nodes=[node],
-            identity=identity,
-            backend=backend,
-            on_epoch_end=on_epoch_end,
-        )
+        train.train(run, faces, recipe, nodes=[node], identity=identity, backend=backend, on_epoch_end=report)
         return float(run.manifest().nets[node].public_test_accuracy)
 
 
@@ -188,20 +184,3 @@ def _study(name: str, storage: str | None, seed: int, about: dict[str, Any]) -> 
         raise InputError(f"study {name!r} was begun with another {other}; choose another --name")
     study.set_user_attr("about", about)
     return study
-
-
-def _sampler(seed: int, number: int) -> "optuna.samplers.BaseSampler":
-    """The sampler of one trial; a shared seed would repeat proposals in every process."""
-    import optuna
-
-    return optuna.samplers.TPESampler(seed=int(np.random.SeedSequence((seed, number)).generate_state(1)[0]))
-
-
-def _finished(study: "optuna.Study") -> list[Any]:
-    """Trials that were completed or pruned."""
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in ("COMPLETE", "PRUNED")]
-
-
-def _check_optuna() -> None:
-    if not importlib.util.find_spec("optuna"):
-        raise InputError(f"optuna is not installed: pip install -r {REQUIREMENTS}")
