@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Self, cast
+from typing import Any, Final
 
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, error_context
 
 ROUTER: Final = "router"
 FLAT: Final = "flat"  # one net over all leaves: the baseline, and the start of warm-started nodes
@@ -44,9 +44,9 @@ def spelling(name: str) -> str:
     return ALIASES.get(plain, plain)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tree:
-    """Branches in order, each with its leaves in order.
+    """Branches in order, each with its leaves in order; another order is another tree.
 
     Attributes:
         children: branch -> leaves; two or more branches, one or more leaves each. A branch of one leaf needs
@@ -55,30 +55,34 @@ class Tree:
         name: for people; not part of the identity.
 
     Raises:
-        InputError: fewer than two branches, an empty branch, a name twice, or a reserved name.
+        InputError: fewer than two branches, an empty branch, a name twice or reserved, an alias of no leaf.
     """
 
     children: Mapping[str, tuple[str, ...]]
-    aliases: Mapping[str, str] = field(default_factory=dict, compare=False)
-    name: str = field(default="", compare=False)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.children, Mapping) or len(self.children) < 2:
             raise InputError("a tree needs two or more branches, each with a list of leaves")
         children = {branch: _leaves(branch, leaves) for branch, leaves in self.children.items()}
         object.__setattr__(self, "children", children)
-        names = [*children, *self.leaves]
-        for name in names:
-            _check_name(name)
-        if taken := [leaf for leaf in self.leaves if leaf.lower() in COLUMNS]:
-            raise InputError(f"leaf {taken[0]!r} is reserved: it is a column of tables of predictions")
-        twice = sorted({name for name in names if names.count(name) > 1})
+        for branch in children:
+            _check_name(branch, RESERVED)
+        for leaf in self.leaves:
+            _check_name(leaf, (*RESERVED, *COLUMNS))
         # a branch of one leaf may have that leaf's name
-        if unclear := [name for name in twice if children.get(name) != (name,)]:
-            raise InputError(f"a tree needs distinct names: {unclear[0]!r} appears twice")
+        names = [*self.leaves, *(branch for branch, leaves in children.items() if leaves != (branch,))]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise InputError(f"a tree needs distinct names: {twice[0]!r} appears twice")
+        if not isinstance(self.aliases, Mapping):
+            raise InputError("aliases must be a table of spelling = leaf")
         for alias, leaf in self.aliases.items():
             if leaf not in self.leaves:
                 raise InputError(f"alias {alias!r}: {leaf!r} is not a leaf of the tree ({self})")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tree) and self.hash == other.hash
 
     def __hash__(self) -> int:
         return hash(self.hash)
@@ -132,13 +136,9 @@ class Tree:
         Raises:
             InputError: there is no such node.
         """
-        if node == ROUTER:
-            return self.branches
-        if node == FLAT:
-            return self.leaves
-        if node in self.nodes:
-            return self.children[node]
-        raise InputError(f"unknown node {node!r}: expected one of {', '.join(self.nets)}")
+        if node not in self.nets:
+            raise InputError(f"unknown node {node!r}: expected one of {', '.join(self.nets)}")
+        return {ROUTER: self.branches, FLAT: self.leaves, **self.children}[node]
 
     def members(self, node: str) -> list[list[int]]:
         """For each class of a net, the indices among `leaves` that it stands for."""
@@ -156,13 +156,10 @@ class Tree:
     def leaf_named(self, name: str) -> str | None:
         """The leaf that a name in a data set means, whatever its spelling; None where there is none."""
         plain = name.strip().lower()
-        for leaf in self.leaves:
-            if leaf.lower() == plain:
-                return leaf
-        for alias, leaf in self.aliases.items():
-            if alias.strip().lower() == plain:
-                return leaf
-        return next((leaf for leaf in self.leaves if spelling(leaf) == spelling(name)), None)
+        own = {leaf.lower(): leaf for leaf in self.leaves}
+        others = {alias.strip().lower(): leaf for alias, leaf in self.aliases.items()}
+        common = {spelling(leaf): leaf for leaf in self.leaves}
+        return own.get(plain) or others.get(plain) or common.get(spelling(name))
 
     def nodes_named(self, names: str) -> tuple[str, ...]:
         """The nets that names separated by commas stand for; `all` is the whole tree.
@@ -170,12 +167,10 @@ class Tree:
         Raises:
             InputError: there is no such node.
         """
-        chosen: dict[str, None] = {}
-        for name in names.split(","):
-            if name not in (ALL, *self.nets):
-                raise InputError(f"unknown node {name!r}: expected one of {', '.join((ALL, *self.nets))}")
-            chosen |= dict.fromkeys(self.nodes if name == ALL else (name,))
-        return tuple(chosen)
+        nodes = {ALL: self.nodes} | {node: (node,) for node in self.nets}
+        if unknown := [name for name in names.split(",") if name not in nodes]:
+            raise InputError(f"unknown node {unknown[0]!r}: expected one of {', '.join(nodes)}")
+        return tuple(dict.fromkeys(node for name in names.split(",") for node in nodes[name]))
 
     def complete(self, nets: Mapping[str, Any]) -> bool:
         """Whether all nets of the tree are among these."""
@@ -196,7 +191,7 @@ class Tree:
         return {"branches": branches, "aliases": dict(self.aliases)} if self.aliases else branches
 
     @classmethod
-    def from_dict(cls, values: Any, source: str = "tree", name: str = "") -> Self:
+    def from_dict(cls, values: Any, source: str = "tree", name: str = "") -> "Tree":
         """The tree that `to_dict` gave; one of the named trees where it is the same.
 
         Raises:
@@ -204,33 +199,10 @@ class Tree:
         """
         nested = isinstance(values, Mapping) and isinstance(values.get("branches"), Mapping)
         branches, aliases = (values["branches"], values.get("aliases", {})) if nested else (values, {})
-        if not isinstance(aliases, dict) or not all(isinstance(leaf, str) for leaf in aliases.values()):
-            raise InputError(f"{source}: aliases must be a table of spelling = leaf")
-        try:
+        with error_context(source):
             tree = cls(branches, aliases, name)
-        except InputError as error:
-            raise InputError(f"{source}: {error}") from None
-        known = next((each for each in TREES.values() if each == tree), None)
-        return tree if name or aliases or known is None else cast(Self, known)
-
-    @classmethod
-    def from_toml(cls, path: Path) -> Self:
-        """The tree of a TOML file with a table `branches`, and optional `aliases` and `name`.
-
-        Raises:
-            InputError: the file is missing, not TOML, or not a tree.
-        """
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InputError(f"{path}: not a TOML file ({error})") from None
-        if unknown := sorted(set(values) - {"branches", "aliases", "name"}):
-            raise InputError(f"{path}: unknown key {unknown[0]!r}; expected branches, aliases, name")
-        if not isinstance(values.get("branches"), dict):
-            raise InputError(f"{path}: expected a table `branches` with a list of leaves per branch")
-        return cls.from_dict(values, str(path), str(values.get("name", path.stem)))
+        known = None if name or aliases else next((each for each in TREES.values() if each == tree), None)
+        return known or tree
 
 
 def _leaves(branch: str, leaves: Any) -> tuple[str, ...]:
@@ -239,51 +211,45 @@ def _leaves(branch: str, leaves: Any) -> tuple[str, ...]:
     return tuple(leaves)
 
 
-def _check_name(name: Any) -> None:
+def _check_name(name: Any, reserved: Sequence[str]) -> None:
     if not isinstance(name, str) or not re.fullmatch(r"[^\W_][\w .+-]{0,39}", name):
         raise InputError(
             f"tree name {name!r}: expected at most 40 letters, digits, spaces, '_', '.', '+', '-'"
         )
-    if name.lower() in RESERVED:
-        raise InputError(f"tree name {name!r} is reserved: {', '.join(RESERVED)} are names of nets")
+    if name.lower() in reserved:
+        raise InputError(f"tree name {name!r} is reserved, as {', '.join(reserved)} are")
 
 
-VALENCE: Final = Tree(
-    {"positive": ("happy", "surprise", "neutral"), "negative": ("angry", "fear", "sad")}, name="valence"
-)
 TREES: Final[dict[str, Tree]] = {
-    tree.name: tree
-    for tree in (
-        VALENCE,
-        Tree(
-            {
-                "positive": ("happy", "surprise", "neutral"),
-                "negative": ("angry", "disgust", "fear", "sad"),
-            },
-            name="valence7",
-        ),
-        Tree(
-            {
-                "positive": ("happy", "surprise", "neutral"),
-                "negative": ("angry", "disgust", "fear", "sad", "contempt"),
-            },
-            name="ferplus8",
-        ),
+    name: Tree({"positive": ("happy", "surprise", "neutral"), "negative": negative}, name=name)
+    for name, negative in (
+        ("valence", ("angry", "fear", "sad")),
+        ("valence7", ("angry", "disgust", "fear", "sad")),
+        ("ferplus8", ("angry", "disgust", "fear", "sad", "contempt")),
     )
 }
+VALENCE: Final = TREES["valence"]
 
 
 def tree_named(name: str) -> Tree:
-    """A named tree, or the tree of a TOML file.
+    """A named tree, or the tree of a TOML file with `branches`, and optional `aliases` and `name`.
 
     Raises:
         InputError: no such tree or file, or a file that does not hold a tree.
     """
     if name in TREES:
         return TREES[name]
-    if name.endswith(".toml"):
-        return Tree.from_toml(Path(name))
-    raise InputError(f"unknown tree {name!r}: expected one of {', '.join(TREES)}, or a .toml file")
+    if not name.endswith(".toml"):
+        raise InputError(f"unknown tree {name!r}: expected one of {', '.join(TREES)}, or a .toml file")
+    try:
+        values = tomllib.loads(Path(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{name}: cannot be read as TOML ({error})") from None
+    if unknown := sorted(set(values) - {"branches", "aliases", "name"}):
+        raise InputError(f"{name}: unknown key {unknown[0]!r}; expected branches, aliases, name")
+    if not isinstance(values.get("branches"), dict):
+        raise InputError(f"{name}: expected a table `branches` with a list of leaves per branch")
+    return Tree.from_dict(values, name, str(values.get("name", Path(name).stem)))
 
 
 COLOURS: Final[dict[str, str]] = {  # expressions after Okabe and Ito, for colour-blind eyes too

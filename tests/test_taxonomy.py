@@ -110,6 +110,7 @@ def test_the_hash_changes_with_the_order():
     turned = Tree(dict(reversed(VALENCE.children.items())))
     shuffled = Tree({branch: leaves[::-1] for branch, leaves in VALENCE.children.items()})
     assert len({VALENCE.hash, turned.hash, shuffled.hash}) == len((VALENCE, turned, shuffled))
+    assert turned != VALENCE != shuffled and Tree.from_dict(turned.to_dict()).branches == turned.branches
 
 
 def test_another_tree_is_refused_with_both_printed():
@@ -133,6 +134,7 @@ def test_another_tree_is_refused_with_both_printed():
         {"up": ["a", "a"], "down": ["b"]},
         {"up": ["a"], "down": ["a"]},
         {"up": ["a", "up"], "down": ["b"]},
+        {"up": ["up"], "down": ["up", "b"]},
         {"up": ["a", "down"], "down": ["b"]},
         {"up": [1], "down": ["b"]},
         {"up": [""], "down": ["b"]},
