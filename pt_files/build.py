@@ -14,12 +14,7 @@ COUNTED = (torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm) 
 
 
 def build(tree: Tree, node: str, net: VGGConfig | PretrainedConfig) -> Built:
-    """A net uint8[N,48,48] -> logits float32[N, classes of the node].
-
-    Args:
-        tree: of the node.
-        node: name of the net.
-        net: its configuration.
+    """A net uint8[N,48,48] -> logits float32[N, classes of the node]; arguments as in `models.build`.
 
     Raises:
         InputError: such a net cannot be built, or its pretrained weights are not available.

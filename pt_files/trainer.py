@@ -79,11 +79,7 @@ class Fitting:
         self.class_weights = torch.tensor(weights, dtype=torch.float32, device=self.device)
         averaging = partial(_average, 1 - task.fit.ema)
         self.averaged = AveragedModel(self.net, avg_fn=averaging, use_buffers=True) if task.fit.ema else None
-
-    @property
-    def evaluated(self) -> nn.Module:
-        """The net that is evaluated: the averaged one, where weights are averaged."""
-        return self.averaged.module if self.averaged is not None else self.net
+        self.evaluated: nn.Module = self.averaged.module if self.averaged is not None else self.net
 
     def epoch(self, rows: Sequence[Mapping[str, Any]], progress: Progress) -> dict[str, float]:
         """Train one more epoch than there are rows of history, and validate the net: the next row."""
