@@ -4,9 +4,6 @@ A net is a callable uint8[N,48,48] -> logits; where it comes from (Keras, an exp
 does not matter here. Keras is imported when the first net needs it.
 """
 
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -27,6 +24,8 @@ from hierarchy.taxonomy import FLAT, ROUTER, Tree, tree_named
 from hierarchy.vision.detectors import AUTO, MOVING, create_detector
 
 if TYPE_CHECKING:
+    from sklearn.utils import Tags
+
     from hierarchy.vision.tracker import TrackedFace
     from hierarchy.vision.video import Frame
 
@@ -44,10 +43,12 @@ class HierarchicalClassifier:
         view: test-time augmentation: single, flip or ten-crop.
         seed: of everything random in `fit`.
         tree: a Tree, the name of one, or a .toml file; None: the recipe's, or the loaded run's.
+        flat_rows: whether faces may also be rows of 48 * 48 numbers, [N, 2304], as scikit-learn's tables are.
 
     Attributes:
         tree_: of the fitted or loaded run.
-        classes_: names of the leaves, columns of `predict_proba`, in the tree's order (not sorted).
+        classes_: names of the leaves, sorted as scikit-learn expects them: the columns of `predict_proba`.
+            Everything else keeps the order of `tree_.leaves`.
         run_: the fitted or loaded run.
         engine_: name of what runs the nets.
     """
@@ -58,6 +59,7 @@ class HierarchicalClassifier:
     view: str = "single"
     seed: int = 0
     tree: Tree | str | None = None
+    flat_rows: bool = False
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments by name."""
@@ -75,6 +77,37 @@ class HierarchicalClassifier:
         vars(self).update(params)
         return self
 
+    def __repr__(self) -> str:
+        values = [(each.name, repr(getattr(self, each.name)), repr(each.default)) for each in fields(self)]
+        changed = [f"{name}={value}" for name, value, default in values if value != default]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __sklearn_tags__(self) -> "Tags":
+        from hierarchy import estimator
+
+        return estimator.tags(self.flat_rows)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "run_" in vars(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The parameters; of a loaded model, run, tree and engine; of a fitted one, the files of its run."""
+        if not self.__sklearn_is_fitted__():
+            return {"params": self.get_params()}
+        from hierarchy import estimator
+
+        opened = (estimator.packed(self.run_), self.backend_, self.engine_, self.tree_)
+        return {"params": self.get_params(), "opened": opened}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Raises InputError if the run is not in results/ or has another tree now."""
+        vars(self).update(state["params"])
+        if "opened" in state:
+            from hierarchy import estimator
+
+            run, *opened = state["opened"]
+            self._opened(estimator.unpacked(run, self), *opened)
+
     def fit(self, X: Any, y: Any = None, validation: Any = None) -> Self:
         """Train all nets on `X`; each net's best epoch is chosen on `validation`.
 
@@ -88,7 +121,7 @@ class HierarchicalClassifier:
             InputError: PrivateTest rows, missing or unknown names, wrong shapes.
         """
         self._check(fitted=False)
-        KERAS_BACKEND.start()
+        from hierarchy import estimator
         from hierarchy.data import labelling, loading
         from hierarchy.training.train import recipe_named, train
 
@@ -96,9 +129,7 @@ class HierarchicalClassifier:
         recipe = replace(recipe, tree=self._expected_tree() or recipe.tree)
         faces = labelling.training_set(recipe.tree, X, y, validation)
         loading.report_left_out(faces, recipe.tree)
-        root = Path(tempfile.mkdtemp(prefix="hierarchy-fit-"))
-        weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)  # deleted with the estimator
-        run = runs.Run("fit", root / "results", root / "logs")
+        run = estimator.own_run(self)
         identity = {
             "recipe": recipe.as_dict(),
             "settings": list(self.settings),
@@ -138,11 +169,11 @@ class HierarchicalClassifier:
         """Names of the leaves, str[N], for faces uint8[N,48,48]."""
         rule = routing.hard if self.routing == "hard" else routing.soft
         chosen = self.lazy(X)[0] if self.routing == "lazy" else rule(self.predictions(X))
-        return self.classes_[chosen]
+        return np.array(self.tree_.leaves)[chosen]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of `classes_`, float64[N, leaves], rows sum to one, for faces uint8[N,48,48]."""
-        return self.predictions(X).joint
+        return self.predictions(X).joint[:, np.argsort(self.tree_.leaves)]
 
     def score(self, X: Any, y: Any = None) -> float:
         """Accuracy of `predict` on faces with names `y`, or the dataset's own labels.
@@ -157,7 +188,7 @@ class HierarchicalClassifier:
         named = int((faces.label != UNLABELLED).sum())
         if not 0 < len(faces) == named:
             raise InputError(f"score: {len(faces)} faces, {named} names; expected a name for every face")
-        names = np.append(self.classes_, "")  # the last: of faces that the tree has no leaf for
+        names = np.array([*self.tree_.leaves, ""])  # the last: of faces that the tree has no leaf for
         return float(np.mean(self.predict(faces) == names[faces.target(self.tree_, FLAT)]))
 
     def predictions(self, X: Any) -> Predictions:
@@ -173,7 +204,7 @@ class HierarchicalClassifier:
         return {node: self._output(node, X) for node in self.nets_}
 
     def lazy(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The soft labels with early exit: index into `classes_`, and nets run per face, both int64[N]."""
+        """The soft labels with early exit: index into the tree's leaves, and nets run per face, both int64[N]."""
         self._check()
         if not self.tree_.complete(self.nets_):
             chosen = routing.soft(self.predictions(X))
@@ -246,9 +277,15 @@ class HierarchicalClassifier:
         routing.check_finite(logits, f"the {node} net")
         return logits
 
-    def _opened(self, run: runs.Run, backend: Backend = KERAS_BACKEND, engine: str = runtimes.AUTO) -> Self:
+    def _opened(
+        self,
+        run: runs.Run,
+        backend: Backend = KERAS_BACKEND,
+        engine: str = runtimes.AUTO,
+        tree: Tree | None = None,
+    ) -> Self:
         manifest = run.manifest()
-        expected = self._expected_tree() or manifest.tree
+        expected = tree or self._expected_tree() or manifest.tree
         expected.check_same(manifest.tree, f"run {run.name!r}")
         if not manifest.complete and FLAT not in manifest.nets:
             missing = ", ".join(node for node in manifest.tree.nodes if node not in manifest.nets)
@@ -256,7 +293,8 @@ class HierarchicalClassifier:
                 f"run {run.name!r} is incomplete: no {missing} net; continue with train --resume"
             )
         self.tree_ = expected  # the same tree, with the aliases of `tree`
-        self.classes_ = np.array(self.tree_.leaves)
+        self.classes_ = np.sort(self.tree_.leaves)
+        self.backend_ = backend
         self.engine_, self.nets_ = runtimes.nets(run, backend, engine)
         self.calibration_ = manifest.calibration
         self._check(fitted=False)

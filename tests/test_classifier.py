@@ -35,7 +35,7 @@ def opened(*nodes: str, of: Tree = VALENCE, **params: object) -> HierarchicalCla
     classifier = HierarchicalClassifier(**params)
     classifier.run_ = runs.run("none")
     classifier.tree_ = of
-    classifier.classes_ = np.array(of.leaves)
+    classifier.classes_ = np.sort(of.leaves)
     classifier.nets_ = {node: net(node, 9 * place, of) for place, node in enumerate(nodes)}
     classifier.calibration_ = {}
     return classifier
@@ -66,6 +66,7 @@ PARAMS = {
     "view": "flip",
     "seed": 3,
     "tree": TREES["valence7"],
+    "flat_rows": True,
 }
 
 
@@ -233,7 +234,7 @@ def test_score_needs_a_name_for_every_face(pixels, faces):
 def test_a_flat_net_predicts_for_the_whole_tree(pixels, any_tree):
     classifier = opened(FLAT, of=any_tree)
     expected = routing.softmax(net(FLAT, tree=any_tree)(pixels))
-    np.testing.assert_allclose(classifier.predict_proba(pixels), expected, atol=1e-12)
+    np.testing.assert_allclose(classifier.predictions(pixels).joint, expected, atol=1e-12)
     nodes = {node: classifier.logits(node, pixels) for node in any_tree.nodes}
     np.testing.assert_allclose(routing.from_logits(any_tree, nodes).joint, expected, atol=1e-12)
     labels, nets = classifier.lazy(pixels)
@@ -263,7 +264,7 @@ def test_score_reads_a_trees_aliases(pixels):
 def test_a_branch_of_one_leaf_needs_no_net(pixels):
     classifier = opened(ROUTER, "mouth", of=ONE_LEAF)
     branch = classifier.predictions(pixels).branch
-    assert np.array_equal(classifier.predict_proba(pixels)[:, -1], branch[:, 1])
+    assert np.array_equal(classifier.predictions(pixels).joint[:, -1], branch[:, 1])
     assert set(classifier.outputs(pixels)) == {ROUTER, "mouth"}
     chosen, nets = classifier.lazy(pixels)
     sure = branch[:, 1] > branch[:, 0]  # the branch of one leaf is likelier: no specialist can win
@@ -395,7 +396,7 @@ def test_fit_trains_the_nets_of_another_tree(tree, pixels, own_home):
     classifier = HierarchicalClassifier("sketch", settings, tree=tree)
     names = np.resize(tree.leaves, N)
     classifier.fit(pixels, names, validation=(pixels[:20], names[:20]))
-    assert classifier.tree_ == tree and classifier.classes_.tolist() == list(tree.leaves)
+    assert classifier.tree_ == tree and classifier.classes_.tolist() == sorted(tree.leaves)
     assert set(classifier.nets_) == set(tree.nets)
     probability = classifier.predict_proba(pixels)
     np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=0, atol=1e-12)
@@ -417,7 +418,7 @@ def test_a_run_of_another_tree_is_refused(manifest_run, other_tree):
         expected = TREES[tree] if isinstance(tree, str) else tree
         assert str(other_tree) in str(error.value) and str(expected) in str(error.value)
     assert HierarchicalClassifier.load("stored", tree=other_tree).tree_ == other_tree
-    assert HierarchicalClassifier.load("stored").classes_.tolist() == list(other_tree.leaves)
+    assert HierarchicalClassifier.load("stored").classes_.tolist() == sorted(other_tree.leaves)
 
 
 def test_an_incomplete_run_names_the_missing_nets_of_its_tree(manifest_run, other_tree):

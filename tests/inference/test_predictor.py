@@ -46,7 +46,7 @@ def test_every_row_of_a_data_file_is_predicted(classifier, few, tmp_path, data_f
     assert [face.path for face in predictions] == [f"{file}#{row}" for row in range(len(few))]
     assert all(face.face == [0, 0, 48, 48] for face in predictions)
     probabilities = np.array([list(face.probabilities.values()) for face in predictions])
-    assert np.allclose(probabilities, classifier.predict_proba(few.pixels), atol=1e-5)
+    assert np.allclose(probabilities, classifier.predictions(few.pixels).joint, atol=1e-5)
 
 
 def test_rows_without_labels_are_predicted(classifier, few, tmp_path):

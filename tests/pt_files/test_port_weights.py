@@ -194,7 +194,7 @@ def stored(tree: Tree) -> runs.Run:
 def test_a_mirrored_run_of_another_tree_predicts_its_leaves(other_tree, own_home):
     stored(other_tree)
     classifier = HierarchicalClassifier.load("mirrored", TORCH_BACKEND, tree=other_tree)
-    probability = classifier.predict_proba(PIXELS)
+    probability = classifier.predictions(PIXELS).joint
     assert probability.shape == (len(PIXELS), len(other_tree.leaves))
     np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=0, atol=1e-12)
     assert set(classifier.predict(PIXELS)) <= set(other_tree.leaves)
