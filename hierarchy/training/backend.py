@@ -38,6 +38,7 @@ class TrainTask:
         taught: float[N, leaves], the teacher's probabilities for `train`, where the recipe needs them.
         start: file of the flat net that weights are initialised from; None: random weights.
         on_epoch_end: see `CheckpointManager`.
+        verbose: whether progress and epochs are printed.
     """
 
     node: str
@@ -51,6 +52,7 @@ class TrainTask:
     taught: np.ndarray | None = None
     start: Path | None = None
     on_epoch_end: EpochCallback | None = None
+    verbose: bool = True
 
     @property
     def tree(self) -> Tree:
@@ -111,7 +113,9 @@ def run_training(
     interrupted = False
     try:
         if not checkpoints.done:
-            with Progress(task.node, task.fit) as progress:
+            progress = Progress(task.node, task.fit)
+            progress.bar.console.quiet = not task.verbose
+            with progress:
                 epochs(progress)
     except KeyboardInterrupt:
         interrupted = True
