@@ -183,6 +183,7 @@ def train(
     identity: dict[str, Any],
     backend: Backend,
     on_epoch_end: EpochCallback | None = None,
+    verbose: bool = True,
 ) -> None:
     """Train the unfinished nets of a run, storing each as it finishes, and calibrate them.
 
@@ -194,6 +195,7 @@ def train(
         identity: values of the manifest besides the nets, among them the seed, start and teachers.
         backend: that fits the nets, started.
         on_epoch_end: called with each epoch's history row; may stop the training by an exception.
+        verbose: whether progress and epochs are printed.
 
     Raises:
         InputError: a split is empty for a node; FER+ votes or a teacher are missing.
@@ -214,9 +216,8 @@ def train(
         start = source.net(FLAT) if source else None
         fit, valid = recipe.fit_of(node), validation.for_node(recipe.tree, node)
         seed = identity.get("seed", 0)
-        backend.fit(
-            TrainTask(node, recipe, fit, seed, run, training, valid, identity, taught, start, on_epoch_end)
-        )
+        parts = (training, valid, identity, taught, start, on_epoch_end, verbose)
+        backend.fit(TrainTask(node, recipe, fit, seed, run, *parts))
     calibrate(run, faces, backend)
 
 
