@@ -5,7 +5,7 @@ does not matter here. Keras is imported when the first net needs it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from hierarchy import routing, runs, runtimes
 from hierarchy.backends import Backend
-from hierarchy.data.dataset import UNLABELLED, as_pixels
-from hierarchy.errors import InputError, NotFittedError
+from hierarchy.data.dataset import UNLABELLED, as_pixels, from_rows
+from hierarchy.errors import InputError
 from hierarchy.inference.predictor import FacePrediction, predict_image
 from hierarchy.manifest import Calibration
 from hierarchy.models.keras_backend import KERAS_BACKEND
@@ -108,7 +108,7 @@ class HierarchicalClassifier:
             run, *opened = state["opened"]
             self._opened(estimator.unpacked(run, self), *opened)
 
-    def fit(self, X: Any, y: Any = None, validation: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, validation: Any = None, verbose: bool = True) -> Self:
         """Train all nets on `X`; each net's best epoch is chosen on `validation`.
 
         Args:
@@ -116,28 +116,17 @@ class HierarchicalClassifier:
             y: class names, str[N]; for `fit(FaceDataset, FaceDataset)`, the validation set.
             validation: (Xv, yv) or FaceDataset; X's own PublicTest rows are then unused. Without it these
                 are used, or a stratified, seeded part of `X`.
+            verbose: whether a progress bar and a line for every epoch are printed on stderr.
 
         Raises:
-            InputError: PrivateTest rows, missing or unknown names, wrong shapes.
+            InputError: before anything is trained: PrivateTest rows, missing or unknown names, wrong shapes,
+                an unknown recipe, setting or tree, a backend that is not installed.
         """
         self._check(fitted=False)
         from hierarchy import estimator
-        from hierarchy.data import labelling, loading
-        from hierarchy.training.train import recipe_named, train
 
-        recipe = recipe_named(self.recipe, self.settings, None, KERAS_BACKEND)
-        recipe = replace(recipe, tree=self._expected_tree() or recipe.tree)
-        faces = labelling.training_set(recipe.tree, X, y, validation)
-        loading.report_left_out(faces, recipe.tree)
-        run = estimator.own_run(self)
-        identity = {
-            "recipe": recipe.as_dict(),
-            "settings": list(self.settings),
-            "seed": self.seed,
-            "data": loading.describe(faces, recipe.tree),
-        }
-        train(run, faces, recipe, nodes=recipe.tree.nodes, identity=identity, backend=KERAS_BACKEND)
-        return self._opened(run)
+        tree = self._expected_tree()
+        return self._opened(estimator.trained(self, tree, X, y, validation, verbose))
 
     @classmethod
     def load(
@@ -167,13 +156,14 @@ class HierarchicalClassifier:
 
     def predict(self, X: Any) -> np.ndarray:
         """Names of the leaves, str[N], for faces uint8[N,48,48]."""
+        X = self._faces(X)
         rule = routing.hard if self.routing == "hard" else routing.soft
         chosen = self.lazy(X)[0] if self.routing == "lazy" else rule(self.predictions(X))
         return np.array(self.tree_.leaves)[chosen]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of `classes_`, float64[N, leaves], rows sum to one, for faces uint8[N,48,48]."""
-        return self.predictions(X).joint[:, np.argsort(self.tree_.leaves)]
+        return self.predictions(self._faces(X)).joint[:, np.argsort(self.tree_.leaves)]
 
     def score(self, X: Any, y: Any = None) -> float:
         """Accuracy of `predict` on faces with names `y`, or the dataset's own labels.
@@ -184,7 +174,7 @@ class HierarchicalClassifier:
         from hierarchy.data.labelling import labelled
 
         self._check()
-        faces = labelled(self.tree_, X, y)
+        faces = labelled(self.tree_, self._faces(X), y)
         named = int((faces.label != UNLABELLED).sum())
         if not 0 < len(faces) == named:
             raise InputError(f"score: {len(faces)} faces, {named} names; expected a name for every face")
@@ -204,7 +194,7 @@ class HierarchicalClassifier:
         return {node: self._output(node, X) for node in self.nets_}
 
     def lazy(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The soft labels with early exit: index into the tree's leaves, and nets run per face, both int64[N]."""
+        """The soft labels with early exit: index of the leaf, and nets run per face, both int64[N]."""
         self._check()
         if not self.tree_.complete(self.nets_):
             chosen = routing.soft(self.predictions(X))
@@ -270,6 +260,10 @@ class HierarchicalClassifier:
             self._output(node, X), np.array(calibration.offset), calibration.temperature
         )
 
+    def _faces(self, X: Any) -> Any:
+        self._check()
+        return from_rows(X) if self.flat_rows else X
+
     def _output(self, node: str, X: Any) -> np.ndarray:
         if node not in self.nets_:
             raise InputError(f"run {self.run_.name!r} has no {node} net: it has {', '.join(self.nets_)}")
@@ -306,7 +300,9 @@ class HierarchicalClassifier:
 
     def _check(self, fitted: bool = True) -> None:
         if fitted and "run_" not in self.__dict__:
-            raise NotFittedError("this HierarchicalClassifier is not fitted: call fit, or load a run")
+            from hierarchy import estimator
+
+            raise estimator.not_fitted("this HierarchicalClassifier is not fitted: call fit, or load a run")
         for name, value, known in (("routing", self.routing, ROUTINGS), ("view", self.view, VIEWS)):
             if value not in known:
                 raise InputError(f"{name} {value!r}: expected one of {', '.join(known)}")

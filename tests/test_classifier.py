@@ -324,7 +324,7 @@ def trained_as(monkeypatch, stored_run) -> list[FaceDataset]:
 
     given = []
 
-    def fake(run, faces, recipe, *, nodes, identity, backend):
+    def fake(run, faces, recipe, *, nodes, identity, backend, verbose):
         given.append(faces)
         for node in nodes:
             run.add_net(

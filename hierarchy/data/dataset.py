@@ -10,7 +10,7 @@ import numpy as np
 
 from hierarchy.data.formats.codes import FER2013_NAMES, UNLABELLED
 from hierarchy.data.images import SIDE
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, first_line
 from hierarchy.runs import SKETCH
 from hierarchy.taxonomy import Tree
 
@@ -142,13 +142,40 @@ class FaceDataset:
         return {each.name: count for each in Origin if (count := int((self.origin == each).sum()))}
 
 
+def from_rows(X: Any) -> Any:
+    """Flat rows of pixels [N, 48 * 48] as faces [N,48,48] of the same type; anything else as it is.
+
+    Raises:
+        InputError: rows of another length.
+    """
+    try:
+        rows = np.empty(0) if isinstance(X, FaceDataset) else np.asarray(X)
+    except ValueError:  # pictures of different sizes
+        return X
+    if rows.ndim != 2:
+        return X
+    if rows.shape[1] != SIDE * SIDE:
+        expected = f"expected {SIDE * SIDE}, the pixels of {SIDE}x{SIDE} faces"
+        raise InputError(f"faces: X has {rows.shape[1]} feature(s), {expected}")
+    return rows.reshape(-1, SIDE, SIDE)
+
+
 def as_pixels(X: Any) -> np.ndarray:
     """A FaceDataset, or an array of faces, as uint8[N,48,48].
 
     Raises:
         InputError: another type or shape.
     """
-    pixels = X.pixels if isinstance(X, FaceDataset) else np.asarray(X)
+    pixels = X.pixels if isinstance(X, FaceDataset) else _array(X)
     if pixels.dtype != np.uint8 or pixels.shape[1:] != (SIDE, SIDE):
-        raise InputError(f"faces: expected uint8[N,{SIDE},{SIDE}], got {pixels.dtype}{list(pixels.shape)}")
+        hint = "; flat_rows=True takes rows of pixels" if pixels.shape[1:] == (SIDE * SIDE,) else ""
+        got = f"{pixels.dtype}{list(pixels.shape)}"
+        raise InputError(f"faces: expected uint8[N,{SIDE},{SIDE}], got {got}{hint}")
     return pixels
+
+
+def _array(X: Any) -> np.ndarray:
+    try:
+        return np.asarray(X)
+    except ValueError as error:  # rows of different lengths
+        raise InputError(f"faces: not an array ({first_line(error)})") from None

@@ -25,6 +25,8 @@ def training_set(tree: Tree, X: Any, y: Any = None, validation: Any = None) -> F
         y, validation = None, y
     if isinstance(validation, FaceDataset):
         validation = (validation, None)
+    if validation is not None and (not isinstance(validation, tuple | list) or len(validation) != 2):
+        raise InputError("validation: expected (X, y), or a FaceDataset")
     parts = [labelled(tree, *part) for part in ((X, y), validation) if part is not None]
     for part in parts:
         if (part.split == Split.PrivateTest).any():
