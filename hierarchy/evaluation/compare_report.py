@@ -8,7 +8,7 @@ import numpy as np
 from hierarchy import fileio, runs
 from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
-from hierarchy.evaluation import comparison, leaderboard, metrics, predictions
+from hierarchy.evaluation import comparison, leaderboard, metrics, predictions, summary
 from hierarchy.evaluation.comparison import MAIN, PARTS, Group
 from hierarchy.evaluation.systems import FLAT_SYSTEM, SOFT
 from hierarchy.reports import forest_plot, plots
@@ -24,8 +24,8 @@ COST: Final = ("opponent", "nets", "parameters", "gmac")
 LEGEND: Final = (
     f"{Split.PrivateTest.name}. Percentages: mean over systems ± standard deviation, with the 95 % interval "
     "of a bootstrap over faces. A system is a run, or one choice of the number of runs that a row combines. "
-    "*Times*: geometric mean of both probabilities. GMAC: billions of multiplications for a face. Nodes and "
-    "ECE are of the single view. p: exact McNemar test, one for each system."
+    "*Times*: geometric mean of both probabilities. GMAC: billions of multiplications for a face. Nodes, ECE "
+    "and NLL (negative log likelihood) are of the single view. p: exact McNemar test, one for each system."
 )
 
 Scored = dict[str, list[dict[str, Any]]]  # rows by the title of their group
@@ -49,6 +49,7 @@ def compare() -> str:
     fileio.write_atomic(folder / CSV, as_csv(_records(groups, scored)).encode())
     fileio.write_atomic(folder / forest_plot.FILE, plots.png(forest_plot.forest(scored, classes)))
     leaders = leaderboard.write(folder)
+    fileio.write_atomic(folder / summary.FILE, summary.markdown(groups, scored).encode())
     fileio.write_atomic(folder / FILE, _markdown(groups, scored, leaders).encode())
     verdicts = [f"{title}: {sentence}" for title, rows in scored.items() if (sentence := verdict(rows))]
     return "\n\n".join([leaders, *verdicts, str(folder / FILE)])
@@ -132,13 +133,13 @@ def _scores_table(rows: list[dict[str, Any]], view: str) -> str:
 
 def _cost_table(rows: list[dict[str, Any]]) -> str:
     versus = f"against {_flat_nets(rows[0])}{_owner(rows[0])}"
-    header = ("answer", "nets a face", "parameters", "GMAC", *rows[0]["nodes"], "ECE", versus, "p")
+    header = ("answer", "nets a face", "parameters", "GMAC", *rows[0]["nodes"], "ECE", "NLL", versus, "p")
     body = []
     for row in rows:
         cost = (row["answer"], row["nets"], row["parameters"], figure(row["gmac"], ".3f"))
         pair = row["scores"][MAIN].get("against_flat")
         gap = (f"{100 * pair['difference']:+.1f} ({signed(pair['ci95'])})", _p(pair)) if pair else ("-", "-")
-        body.append((*cost, *row["nodes"].values(), row["ece"], *gap))
+        body.append((*cost, *row["nodes"].values(), row["ece"], figure(row["nll"], ".3f"), *gap))
     return table(header, body)
 
 
@@ -175,5 +176,7 @@ def _records(groups: Sequence[Group], scored: Scored) -> Iterator[dict[str, Any]
                     "difference": pair.get("difference"),
                     "mcnemar_p": " ".join(map(str, pair.get("mcnemar_p", ()))),
                     **{key: row[key] for key in COST},
-                    **({"ece": row["ece"]} | nodes if (view, part) == MAIN else {}),  # of these faces only
+                    **(
+                        {"ece": row["ece"], "nll": row["nll"]} | nodes if (view, part) == MAIN else {}
+                    ),  # of these faces only
                 }

@@ -5,7 +5,7 @@ Runs that differ in their seed only form a group. Each row of a group's table is
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any, Final
@@ -14,7 +14,7 @@ import numpy as np
 
 from hierarchy import runs
 from hierarchy.config.overrides import from_dict
-from hierarchy.config.schema import Recipe
+from hierarchy.config.schema import Recipe, VGGConfig
 from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
 from hierarchy.evaluation import metrics, predictions, statistics
@@ -130,7 +130,8 @@ def lines(group: Group, others: Sequence[Group] = ()) -> Iterator[dict[str, Any]
             "nets": system.runs * (len(system.nodes) - system.idle),
             **cost([first.nets[node] for node in system.nodes], system.runs, system.idle),
             "scores": {key: _score(right, baseline.get(key)) for key, right in _right(system, group).items()},
-            **_nodes(_systems(system, group, "single"), group.truth),
+            **_nodes(chosen := _systems(system, group, "single"), group.truth),
+            "nll": float(np.mean([_negative_log_likelihood(each, group.truth) for each in chosen])),
         }
 
 
@@ -166,10 +167,16 @@ def _recipe(manifest: RunManifest) -> Recipe:
     return from_dict(manifest.recipe, f"run {manifest.run!r}")
 
 
+def without_blur(manifest: RunManifest) -> Recipe:
+    """The recipe of a run without the fixed blur before its nets, which has no weights and costs nothing."""
+    recipe = _recipe(manifest)
+    return replace(recipe, net=replace(recipe.net, blur=0.0)) if isinstance(recipe.net, VGGConfig) else recipe
+
+
 def _comparable(group: Group, other: Group) -> bool:
     """Whether two groups have nets of the same layers and tree, trained and scored on the same faces."""
     known = [
-        (each.tree, _recipe(each.manifests[0]).net, each.manifests[0].data.get("fingerprint"))
+        (each.tree, without_blur(each.manifests[0]).net, each.manifests[0].data.get("fingerprint"))
         for each in (group, other)
     ]
     return known[0] == known[1] and _same_faces(group.stored["single"][0], other.stored["single"][0])
@@ -200,6 +207,13 @@ def _member(manifest: RunManifest, stored: StoredPredictions) -> RunPredictions:
 def _score(right: np.ndarray, flats: np.ndarray | None) -> dict[str, Any]:
     against = {} if flats is None else {"against_flat": statistics.paired_difference(right, flats)}
     return statistics.mean_accuracy(right) | against
+
+
+def _negative_log_likelihood(predicted: Predictions, truth: np.ndarray) -> float:
+    """Mean over the faces with a leaf, int64[N]; -1: not counted."""
+    own = truth >= 0
+    likelihood = predicted.joint[own, truth[own]]
+    return float(-np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)).mean())
 
 
 def _nodes(systems: Sequence[Predictions], truth: np.ndarray) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from hierarchy import fileio, routing, runs
 from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
-from hierarchy.evaluation import predictions
+from hierarchy.evaluation import predictions, summary
 from hierarchy.evaluation.compare_report import CHOICE, CSV, FILE, compare, verdict
 from hierarchy.evaluation.comparison import groups, lines
 from hierarchy.evaluation.evaluate import evaluate
@@ -76,6 +76,41 @@ def test_runs_that_differ_in_their_seed_are_one_group(seeds):
     }
     assert line(seeds, "flat net")["systems"] == "3" and line(seeds, together[0])["systems"] == "1"
     assert line(seeds, "tree, hard")["nets"] == "2" and line(seeds, together[1])["nets"] == "9"
+
+
+def test_the_summary_is_of_recipes_with_stored_nets_with_and_without_blur(seeds):
+    trial, blurred = runs.run("other-2"), runs.run("blurred")
+    runs.copy(trial, blurred)
+    rewrite(blurred)
+    recipe = fileio.read_json(blurred.folder / runs.MANIFEST)["recipe"]
+    blurred.amend({"recipe": recipe | {"net": recipe["net"] | {"blur": 0.4}}})
+    longer = runs.run("longer")
+    runs.copy(trial, longer)
+    rewrite(longer)
+    longer.amend({"recipe": recipe | {"fit": recipe["fit"] | {"epochs": 9}}})
+    for run in (*map(runs.run, ("tiny", "other-1", "other-2")), longer):
+        for net in run.folder.glob("*.keras"):
+            net.unlink()
+    compare()
+    table = (seeds / summary.FILE).read_text()
+    assert "(blurred)" in table and "(other-1, other-2, tiny)" in table and "(longer)" not in table
+    (row,) = [row for row in table.splitlines() if "(other-1, other-2, tiny) | tree, soft" in row]
+    soft = [each for each in rows(seeds) if each["answer"] == "tree, soft" and "other-1" in each["runs"]]
+    assert f" {100 * float(soft[0]['accuracy']):.1f} ± " in row
+
+
+def test_the_negative_log_likelihood_is_of_the_true_leaf(seeds):
+    compare()
+    losses = []
+    for name in runs.names():
+        kept = predictions.read(runs.run(name).folder / predictions.FILE)
+        tree, _ = predict_from_logits(VALENCE, kept.logits, runs.run(name).manifest().calibration)
+        losses += [
+            -np.log(row[leaf])
+            for row, leaf in zip(tree.joint, kept.target(VALENCE), strict=True)
+            if leaf >= 0
+        ]
+    assert float(line(seeds, "tree, soft")["nll"]) == pytest.approx(np.mean(losses))
 
 
 def test_the_picture_shows_every_line_where_its_score_is(seeds):

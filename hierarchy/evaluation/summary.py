@@ -1,0 +1,64 @@
+"""summary.md: scores and costs of the recipes whose nets are stored, as means over their seeds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from hierarchy import runs
+from hierarchy.data.dataset import Split
+from hierarchy.evaluation.comparison import MAIN, PARTS, Group, without_blur
+from hierarchy.evaluation.leaderboard import SPEED, benchmarks
+from hierarchy.evaluation.systems import FLAT_SYSTEM, SOFT
+from hierarchy.manifest import RunManifest
+from hierarchy.reports.tables import accuracy, figure, table
+
+FILE: Final = "summary.md"
+FREE: Final = ("single", "leak-free")  # view and part without copies in Training
+BATCH: Final = "64"  # faces at once
+HEADER: Final = ("runs", "answer", "systems", "accuracy", PARTS[FREE[1]], "NLL", "GMAC", "ms a face")
+LEGEND: Final = (
+    f"Recipes of the runs whose nets are stored. {Split.PrivateTest.name}, one view a face, in percent: mean "
+    "over systems (seeds, or choices of them) ± standard deviation, with the 95 % interval of a bootstrap "
+    "over faces. NLL: mean negative log likelihood. GMAC: billions of multiplications for a face. "
+    f"Milliseconds: {BATCH} faces at once, where measured."
+)
+
+
+def markdown(groups: Sequence[Group], scored: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """A table of the recipes of stored runs, with and without the blur before the nets.
+
+    Args:
+        groups: all groups of runs.
+        scored: rows of `comparison.lines` by the title of their group.
+    """
+    recipes = [without_blur(each.manifests[0]) for each in groups if any(map(_stored, each.manifests))]
+    lines = [
+        line
+        for group in groups
+        if without_blur(group.manifests[0]) in recipes
+        for line in _lines(group, scored[group.title])
+    ]
+    return "\n\n".join(["# Models", LEGEND, table(HEADER, lines)]) + "\n"
+
+
+def _lines(group: Group, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
+    """The tree, the flat net, and as many flat nets as cost the same as the tree."""
+    speeds = benchmarks().get(SPEED, {}).get(group.manifests[0].run, {})
+    for row in rows:
+        if row["answer"] in (SOFT, FLAT_SYSTEM) or row["equal_compute"]:
+            scores, free = row["scores"][MAIN], row["scores"].get(FREE)
+            yield (
+                group.title,
+                row["answer"],
+                scores["systems"],
+                accuracy(scores),
+                accuracy(free) if free else "-",
+                figure(row["nll"], ".3f"),
+                figure(row["gmac"], ".3f"),
+                figure(speeds.get(row["answer"], {}).get(BATCH), ".2f"),
+            )
+
+
+def _stored(manifest: RunManifest) -> bool:
+    """Whether a run's nets are in its folder; of trials and baselines only what they predicted is kept."""
+    folder = runs.run(manifest.run).folder
+    return all((folder / net.file).is_file() for net in manifest.nets.values())
