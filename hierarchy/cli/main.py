@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # each is a module of this package, and in it a command or a group of commands
 COMMANDS: Final = tuple(
-    "train evaluate compare predict video batch tune export data runs detector app".split()
+    "train evaluate compare predict video batch tune export data runs detector app serve".split()
 )
 log = logging.getLogger(__name__)
 

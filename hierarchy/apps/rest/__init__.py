@@ -1,0 +1,1 @@
+"""The REST service: predictions over HTTP, by FastAPI and uvicorn."""
