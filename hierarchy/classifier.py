@@ -13,9 +13,8 @@ import numpy as np
 
 from hierarchy import routing, runs, runtimes
 from hierarchy.backends import Backend
-from hierarchy.data.dataset import UNLABELLED, as_pixels, from_rows
+from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, as_pixels, from_rows
 from hierarchy.errors import InputError
-from hierarchy.inference.predictor import FacePrediction, predict_image
 from hierarchy.manifest import Calibration
 from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.models.preprocessing import VIEWS, averaged
@@ -26,6 +25,8 @@ from hierarchy.vision.detectors import AUTO, MOVING, create_detector
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
+    from hierarchy.data.inputs import Options
+    from hierarchy.inference.faces import FacePredictions
     from hierarchy.vision.tracker import TrackedFace
     from hierarchy.vision.video import Frame
 
@@ -36,6 +37,10 @@ ROUTINGS = ("soft", "hard", "lazy")
 class HierarchicalClassifier:
     """Predicts the apparent expression of 48x48 grey faces: branch first, then leaf.
 
+    Wherever `X` are faces to predict, uint8[N,48,48] are the crops themselves. Of other pictures (a path,
+    bytes, an open file, a Pillow image, an array, base64 text, an address, or a list or iterator of these),
+    the largest face of each becomes a row. One that cannot be used is an InputError, which names its row.
+
     Args:
         recipe: name or file of a recipe, for `fit`.
         settings: changes to it, e.g. ("fit.epochs=20",).
@@ -44,6 +49,10 @@ class HierarchicalClassifier:
         seed: of everything random in `fit`.
         tree: a Tree, the name of one, or a .toml file; None: the recipe's, or the loaded run's.
         flat_rows: whether faces may also be rows of 48 * 48 numbers, [N, 2304], as scikit-learn's tables are.
+        detector: of faces in pictures, see `vision.detectors.create_detector`; "whole" takes them whole.
+        value_range: of arrays of floats: (0, 1) or (0, 255).
+        colour: order of the channels of arrays: rgb or bgr.
+        fetch: whether pictures may be http(s) addresses.
 
     Attributes:
         tree_: of the fitted or loaded run.
@@ -60,6 +69,10 @@ class HierarchicalClassifier:
     seed: int = 0
     tree: Tree | str | None = None
     flat_rows: bool = False
+    detector: str = AUTO
+    value_range: tuple[float, float] = (0, 1)
+    colour: str = "rgb"
+    fetch: bool = False
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments by name."""
@@ -183,19 +196,19 @@ class HierarchicalClassifier:
 
     def predictions(self, X: Any) -> Predictions:
         """Branch and leaf probabilities of faces uint8[N,48,48]; without a tree, the flat net's sums."""
-        self._check()
+        X = self._faces(X)
         nodes = self.tree_.nodes if self.tree_.complete(self.nets_) else (FLAT,)
         logits = {node: self._output(node, X) for node in nodes}
         return routing.predict_from_logits(self.tree_, logits, self.calibration_)[0]
 
     def outputs(self, X: Any) -> dict[str, np.ndarray]:
         """Logits of every net before calibration, float32[N, its classes], for faces uint8[N,48,48]."""
-        self._check()
+        X = self._faces(X)
         return {node: self._output(node, X) for node in self.nets_}
 
     def lazy(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """The soft labels with early exit: index of the leaf, and nets run per face, both int64[N]."""
-        self._check()
+        X = self._faces(X)
         if not self.tree_.complete(self.nets_):
             chosen = routing.soft(self.predictions(X))
             return chosen, np.ones_like(chosen)
@@ -207,21 +220,23 @@ class HierarchicalClassifier:
         }
         return routing.lazy(self.tree_, branch, specialists)
 
-    def read(
-        self, source: str | Path, faces: str = AUTO, min_confidence: float = 0.0
-    ) -> list[FacePrediction]:
-        """Predictions of all faces of an image, the largest first; one without a face where it has none.
+    def read(self, source: Any, faces: str | None = None, min_confidence: float = 0.0) -> "FacePredictions":
+        """Predictions of all faces of pictures, the largest first; one without a face for a picture of none.
 
         Args:
-            source: path of an image, or of a data file.
-            faces: name of the face detector, see `vision.detectors.create_detector`.
+            source: a path, bytes, an open file, a Pillow image, an array, base64 text, an address, or a list
+                or iterator of these; or the path of a data file.
+            faces: name of the face detector, see `vision.detectors.create_detector`; None: `detector`.
             min_confidence: below this probability of the label, only the branch is reported.
 
         Raises:
-            InputError: the image or the detector cannot be read.
+            InputError: a picture or the detector cannot be read.
         """
+        from hierarchy.inference.faces import read
+
         self._check()
-        return predict_image(self, Path(source), create_detector(faces), min_confidence)
+        find = create_detector(self.detector if faces is None else faces)
+        return read(self, source, self._options(), find, min_confidence)
 
     def predict_video(
         self, source: str | Path, faces: str = AUTO
@@ -252,7 +267,7 @@ class HierarchicalClassifier:
         Raises:
             InputError: the run has no such net.
         """
-        self._check()
+        X = self._faces(X)
         if node != FLAT and not self.tree_.complete(self.nets_):
             return routing.node_logits_from_flat(self.tree_, self.logits(FLAT, X), node)
         calibration = self.calibration_.get(node, Calibration((0.0,), 1.0))
@@ -262,7 +277,18 @@ class HierarchicalClassifier:
 
     def _faces(self, X: Any) -> Any:
         self._check()
-        return from_rows(X) if self.flat_rows else X
+        X = from_rows(X) if self.flat_rows else X
+        array = isinstance(X, np.ndarray) and X.dtype == np.uint8 and X.shape[1:] == (SIDE, SIDE)
+        if array or isinstance(X, FaceDataset):
+            return X
+        from hierarchy.inference.faces import largest
+
+        return largest(X, self._options(), create_detector(self.detector))
+
+    def _options(self) -> "Options":
+        from hierarchy.data.inputs import Options
+
+        return Options(self.value_range, self.colour, self.fetch)
 
     def _output(self, node: str, X: Any) -> np.ndarray:
         if node not in self.nets_:

@@ -67,6 +67,10 @@ PARAMS = {
     "seed": 3,
     "tree": TREES["valence7"],
     "flat_rows": True,
+    "detector": "haar",
+    "value_range": (0, 255),
+    "colour": "bgr",
+    "fetch": True,
 }
 
 
@@ -121,11 +125,9 @@ def test_an_unfitted_classifier_has_nothing_to_score_or_save(faces, pixels):
         [[1, 2], [3, 4]],
     ],
 )
-def test_other_arrays_are_refused(wrong):
-    classifier = opened(*NODES)
-    for use in (as_pixels, classifier.predict, classifier.predict_proba, classifier.lazy):
-        with pytest.raises(InputError, match="^faces: "):
-            use(wrong)
+def test_other_arrays_are_not_crops(wrong):
+    with pytest.raises(InputError, match="^faces: "):
+        as_pixels(wrong)
 
 
 @pytest.mark.parametrize("count", [0, 1, N])

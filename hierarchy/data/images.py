@@ -10,7 +10,7 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -65,10 +65,25 @@ def read(source: str | Path | bytes, name: str | None = None, *, colour: bool = 
             raise InputError("not a file")
         with open(source, "rb") as file:
             return _decode(file, colour)
-    except (InputError, OSError) as error:
+    except (OSError, ValueError) as error:  # ValueError: InputError, and names that no file can have
         reason = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else error
         where = name or ("image" if isinstance(source, bytes) else source)
         raise InputError(f"{where}: {reason}; {_EXPECTED}") from error
+
+
+def grey(picture: "Image", name: str = "image") -> np.ndarray:
+    """A Pillow image as `read` gives its file: uint8[H, W]; the image is not changed.
+
+    Raises:
+        InputError: empty, damaged, or too large.
+    """
+    try:
+        if not picture.width * picture.height:
+            raise InputError("empty (0 pixels)")
+        with _decoding():
+            return _pixels(picture, "L")
+    except InputError as error:
+        raise InputError(f"{name}: {error}; {_EXPECTED}") from error
 
 
 def crop(grey: np.ndarray) -> np.ndarray:
@@ -146,18 +161,23 @@ def _below(folder: str) -> Iterator[Path | InputError]:
 
 
 def _decode(file: BinaryIO, colour: bool) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     if not file.read(1):
         raise InputError("empty (0 bytes)")
+    with _decoding(), Image.open(file, formats=KINDS) as picture:
+        return _pixels(picture, "RGB" if colour else "L")
+
+
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """Turn the errors of Pillow inside into the reason of an InputError."""
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with _LOCK, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata is accepted; the size is checked below
-            with Image.open(file, formats=KINDS) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    raise Image.DecompressionBombError
-                picture.load()
-                return _pixels(picture, "RGB" if colour else "L")
+            warnings.simplefilter("ignore")  # odd metadata is accepted; the size is checked
+            yield
     except Image.DecompressionBombError as error:
         raise InputError(f"more than {MAX_PIXELS // 10**6} megapixels") from error
     except UnidentifiedImageError as error:
@@ -171,8 +191,11 @@ def _pixels(picture: "Image", mode: str) -> np.ndarray:
     """The image upright in Pillow's mode L or RGB."""
     from PIL import Image, ImageOps
 
+    if picture.width * picture.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    picture.load()
     with suppress(Exception):  # damaged EXIF: viewers show the image as it is stored
-        ImageOps.exif_transpose(picture, in_place=True)
+        picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         return np.array(Image.fromarray(_eight_bits(np.asarray(picture))).convert(mode))
     if not picture.has_transparency_data:

@@ -26,18 +26,18 @@ DATA_FILES: Final = (".csv", ".csv.gz", ".parquet")
 BOX: Final = ("x", "y", "width", "height")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FacePrediction:
-    """The prediction of one face.
+    """The prediction of one face, printed as one line.
 
     Attributes:
-        path: of the image; `file.csv#row` for a row of a data file.
+        path: of the image, else "image", or "row 3" in a list; `file.csv#row` for a row of a data file.
         face: [x, y, width, height] in pixels of the upright image; None if it shows no face.
         score: of the detector, 0 to 1; None if none was run.
         branch, label: the prediction; `label` is None below the minimum confidence, both without a face.
         confidence: probability of the label, else of the branch; 0 without a face, None for labels only.
         probabilities: by leaf, sum to one; empty without a face and for labels only.
-        crop: uint8[48,48], the input of the nets; not printed.
+        crop: uint8[48,48], the input of the nets.
     """
 
     path: str
@@ -47,11 +47,18 @@ class FacePrediction:
     label: str | None
     confidence: float | None
     probabilities: dict[str, float]
-    crop: np.ndarray | None = field(default=None, repr=False, compare=False)
+    crop: np.ndarray | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<{self.as_text()}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes but the crop, as JSON holds them."""
+        return {name: value for name, value in vars(self).items() if name != "crop"}
 
     def as_json(self) -> str:
         """One line of JSON, floats unrounded."""
-        return json.dumps({name: value for name, value in vars(self).items() if name != "crop"})
+        return json.dumps(self.to_dict())
 
     def as_row(self) -> dict[str, Any]:
         """One row of CSV, keyed by `columns`; what is missing or None stays an empty cell."""
@@ -67,6 +74,8 @@ class FacePrediction:
         text = f"{self.path}{place}  {self.branch} > {self.label or 'unsure'}"
         shares = "  ".join(f"{name} {value:.2f}" for name, value in self.probabilities.items())
         return f"{text}  ({shares})" if shares else text
+
+    __str__ = as_text
 
 
 def columns(tree: Tree) -> tuple[str, ...]:
@@ -94,10 +103,10 @@ class Predictor(Protocol):
 
 
 class Picture(NamedTuple):
-    """An image in memory: its name and the bytes of its file."""
+    """An image in memory: its name, and the bytes of its file or its pixels, uint8[H,W]."""
 
     path: str
-    data: bytes
+    data: bytes | np.ndarray
 
 
 class Crop(NamedTuple):
@@ -175,7 +184,7 @@ def _crops(file: Path | Picture | InputError, find: Detector) -> Iterator[Crop |
         if isinstance(source, Path) and path.endswith(DATA_FILES):
             yield from _rows(source)
             return
-        faces = find(images.read(source, path))
+        faces = find(source if isinstance(source, np.ndarray) else images.read(source, path))
         yield from (Crop(path, face) for face in faces)
         if not faces:
             yield FacePrediction(path, None, None, None, None, 0.0, {})
