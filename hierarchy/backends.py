@@ -1,14 +1,30 @@
 """The protocol that Keras and PyTorch fulfil: train a net, and open a stored one."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from hierarchy.errors import InputError
 from hierarchy.routing import Logits
 
 if TYPE_CHECKING:
     from hierarchy.training.backend import TrainTask
 
 COMMANDS: Final = {"Keras": "python tf_model.py", "PyTorch": "python -m pt_files"}  # by name of the backend
+_started: dict[str, int] = {}  # framework -> the process that started it
+
+
+def check_process(framework: str) -> None:
+    """Refuse a fork of the process that started a framework: its threads are missing, and calls would hang.
+
+    Raises:
+        InputError: another process called this first.
+    """
+    if _started.setdefault(framework, os.getpid()) != os.getpid():
+        raise InputError(
+            f"{framework} does not work in a fork of the process that started it: "
+            "use the start method spawn, or an exported engine (export --format onnx)"
+        )
 
 
 class Backend(Protocol):

@@ -114,6 +114,9 @@ LOSSLESS: Final = tuple(engine for engine, (_, precision) in ENGINES.items() if 
 class ExportedModel:
     """An exported net as a function uint8[N,48,48] -> logits float32[N,K]; opened at the first call.
 
+    A fork opens it again, since the threads of the library stay behind; that of its parent is kept, since
+    closing it would wait for them.
+
     Args:
         engine: one of ENGINES.
         path: of the net's first file.
@@ -124,7 +127,7 @@ class ExportedModel:
         self.format = FORMATS[ENGINES[engine][0]]
         self.path = path
         self.remedy = f"or use --engine {own_name(backend)}"
-        self.net: Logits | None = None
+        self.opened: dict[int, Logits] = {}  # by process
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Logits of faces, float32[N,K].
@@ -132,12 +135,13 @@ class ExportedModel:
         Raises:
             InputError: the library is not installed, or cannot open the file.
         """
-        self.net = self.net or self._open()
+        process = os.getpid()
+        net = self.opened[process] = self.opened.get(process) or self._open()
         pixels = np.ascontiguousarray(pixels)
         if not len(pixels):  # some of the libraries fail on empty input
-            return self.net(np.zeros((1, *pixels.shape[1:]), pixels.dtype))[:0]
+            return net(np.zeros((1, *pixels.shape[1:]), pixels.dtype))[:0]
         chunks = [pixels[start : start + CHUNK] for start in range(0, len(pixels), CHUNK)]
-        return np.concatenate([self.net(chunk) for chunk in chunks])
+        return np.concatenate([net(chunk) for chunk in chunks])
 
     def _open(self) -> Logits:
         try:

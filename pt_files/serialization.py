@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from hierarchy import runs
+from hierarchy.backends import check_process
 from hierarchy.config.overrides import net_from_dict
 from hierarchy.config.schema import PretrainedConfig
 from hierarchy.errors import InputError, error_context
@@ -91,7 +92,12 @@ class Lazy:
         self.net: Built | None = None
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """Logits of faces, float32[N,K]."""
+        """Logits of faces, float32[N,K].
+
+        Raises:
+            InputError: the file is damaged; or this is a fork of the process that opened a net.
+        """
+        check_process("PyTorch")
         self.net = self.net or load(self.path)
         with torch.inference_mode():
             chunks = torch.from_numpy(pixels.copy()).split(CHUNK)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from hierarchy.backends import check_process
 from hierarchy.errors import InputError
 
 BACKENDS = "requirements-backends.txt"
@@ -30,8 +31,9 @@ def start() -> None:
     """Import keras.
 
     Raises:
-        InputError: an unknown backend, or one that is not installed.
+        InputError: an unknown backend, or one that is not installed; a fork of a process with keras.
     """
+    check_process("Keras")
     name = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if name not in INSTALL:
         raise InputError(f"KERAS_BACKEND={name}: expected one of {', '.join(INSTALL)}")

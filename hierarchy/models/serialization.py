@@ -13,6 +13,7 @@ import h5py
 import keras
 import numpy as np
 
+from hierarchy.backends import check_process
 from hierarchy.errors import InputError, first_line
 
 CHUNK: Final = 64  # faces per call; the last chunk is padded to keep the number of shapes small
@@ -75,7 +76,12 @@ class Lazy:
         self.net: keras.Model | None = None
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """Logits of faces, float32[N,K]."""
+        """Logits of faces, float32[N,K].
+
+        Raises:
+            InputError: the file is damaged; or this is a fork of the process that opened it.
+        """
+        check_process("Keras")
         if self.net is None:
             self.net = load(self.path)
             if keras.backend.backend() == "torch":
