@@ -89,16 +89,16 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read as JSON ({error})") from None
 
 
-def typed(values: Any, kind: type[Record], source: str, remedy: str = "") -> Record:
+def typed(values: Any, kind: type[Record], source: str) -> Record:
     """Plain values, as of a JSON file, as a record of a dataclass or struct.
 
     Raises:
-        InputError: a key is missing or of another type; the message ends with `remedy`, if given.
+        InputError: a key is missing or of another type; names `source`.
     """
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise InputError(f"{source}: {error}{_end(remedy)}") from None
+        raise InputError(f"{source}: {error}") from None
 
 
 def sha256(data: bytes) -> str:
@@ -112,11 +112,8 @@ def check_file(path: Path, checksum: str, remedy: str = "") -> None:
     Raises:
         InputError: it is missing or damaged; the message ends with `remedy`, if given.
     """
+    end = f"; {remedy}" if remedy else ""
     if not path.is_file():
-        raise InputError(f"{path}: no such file, but the run's manifest lists it{_end(remedy)}")
+        raise InputError(f"{path}: no such file, but the run's manifest lists it{end}")
     if sha256(path.read_bytes()) != checksum:
-        raise InputError(f"{path}: damaged, its checksum differs from the run's manifest{_end(remedy)}")
-
-
-def _end(remedy: str) -> str:
-    return f"; {remedy}" if remedy else ""
+        raise InputError(f"{path}: damaged, its checksum differs from the run's manifest{end}")

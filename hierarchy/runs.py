@@ -10,6 +10,7 @@ import io
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import chain
@@ -43,10 +44,8 @@ def versions(backend: str) -> dict[str, str]:
     """Versions of this package and of the libraries that a net trained on a backend depends on."""
     found = {}
     for name in (*LIBRARIES, *BACKENDS[backend]):
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import msgspec
 
@@ -12,7 +12,6 @@ from hierarchy.taxonomy import Tree
 
 Row = Mapping[str, Any]  # n, accuracy, ci95 and more
 Table = Mapping[str, Row]  # by name
-REMEDY: Final = "write it again with `evaluate`"
 
 
 class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,12 +53,14 @@ class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         if isinstance(values, dict) and "classes" in values:
             values = values | {"classes": Tree.from_dict(values["classes"], f"{source}: classes")}
-        scores = typed(values, cls, source, REMEDY)
+        scores = typed(
+            values, cls, f"{source}: not the scores of this version; write it again with `evaluate`"
+        )
         tree = scores.classes
         expected = {"tree": ("soft", "hard", "lazy"), "nodes": tree.nodes, "per_class": tree.leaves}
         for key, names in expected.items():
             if not getattr(scores, key).keys() >= set(names):
-                raise InputError(f"{source}: {key} needs {', '.join(names)}; {REMEDY}")
+                raise InputError(f"{source}: {key} needs {', '.join(names)}; write it again with `evaluate`")
         return scores
 
     @classmethod

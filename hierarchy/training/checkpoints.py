@@ -44,6 +44,8 @@ class CheckpointManager:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._folder = self.run.log / self.node
+        self._state = self._folder / STATE
         self._best = self._folder / f"best{self.suffix}"
         if self._state.is_file():
             state = read_json(self._state)
@@ -124,14 +126,6 @@ class CheckpointManager:
             before.unlink(missing_ok=True)
         if self.on_epoch_end:
             self.on_epoch_end(self.rows[-1])
-
-    @property
-    def _folder(self) -> Path:
-        return self.run.log / self.node
-
-    @property
-    def _state(self) -> Path:
-        return self._folder / STATE
 
     def _raw(self, epoch: int) -> Path:
         """The file after an epoch, counted from 0."""

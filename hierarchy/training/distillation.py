@@ -3,7 +3,7 @@
 import dataclasses
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -35,50 +35,45 @@ def teacher_checksums(names: Iterable[str], tree: Tree) -> dict[str, dict[str, s
     return checksums
 
 
-class Teacher:
-    """Probabilities of the leaves, float64[N, leaves], for faces uint8[N,48,48].
+def taught(
+    checksums: Mapping[str, Mapping[str, str]], tree: Tree, backend: Backend, pixels: np.ndarray, folder: Path
+) -> np.ndarray:
+    """As `probabilities`, cached in a file of the folder for resumed runs.
 
     Args:
         checksums: of `teacher_checksums`.
         tree: of the teachers.
         backend: that opens their nets.
+        pixels: uint8[N,48,48].
+        folder: of the file.
 
     Raises:
         InputError: as `teacher_checksums`; a run has changed, or its nets are damaged.
     """
+    if teacher_checksums(checksums, tree) != checksums:
+        raise InputError(f"teacher {', '.join(checksums)}: its nets have changed since the run was begun")
+    sources = [
+        (each.checksums, {node: dataclasses.asdict(value) for node, value in each.calibration.items()})
+        for each in (runs.run(name).manifest() for name in checksums)
+    ]
+    key = fileio.sha256(json.dumps(sources).encode() + pixels.tobytes())[:12]
+    path = folder / f"taught-{key}.npy"
+    if not path.is_file():
+        out = io.BytesIO()
+        np.save(out, probabilities(checksums, tree, backend, pixels), allow_pickle=False)
+        fileio.write_atomic(path, out.getvalue())
+    return np.load(path, allow_pickle=False)
 
-    def __init__(self, checksums: Mapping[str, Mapping[str, str]], tree: Tree, backend: Backend) -> None:
-        if teacher_checksums(checksums, tree) != checksums:
-            raise InputError(f"teacher {', '.join(checksums)}: its nets have changed since the run was begun")
-        self.tree = tree
-        self.manifests = {name: runs.run(name).manifest() for name in checksums}
-        self.nets = {
-            name: {node: backend.open(runs.run(name).net(node)) for node in manifest.nets}
-            for name, manifest in self.manifests.items()
-        }
 
-    def cached(self, pixels: np.ndarray, folder: Path) -> np.ndarray:
-        """As `__call__`, cached in a file of the folder for resumed runs."""
-        sources = [
-            (each.checksums, {node: dataclasses.asdict(value) for node, value in each.calibration.items()})
-            for each in self.manifests.values()
-        ]
-        key = fileio.sha256(json.dumps(sources).encode() + pixels.tobytes())[:12]
-        path = folder / f"taught-{key}.npy"
-        if not path.is_file():
-            out = io.BytesIO()
-            np.save(out, self(pixels), allow_pickle=False)
-            fileio.write_atomic(path, out.getvalue())
-        return np.load(path, allow_pickle=False)
-
-    def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """The mean over all runs, and over tree and flat net of each."""
-        return np.mean([each for name in self.nets for each in self._probabilities(name, pixels)], axis=0)
-
-    def _probabilities(self, name: str, pixels: np.ndarray) -> Iterator[np.ndarray]:
-        logits = {node: net(pixels) for node, net in self.nets[name].items()}
-        predictions, flat = predict_from_logits(self.tree, logits, self.manifests[name].calibration)
-        if self.tree.complete(logits):
-            yield predictions.joint
+def probabilities(names: Iterable[str], tree: Tree, backend: Backend, pixels: np.ndarray) -> np.ndarray:
+    """The mean over runs, and over tree and flat net of each: float64[N, leaves]."""
+    parts = []
+    for run in map(runs.run, names):
+        manifest = run.manifest()
+        logits = {node: backend.open(run.net(node))(pixels) for node in manifest.nets}
+        predictions, flat = predict_from_logits(tree, logits, manifest.calibration)
+        if tree.complete(logits):
+            parts.append(predictions.joint)
         if flat is not None:
-            yield flat
+            parts.append(flat)
+    return np.mean(parts, axis=0)

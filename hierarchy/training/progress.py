@@ -3,8 +3,8 @@
 import sys
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from contextlib import AbstractContextManager
+from typing import Any
 
 import rich.console
 import rich.progress
@@ -25,7 +25,7 @@ def bar(label: str, unit: str, **more: Any) -> rich.progress.Progress:
     )
 
 
-class Progress:
+class Progress(AbstractContextManager):
     """The progress of training one node.
 
     Args:
@@ -37,17 +37,12 @@ class Progress:
         self.node, self.fit = node, fit
         self.bar = bar("{task.description}", "faces/s")
 
-    def __enter__(self) -> Self:
-        self.bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.bar.stop()
 
     def begin(self, epoch: int, steps: int) -> None:
         """Begin an epoch, counted from 0."""
+        self.bar.start()
         if not self.bar.tasks:
             self.bar.add_task("", total=steps * self.fit.epochs, completed=steps * epoch, rate=0.0)
         self.epoch, self.steps, self.started = epoch, 0, time.perf_counter()

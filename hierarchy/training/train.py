@@ -18,7 +18,7 @@ from hierarchy.taxonomy import FLAT, VALENCE, tree_named
 from hierarchy.training.backend import TrainTask, check_backend
 from hierarchy.training.calibration import calibrate
 from hierarchy.training.checkpoints import EpochCallback
-from hierarchy.training.distillation import Teacher, teacher_checksums
+from hierarchy.training.distillation import taught, teacher_checksums
 from hierarchy.training.resume import OTHER_RUNS, begin, plan_of, refuse_begun
 from hierarchy.training.targets import check_faces, check_recipe
 from hierarchy.training.warm_start import report_other_data, start_run, take_flat
@@ -205,9 +205,9 @@ def train(
     check_faces(faces, recipe, order(nodes, recipe))
     take_flat(run, recipe, nodes, identity, backend)
     training, validation = faces.of(Split.Training), faces.of(Split.PublicTest)
-    taught = None
+    soft = None
     if "teacher" in identity:
-        taught = Teacher(identity["teacher"], recipe.tree, backend).cached(training.pixels, run.log)
+        soft = taught(identity["teacher"], recipe.tree, backend, training.pixels, run.log)
     first = next(map(runs.run, identity.get("start", ())), None)
     for node in order(nodes, recipe):
         if _finished(run, node):
@@ -216,7 +216,7 @@ def train(
         start = source.net(FLAT) if source else None
         fit, valid = recipe.fit_of(node), validation.for_node(recipe.tree, node)
         seed = identity.get("seed", 0)
-        parts = (training, valid, identity, taught, start, on_epoch_end, verbose)
+        parts = (training, valid, identity, soft, start, on_epoch_end, verbose)
         backend.fit(TrainTask(node, recipe, fit, seed, run, *parts))
     calibrate(run, faces, backend)
 

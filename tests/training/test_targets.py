@@ -15,7 +15,7 @@ from hierarchy.errors import InputError
 from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.routing import predict_from_logits
 from hierarchy.taxonomy import FLAT, TREES, VALENCE
-from hierarchy.training.distillation import Teacher, teacher_checksums
+from hierarchy.training.distillation import probabilities, taught, teacher_checksums
 from hierarchy.training.targets import check_faces, check_recipe, class_weights, few_of_each, node_dataset
 
 
@@ -156,10 +156,6 @@ def stored(run):
     return fileio.read_json(run.folder / runs.MANIFEST)
 
 
-def teacher(*names):
-    return Teacher(teacher_checksums(names, VALENCE), VALENCE, KERAS_BACKEND)
-
-
 def test_a_teacher_is_the_mean_of_its_runs_trees_and_flat_nets(teaching, few_sketches):
     from hierarchy.classifier import HierarchicalClassifier
 
@@ -168,23 +164,23 @@ def test_a_teacher_is_the_mean_of_its_runs_trees_and_flat_nets(teaching, few_ske
     predictions, flat = predict_from_logits(VALENCE, outputs, teaching.manifest().calibration)
     runs.copy(teaching, runs.run("flat-only"))
     runs.run("flat-only").amend({"nets": {FLAT: stored(teaching)["nets"][FLAT]}})
-    mean = teacher("tiny", "flat-only")(pixels)
+    mean = probabilities(["tiny", "flat-only"], VALENCE, KERAS_BACKEND, pixels)
     np.testing.assert_allclose(mean, (predictions.joint + 2 * flat) / 3, atol=1e-6)
-    np.testing.assert_allclose(teacher("flat-only")(pixels), routing.softmax(outputs[FLAT]), atol=1e-6)
+    alone = probabilities(["flat-only"], VALENCE, KERAS_BACKEND, pixels)
+    np.testing.assert_allclose(alone, routing.softmax(outputs[FLAT]), atol=1e-6)
 
 
 def test_a_teacher_is_cached(teaching, few_sketches, tmp_path):
     pixels = few_sketches.pixels[:5]
-    first = teacher("tiny").cached(pixels, tmp_path)
-    np.testing.assert_array_equal(first, teacher("tiny")(pixels))
-    again = teacher("tiny")
-    again.nets = {"tiny": {}}
-    np.testing.assert_array_equal(again.cached(pixels, tmp_path), first)
-    with pytest.raises(KeyError):
-        again.cached(few_sketches.pixels[:6], tmp_path)  # other faces are not in the cache
+    known = teacher_checksums(["tiny"], VALENCE)
+    first = taught(known, VALENCE, KERAS_BACKEND, pixels, tmp_path)
+    np.testing.assert_array_equal(first, probabilities(["tiny"], VALENCE, KERAS_BACKEND, pixels))
+    np.testing.assert_array_equal(taught(known, VALENCE, None, pixels, tmp_path), first)
+    with pytest.raises(AttributeError):  # other faces are not in the cache
+        taught(known, VALENCE, None, few_sketches.pixels[:6], tmp_path)
 
 
-def test_runs_that_cannot_teach_are_refused(teaching):
+def test_runs_that_cannot_teach_are_refused(teaching, few_sketches, tmp_path):
     known, before = teacher_checksums(["tiny"], VALENCE), stored(teaching)
     nets = before["nets"]
     for change in ({"calibration": {}}, {"nets": nets | {FLAT: nets[FLAT] | {"finished": False}}}):
@@ -194,7 +190,7 @@ def test_runs_that_cannot_teach_are_refused(teaching):
         teaching.amend({key: before[key] for key in change})
     teaching.amend({"nets": nets | {FLAT: nets[FLAT] | {"sha256": "another"}}})
     with pytest.raises(InputError, match="tiny"):
-        Teacher(known, VALENCE, KERAS_BACKEND)
+        taught(known, VALENCE, KERAS_BACKEND, few_sketches.pixels, tmp_path)
     teaching.amend({"nets": {"router": nets["router"]}})
     with pytest.raises(InputError, match="'tiny'"):
         teacher_checksums(["tiny"], VALENCE)
