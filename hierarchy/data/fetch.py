@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Final
 from urllib.parse import quote, urljoin, urlsplit
@@ -59,14 +59,15 @@ def is_public(ip: str) -> bool:
 
 
 class _Watch:
-    """The open connections, which are cut when the time is up."""
+    """The open connections, which are cut when the time is up, and what has to be closed in the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, closing: ExitStack) -> None:
         self.over = False
+        self.closing = closing
         self.sockets: list[socket.socket] = []
 
     def add(self, connection: socket.socket) -> None:
-        self.sockets.append(connection)
+        self.sockets.append(self.closing.enter_context(connection))
         if self.over:
             self.cut()
 
@@ -80,16 +81,13 @@ class _Watch:
 @contextmanager
 def _watched() -> Iterator[_Watch]:
     """Connections added inside are closed with the block, and cut after SECONDS."""
-    watch = _Watch()
-    timer = threading.Timer(SECONDS, watch.cut)
-    timer.daemon = True
-    timer.start()
-    try:
+    with ExitStack() as closing:
+        watch = _Watch(closing)
+        timer = threading.Timer(SECONDS, watch.cut)
+        timer.daemon = True
+        timer.start()
+        closing.callback(timer.cancel)
         yield watch
-    finally:
-        timer.cancel()
-        for connection in watch.sockets:
-            connection.close()
 
 
 class _Connection(HTTPConnection):
@@ -102,12 +100,12 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         self.sock = _connected(self.host, self.port)
+        self.watch.add(self.sock)
         if self.secure:
             self.sock = ssl.create_default_context().wrap_socket(
                 self.sock, server_hostname=self.host, do_handshake_on_connect=False
             )
-        self.watch.add(self.sock)
-        if isinstance(self.sock, ssl.SSLSocket):
+            self.watch.add(self.sock)
             self.sock.do_handshake()
 
 
@@ -130,7 +128,7 @@ def _response(target: str, watch: _Watch) -> HTTPResponse:
     connection = _Connection(parts.scheme, parts.hostname, parts.port, watch)
     path = quote(parts.path or "/", _UNQUOTED) + (f"?{quote(parts.query, _UNQUOTED)}" if parts.query else "")
     connection.request("GET", path, headers={"User-Agent": "two-tier-expressions", "Accept": "image/*"})
-    return connection.getresponse()
+    return watch.closing.enter_context(connection.getresponse())
 
 
 def _content(response: HTTPResponse, watch: _Watch) -> bytes:
