@@ -2,9 +2,11 @@
 
 import base64
 import copy
+import doctest
 import io
 import json
 import pickle
+import re
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -233,3 +235,13 @@ def test_a_frame_needs_pandas(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(InputError, match="pip install pandas"):
         FACES.to_frame()
+
+
+def test_the_documentation_answers_as_printed(monkeypatch):
+    monkeypatch.setenv("HIERARCHY_HOME", str(ROOT))
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    snippet = "\n".join(re.findall(r"```python\n(.*?)```", page, flags=re.S))
+    runner = doctest.DocTestRunner()
+    runner.run(doctest.DocTestParser().get_doctest(snippet, {}, "python.md", None, 0))
+    assert runner.tries and not runner.failures
