@@ -1,1 +1,1 @@
-"""Applications on top of the classifier: web page and batch prediction."""
+"""Applications on top of the classifier: web page, REST service and batch prediction."""

@@ -4,14 +4,16 @@ import codecs
 import errno
 import importlib
 import io
+import itertools
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from hierarchy.cli.options import renamed
+from hierarchy.cli.shared import Quiet, Verbose, with_shared_options
 from hierarchy.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,26 +23,64 @@ if TYPE_CHECKING:
 COMMANDS: Final = tuple(
     "train evaluate compare predict video batch tune export data runs detector app serve".split()
 )
+FLAGS: Final = ("--quiet", "-q", "--verbose", "-v")
+DISTRIBUTION: Final = "two-tier-expressions"
 log = logging.getLogger(__name__)
+
+
+def version() -> str:
+    """Version of the installed distribution, else of the package in a checkout."""
+    from importlib import metadata
+
+    import hierarchy
+
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return hierarchy.__version__
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"{DISTRIBUTION} {version()}")
+        raise typer.Exit
+
+
+def _every_command(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Two-tier classifier of apparent facial expressions."""
 
 
 def application(command: str | None = None) -> typer.Typer:
     """The application with one command, or with all of them."""
     app = typer.Typer(
         help="Two-tier classifier of apparent facial expressions.",
-        add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         no_args_is_help=True,
     )
-    app.callback()(lambda: None)  # without it a single command would lose its name
+    app.callback()(_every_command)  # without a callback a single command would lose its name
     for name in (command,) if command in COMMANDS else COMMANDS:
         command_or_group = getattr(importlib.import_module(f"hierarchy.cli.{name}"), name)
         if isinstance(command_or_group, typer.Typer):
-            app.add_typer(command_or_group, name=name)
+            app.add_typer(_with_shared_options(command_or_group), name=name)
         else:
-            app.command(name)(command_or_group)
+            app.command(name)(with_shared_options(command_or_group))
     return app
+
+
+def _with_shared_options(group: typer.Typer) -> typer.Typer:
+    """A group of the same commands with the options of every command; the given one stays as it is."""
+    copy = typer.Typer(help=group.info.help)
+    for command in group.registered_commands:
+        if command.callback:
+            copy.command(command.name)(with_shared_options(command.callback))
+    return copy
 
 
 def log_to_stderr() -> None:
@@ -61,9 +101,12 @@ def main(backend: "Backend | None" = None) -> int:
         utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
         sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     log_to_stderr()
-    arguments = renamed(sys.argv[1:] or ["--help"])
+    arguments = sys.argv[1:] or ["--help"]
+    flags = list(itertools.takewhile(FLAGS.__contains__, arguments))  # they may stand before the command
+    named = renamed(arguments[len(flags) :])
     try:
-        return application(arguments[0])(args=arguments, standalone_mode=False, obj=backend) or 0
+        app = application(named[0] if named else None)
+        return app(args=[*flags, *named], standalone_mode=False, obj=backend) or 0
     except InputError as error:
         log.error(f"error: {error}")
         return 2

@@ -11,6 +11,7 @@ from hierarchy.vision.detectors import DETECTORS, FILES
 if TYPE_CHECKING:
     from hierarchy.backends import Backend
     from hierarchy.classifier import HierarchicalClassifier
+    from hierarchy.vision.detectors import Detector
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,10 @@ NEGATIVES = typer.Option(
 )
 MIN_CONFIDENCE = typer.Option(
     "--min-confidence", min=0, max=1, help="Below this probability of the label, report the branch only."
+)
+
+ROI: Final = typer.Option(
+    "--roi", metavar="X,Y,W,H", help="Search this rectangle of the image only, in pixels from its top left."
 )
 
 RENAMED: Final[dict[str, dict[str, str]]] = {  # command -> old option -> new option; for one version
@@ -61,6 +66,26 @@ def _follows(arguments: list[str], option: str, value: str) -> bool:
     return f"{option}={value}" in arguments or (option, value) in zip(arguments, arguments[1:], strict=False)
 
 
+def detector_of(name: str, roi: str | None, *longest: int) -> "Detector":
+    """The face detector of a name, on the rectangle of --roi only.
+
+    Raises:
+        InputError: no such detector, or no such rectangle.
+    """
+    from hierarchy.errors import InputError
+    from hierarchy.vision import align
+    from hierarchy.vision.detectors import create_detector
+
+    find = create_detector(name, *longest)
+    if roi is None:
+        return find
+    parts = roi.split(",")
+    region = tuple(int(part) for part in parts if part.strip().isdecimal())
+    if not len(parts) == len(region) == len(align.PICTURE) or not all(region[2:]):
+        raise InputError(f"--roi {roi}: expected x,y,w,h in pixels, such as 0,0,640,360")
+    return align.within(find, region, f"--roi {roi}")
+
+
 def backend_of(context: typer.Context) -> "Backend":
     """The backend that trains and opens nets: Keras, unless the caller passed another."""
     from hierarchy.models.keras_backend import KERAS_BACKEND
@@ -77,6 +102,7 @@ def classifier_of(
 
     name = run or runs.DEFAULT_RUN
     model = HierarchicalClassifier.load(name, backend_of(context), engine, **params)
+    log.debug(f"run {name} in {model.run_.folder}, engine {model.engine_}, tree {model.tree_.name}")
     if runs.sketched(model.run_.manifest()):
         log.info(
             f"SKETCH: run {name} was trained on drawn faces; its predictions on photographs mean nothing"

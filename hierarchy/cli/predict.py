@@ -1,12 +1,30 @@
 """`predict`: the expression of every face in images and data files."""
 
+import json
 import logging
+import mimetypes
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hierarchy.cli.options import DETECTOR, ENGINE, MIN_CONFIDENCE, RUN, TTA, classifier_of
+from hierarchy.cli.options import (
+    DETECTOR,
+    ENGINE,
+    MIN_CONFIDENCE,
+    ROI,
+    RUN,
+    TTA,
+    classifier_of,
+    detector_of,
+)
+from hierarchy.cli.progress import ImageProgress, wanted
+
+if TYPE_CHECKING:
+    from hierarchy.errors import InputError
+    from hierarchy.inference.predictor import FacePrediction
+    from hierarchy.taxonomy import Tree
 
 log = logging.getLogger(__name__)
 
@@ -14,8 +32,8 @@ log = logging.getLogger(__name__)
 def predict(
     context: typer.Context,
     paths: Annotated[
-        list[str], typer.Argument(help="Images, folders, globs, data files.", show_default=False)
-    ],
+        list[str] | None, typer.Argument(help="Images, folders, globs, data files.", show_default=False)
+    ] = None,
     run: Annotated[str | None, RUN] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line and face.")] = False,
     csv: Annotated[Path | None, typer.Option(help="Write a CSV file instead.")] = None,
@@ -33,13 +51,21 @@ def predict(
     top1_only: Annotated[
         bool, typer.Option("--top1-only", help="Labels without probabilities; runs fewer nets per face.")
     ] = False,
+    roi: Annotated[str | None, ROI] = None,
+    json_schema: Annotated[
+        bool, typer.Option("--json-schema", help="Print the JSON Schema of a line of --json, and exit.")
+    ] = False,
 ) -> None:
     """Predict the expression of every face in the given images."""
+    if json_schema:
+        from hierarchy.inference.output_schema import face_schema
+
+        return print(json.dumps(face_schema(), indent=2))
+    if not paths:
+        context.fail("Missing argument 'paths...'")
     from hierarchy.data import images
     from hierarchy.errors import InputError
-    from hierarchy.inference import writers
     from hierarchy.inference.predictor import predict_stream
-    from hierarchy.vision.detectors import create_detector
 
     if csv and as_json:
         raise InputError("--json and --csv: choose one")
@@ -50,23 +76,64 @@ def predict(
     if top1_only and (min_confidence or routing != "soft"):
         raise InputError("--top1-only uses soft routing and excludes --routing and --min-confidence")
 
-    find = create_detector(detector)
+    find = detector_of(detector, roi)
     model = classifier_of(context, run, engine, routing=routing, view=tta)
-    results = predict_stream(model, images.find(paths), min_confidence, top1_only, find)
     errors: list[str] = []
-    predictions = writers.successful(results, errors)
-    if save:
-        from hierarchy.inference.annotate import saved
+    with _progress(paths) as progress:
+        files = map(_no_video, progress.read(images.find(paths)))
+        predictions = _predicted(
+            predict_stream(model, files, min_confidence, top1_only, find), progress, errors
+        )
+        if save:
+            from hierarchy.inference.annotate import saved
 
-        predictions = saved(predictions, save, model if explain else None)
-    try:
-        if csv:
-            writers.write_csv(predictions, csv, model.tree_)
-            print(csv)
-        else:
-            for prediction in predictions:
-                print(prediction.as_json() if as_json else prediction.as_text(), flush=True)
-    finally:
-        for line in errors:
-            log.error(f"error: {line}")
+            predictions = saved(predictions, save, model if explain else None)
+        try:
+            _write(predictions, csv, as_json, model.tree_)
+        finally:
+            for line in errors:
+                log.error(f"error: {line}")
     raise typer.Exit(2 if errors else 0)
+
+
+def _write(predictions: "Iterable[FacePrediction]", csv: Path | None, as_json: bool, tree: "Tree") -> None:
+    """Write a CSV file, or print a line for every prediction."""
+    from hierarchy.inference import writers
+
+    if csv:
+        writers.write_csv(predictions, csv, tree)
+        return print(csv)
+    for prediction in predictions:
+        print(prediction.as_json() if as_json else prediction.as_text(), flush=True)
+
+
+def _predicted(
+    results: "Iterable[FacePrediction | InputError]", progress: ImageProgress, errors: list[str]
+) -> "Iterator[FacePrediction]":
+    """The predictions, each counted; the messages of failures, with their paths, are added to `errors`."""
+    from hierarchy.data.images import SkippedImage
+    from hierarchy.inference.predictor import FacePrediction
+
+    for result in results:
+        progress.show(isinstance(result, FacePrediction) and result.face is not None)
+        if isinstance(result, FacePrediction):
+            yield result
+        else:
+            path = result.path if isinstance(result, SkippedImage) else ""
+            errors.append(str(result) if path in str(result) else f"{path}: {result}")
+
+
+def _no_video(file: "Path | InputError") -> "Path | InputError":
+    """The file, or why it is none of `predict`."""
+    from hierarchy.errors import InputError
+
+    if isinstance(file, Path) and (mimetypes.guess_type(file.name)[0] or "").startswith("video/"):
+        return InputError(f"{file}: is a video; use the command video, as in: video {file}")
+    return file
+
+
+def _progress(paths: list[str]) -> ImageProgress:
+    """Of folders and many files; nothing is shown of few."""
+    from hierarchy.data import images
+
+    return ImageProgress(lambda: sum(1 for _ in images.find(paths)), wanted(paths))

@@ -1,4 +1,4 @@
-"""`serve`: predictions over HTTP."""
+"""`serve`: the REST service on this machine."""
 
 import importlib.util
 import os

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hierarchy.cli.options import DETECTOR, ENGINE, RUN, classifier_of
+from hierarchy.cli.options import DETECTOR, ENGINE, ROI, RUN, classifier_of, detector_of
 
 if TYPE_CHECKING:
     from rich.progress import Task
@@ -35,6 +35,7 @@ def video(
     frame_step: Annotated[int, typer.Option(min=1, help="Process every N-th frame.")] = 1,
     detector: Annotated[str, DETECTOR] = "auto",
     engine: Annotated[str, ENGINE] = "auto",
+    roi: Annotated[str | None, ROI] = None,
 ) -> None:
     """Track the faces of a video or camera; print a line whenever a face appears or its label changes.
 
@@ -42,12 +43,12 @@ def video(
     """
     from hierarchy.inference.video import follow
     from hierarchy.training.progress import bar
-    from hierarchy.vision.detectors import MOVING, create_detector
+    from hierarchy.vision.detectors import MOVING
     from hierarchy.vision.tracker import Tracker
     from hierarchy.vision.video import Video
 
     targets = _targets(source, out, csv)
-    find = create_detector(detector, MOVING)
+    find = detector_of(detector, roi, MOVING)
     opened = Video(source)
     model = classifier_of(context, run, engine)
     labels: dict[int, str] = {}
