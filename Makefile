@@ -21,7 +21,7 @@ test: $(VENV)/test
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	OMP_WAIT_POLICY=passive $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile -p no:benchmark
+	OMP_WAIT_POLICY=passive $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --max-worker-restart 0 -p no:benchmark
 
 docs: $(VENV)/test
 	$(PY) -m mkdocs build --strict --quiet
