@@ -79,6 +79,17 @@ def read(
     return FacePredictions(map(_unfailed, results), classifier.tree_)
 
 
+def predict_image(
+    classifier: Predictor, file: Path | Picture, find: Detector, min_confidence: float = 0.0
+) -> list[FacePrediction]:
+    """The predictions of one file, as in `predictor.predict_stream`.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    return [*map(_unfailed, predict_stream(classifier, [file], min_confidence, find=find))]
+
+
 def largest(source: Any, options: Options, find: Detector) -> np.ndarray:
     """The largest face of every picture, uint8[N,48,48].
 

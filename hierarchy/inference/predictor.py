@@ -142,22 +142,6 @@ def predict_stream(
         yield from (next(predicted) if isinstance(crop, Crop) else crop for crop in batch)
 
 
-def predict_image(
-    classifier: Predictor, file: Path | Picture, find: Detector, min_confidence: float = 0.0
-) -> list[FacePrediction]:
-    """The predictions of one file, as in `predict_stream`.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    predicted = []
-    for prediction in predict_stream(classifier, [file], min_confidence, find=find):
-        if isinstance(prediction, InputError):
-            raise prediction
-        predicted.append(prediction)
-    return predicted
-
-
 def _read_ahead(crops: Iterator[T]) -> Iterator[list[T]]:
     """Batches, each read while the nets run on the one before; closing stops the reading at the next item."""
     closed = Event()

@@ -16,7 +16,8 @@ from hierarchy.apps.rest.settings import Settings
 from hierarchy.apps.rest.uploads import Refusal, Upload
 from hierarchy.data.images import KINDS, SIDE
 from hierarchy.errors import InputError
-from hierarchy.inference.predictor import BATCH, Picture, Predictor, predict_image
+from hierarchy.inference.faces import predict_image
+from hierarchy.inference.predictor import BATCH, Picture, Predictor
 from hierarchy.vision.align import DetectedFace
 from hierarchy.vision.detectors import Detector, create_detector
 

@@ -22,7 +22,8 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import images
 from hierarchy.errors import InputError
 from hierarchy.inference import annotate, video, writers
-from hierarchy.inference.predictor import Picture, predict_image
+from hierarchy.inference.faces import predict_image
+from hierarchy.inference.predictor import Picture
 from hierarchy.routing import Logits
 from hierarchy.vision import draw
 from hierarchy.vision.detectors import AUTO, DETECTORS, MOVING, create_detector
