@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from hierarchy.errors import InputError
+from hierarchy.errors import COMMAND, InputError
 from hierarchy.routing import Logits
 
 if TYPE_CHECKING:
     from hierarchy.training.backend import TrainTask
 
-COMMANDS: Final = {"Keras": "python tf_model.py", "PyTorch": "python -m pt_files"}  # by name of the backend
+COMMANDS: Final = {"Keras": COMMAND, "PyTorch": "python -m pt_files"}  # by name of the backend
 _started: dict[str, int] = {}  # framework -> the process that started it
 
 

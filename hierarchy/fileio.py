@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from hierarchy.errors import InputError
 
+PACKAGE: Final = Path(__file__).resolve().parent
 Record = TypeVar("Record")
 
 
@@ -20,13 +21,16 @@ def atomic(path: Path) -> Iterator[Path]:
     """A temporary file beside `path`, of the same suffix; renamed to `path` if the block succeeds.
 
     Raises:
-        InputError: the folder cannot be written, the disk is full, or `path` is a folder or a device.
+        InputError: the folder cannot be written or is of this package, the disk is full, or `path` is a
+            folder or a device.
     """
     target = Path(os.path.realpath(path))  # keep a link and write the file that it points to
     temporary = target.with_name(f".{target.stem}.{os.urandom(4).hex()}{target.suffix}")
     try:
         if target.exists() and not target.is_file():
             raise InputError(f"{path}: cannot be written (not a file)")
+        if target.is_relative_to(PACKAGE):
+            raise InputError(f"{path}: cannot be written (part of the installed package)")
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
         yield temporary

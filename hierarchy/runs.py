@@ -17,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from hierarchy.errors import InputError
+from hierarchy.errors import CHECKOUT, DISTRIBUTION, InputError
 from hierarchy.fileio import check_file, read_json, sha256, write_atomic, write_json
 from hierarchy.manifest import RunManifest
 from hierarchy.taxonomy import Tree
@@ -25,8 +25,10 @@ from hierarchy.taxonomy import Tree
 DEFAULT_RUN: Final = "fer2013"  # the run that predict and evaluate use when none is named
 MANIFEST: Final = "recipe.json"
 HISTORY: Final = "history.csv"
+SHIPPED: Final = Path(__file__).with_name("weights")  # runs inside an installed package; read only
+REPOSITORY_ONLY: Final = "the installed package holds exported nets only, the repository all of them"
 SKETCH: Final = "sketch"  # the source of drawn faces
-LIBRARIES: Final = ("hierarchy", "keras", "numpy", "imbalanced-learn", "scikit-learn")
+LIBRARIES: Final = (DISTRIBUTION, "keras", "numpy", "imbalanced-learn", "scikit-learn")
 BACKENDS: Final = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
     "jax": ("jax",),
@@ -36,8 +38,25 @@ BACKENDS: Final = {
 
 
 def home() -> Path:
-    """The folder that holds results/, logs/ and data/: the repository, or $HIERARCHY_HOME."""
-    return Path(os.environ.get("HIERARCHY_HOME") or Path(__file__).resolve().parents[1])
+    """The folder of results/, logs/ and data/: $HIERARCHY_HOME, else the checkout, else the user's data."""
+    if folder := os.environ.get("HIERARCHY_HOME"):
+        return Path(folder)
+    if CHECKOUT:
+        return CHECKOUT
+    import platformdirs
+
+    return platformdirs.user_data_path(DISTRIBUTION, appauthor=False)
+
+
+def places() -> tuple[Path, ...]:
+    """Where runs are looked for: results/, and the shipped runs of an installed package."""
+    return (home() / "results", *(place for place in (SHIPPED,) if place.is_dir()))
+
+
+def folder_with(name: str, file: str) -> Path:
+    """The first folder of a name that holds a file; without any, the one in results/."""
+    folders = [place / name for place in places()]
+    return next((folder for folder in folders if (folder / file).is_file()), folders[0])
 
 
 def versions(backend: str) -> dict[str, str]:
@@ -68,6 +87,11 @@ class Run:
         """Whether the run has a manifest, and so at least one net."""
         return (self.folder / MANIFEST).is_file()
 
+    @property
+    def shipped(self) -> bool:
+        """Whether the run is part of an installed package, and so read only."""
+        return self.folder.parent == SHIPPED
+
     def manifest(self) -> RunManifest:
         """The run's manifest.
 
@@ -75,9 +99,8 @@ class Run:
             InputError: there is none, or it is damaged.
         """
         if not self.trained:
-            raise InputError(
-                f"run {self.name!r} has not been trained: there are {', '.join(names()) or 'no runs yet'}"
-            )
+            looked, known = " and ".join(map(str, places())), ", ".join(names())
+            raise InputError(f"run {self.name!r} not found in {looked}: there are {known or 'no runs yet'}")
         path = self.folder / MANIFEST
         about = path.stat()
         return _manifest(path, (about.st_mtime_ns, about.st_size, about.st_ino))
@@ -132,7 +155,7 @@ class Run:
         if node not in nets:
             raise InputError(f"run {self.name!r} has no {node} net: it has {', '.join(nets)}")
         path = self.folder / nets[node].file
-        check_file(path, nets[node].sha256)
+        check_file(path, nets[node].sha256, REPOSITORY_ONLY if self.shipped else "")
         return path
 
     def _stored(self) -> dict[str, Any]:
@@ -186,7 +209,7 @@ def copy(source: Run, target: Run) -> None:
 
 def names() -> list[str]:
     """Names of all trained runs."""
-    return sorted(path.parent.name for path in (home() / "results").glob(f"*/{MANIFEST}"))
+    return sorted({path.parent.name for place in places() for path in place.glob(f"*/{MANIFEST}")})
 
 
 def run(name: str) -> Run:
@@ -197,4 +220,4 @@ def run(name: str) -> Run:
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise InputError(f"run name {name!r}: expected at most 100 letters, digits, '.', '_' and '-'")
-    return Run(name, home() / "results" / name, home() / "logs" / name)
+    return Run(name, folder_with(name, MANIFEST), home() / "logs" / name)

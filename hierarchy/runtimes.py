@@ -17,7 +17,7 @@ import numpy as np
 
 from hierarchy import fileio, runs
 from hierarchy.backends import Backend
-from hierarchy.errors import InputError, first_line
+from hierarchy.errors import BASE, COMMAND, InputError, first_line, install
 from hierarchy.manifest import RunManifest
 from hierarchy.routing import Logits
 from hierarchy.taxonomy import FLAT
@@ -37,7 +37,7 @@ class Format:
 
     library: str  # its import name
     title: str  # its name in messages
-    requirements: str  # the requirements file that installs it
+    extra: str  # that installs it
     suffixes: tuple[str, ...]  # of the files of a net; the first one is opened
     open: Callable[[Any, Path], Logits]  # library, file -> uint8[N,48,48] -> float32[N,K], N <= CHUNK
     precisions: tuple[str, ...] = PRECISIONS  # of the stored weights
@@ -94,13 +94,10 @@ def _openvino(library: Any, path: Path) -> Logits:
     return lambda pixels: net(pixels)[0].copy()
 
 
-EXPORT_REQUIREMENTS: Final = "requirements-export.txt"
 FORMATS: Final = {
-    "onnx": Format("onnxruntime", "ONNX Runtime", "requirements.txt", (".onnx",), _onnx),
-    "litert": Format("ai_edge_litert.interpreter", "LiteRT", EXPORT_REQUIREMENTS, (".tflite",), _litert),
-    "openvino": Format(
-        "openvino", "OpenVINO", EXPORT_REQUIREMENTS, (".xml", ".bin"), _openvino, PRECISIONS[:2]
-    ),
+    "onnx": Format("onnxruntime", "ONNX Runtime", BASE, (".onnx",), _onnx),
+    "litert": Format("ai_edge_litert.interpreter", "LiteRT", "export", (".tflite",), _litert),
+    "openvino": Format("openvino", "OpenVINO", "export", (".xml", ".bin"), _openvino, PRECISIONS[:2]),
 }
 ENGINES: Final = {
     name if precision == PRECISIONS[0] else f"{name}-{precision}": (name, precision)
@@ -148,9 +145,9 @@ class ExportedModel:
             library = importlib.import_module(self.format.library)
             return self.format.open(library, self.path)
         except ImportError as error:
-            install = f"pip install -r {self.format.requirements}, {self.remedy}"
+            remedy = f"{install(self.format.extra)}, {self.remedy}"
             raise InputError(
-                f"{self.format.title} cannot be imported ({first_line(error)}): {install}"
+                f"{self.format.title} cannot be imported ({first_line(error)}): {remedy}"
             ) from None
         except Exception as error:  # each library has its own exceptions
             reason = " ".join(str(error).split())[:200]
@@ -204,4 +201,4 @@ def exported_nodes(manifest: RunManifest) -> tuple[str, ...]:
 def command(run: runs.Run, engine: str) -> str:
     """The command that exports a run to an engine."""
     name, precision = ENGINES[engine]
-    return f"python tf_model.py export --run {run.name} --format {name} --precision {precision}"
+    return f"{COMMAND} export --run {run.name} --format {name} --precision {precision}"

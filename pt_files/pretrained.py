@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from hierarchy.config.backbones import BACKBONES
 from hierarchy.config.schema import PretrainedConfig
-from hierarchy.errors import InputError, first_line
+from hierarchy.errors import InputError, first_line, not_installed
 from hierarchy.taxonomy import Tree
 
 # classes of transformers for net and configuration, what differs from the defaults, and number of features
@@ -61,7 +61,7 @@ def _body(net: PretrainedConfig) -> tuple[nn.Module, int]:
     try:
         import transformers
     except ModuleNotFoundError:
-        raise InputError("transformers is not installed: pip install -r requirements-torch.txt") from None
+        raise not_installed("transformers") from None
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

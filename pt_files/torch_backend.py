@@ -1,14 +1,13 @@
 """PyTorch as the backend that trains and opens the nets of a run."""
 
-import importlib.util
 from pathlib import Path
 
 from hierarchy.backends import COMMANDS, Backend
-from hierarchy.errors import InputError
+from hierarchy.errors import require
 from hierarchy.routing import Logits
 from hierarchy.training.backend import TrainTask
 
-INSTALL = "requirements-torch.txt"
+MODULES = ("torch", "safetensors")
 
 
 class PyTorch:
@@ -25,7 +24,7 @@ class PyTorch:
         Raises:
             InputError: it is not installed.
         """
-        _installed()
+        require(*MODULES)
         if deterministic:
             import torch
 
@@ -43,16 +42,10 @@ class PyTorch:
         Raises:
             InputError: PyTorch is not installed; the file is damaged, or not a net of this package.
         """
-        _installed()
+        require(*MODULES)
         from pt_files import serialization
 
         return serialization.Lazy(path)
-
-
-def _installed() -> None:
-    for name in ("torch", "safetensors"):
-        if importlib.util.find_spec(name) is None:
-            raise InputError(f"{name} is not installed: pip install -r {INSTALL}")
 
 
 TORCH_BACKEND: Backend = PyTorch()

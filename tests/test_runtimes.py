@@ -12,7 +12,7 @@ import hierarchy
 from hierarchy import routing, runs, runtimes
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data.dataset import Split
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, install
 from hierarchy.evaluation import predictions
 from hierarchy.fileio import read_json, sha256
 from hierarchy.models.keras_backend import KERAS_BACKEND
@@ -133,7 +133,7 @@ def test_predict_loads_no_training_library(words):
 @pytest.mark.parametrize("library", sorted(about.library for about in runtimes.FORMATS.values()))
 def test_an_engine_sends_no_telemetry(library, tmp_path):
     """A library with telemetry would store an identity in the home folder."""
-    pytest.importorskip(library, reason=f"pip install -r {runtimes.EXPORT_REQUIREMENTS}")
+    pytest.importorskip(library, reason=install("export"))
     script = (
         "import importlib, hierarchy.runtimes; "
         f"importlib.import_module({library!r}); "

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from hierarchy.data.dataset import SIDE
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, install
 
 NOISES: Final = ("gaussian_noise", "shot_noise", "impulse_noise")
 CORRUPTIONS: Final = (
@@ -26,9 +26,8 @@ SEEDED: Final = ("impulse_noise", "glass_blur")  # take a seed instead of NumPy'
 STRENGTHS: Final = (1, 2, 3, 4, 5)
 LARGE: Final = 224
 TWICE: Final = 2 * SIDE
-INSTALL: Final = (
-    "pip install -r requirements-robustness.txt && pip install --no-deps imagecorruptions-imaug==1.1.5"
-)
+# without its dependencies: it asks for another build of OpenCV than ours
+INSTALL: Final = f"{install('robustness')} && pip install --no-deps imagecorruptions-imaug==1.1.5"
 
 
 def library() -> ModuleType:

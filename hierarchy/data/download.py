@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from hierarchy.data.formats import registry
-from hierarchy.errors import InputError, first_line
+from hierarchy.errors import InputError, first_line, not_installed
 
 HANDLE: Final = "deadskull7/fer2013"  # contains the challenge's original fer2013.csv with its three splits
 FILE: Final = "fer2013.csv"
@@ -27,7 +27,7 @@ def get(target: Path) -> Path:
         import kagglehub
         from requests import ConnectionError, Timeout
     except ImportError:
-        raise InputError("the download needs kagglehub: pip install kagglehub") from None
+        raise not_installed("kagglehub") from None
     new = not target.exists()
     try:
         target.mkdir(parents=True, exist_ok=True)

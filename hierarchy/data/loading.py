@@ -30,7 +30,10 @@ def labelled_faces(data: str | None) -> FaceDataset:
         return sketch_faces(SKETCHES)
     place = registry.find(data)
     if place is None:
-        raise InputError("no data: give --data PATH, set $FER2013_DIR, or fetch it with `data get`")
+        looked = runs.home() / "data"
+        raise InputError(
+            f"no data in {looked}: give --data PATH, set $FER2013_DIR, or fetch it with `data get`"
+        )
     return registry.read(place)
 
 

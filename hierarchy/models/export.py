@@ -5,7 +5,6 @@ in float32; int8 quantises weights per channel and activations by the ranges see
 faces. Every exported net is compared with its original before it is stored.
 """
 
-import importlib.util
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,10 +16,10 @@ import numpy as np
 from hierarchy import fileio, runs, runtimes
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.synthetic.sketch import sketch_faces
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, require
 from hierarchy.models import keras_setup
 from hierarchy.models.keras_backend import KERAS_BACKEND
-from hierarchy.runtimes import EXPORT_REQUIREMENTS, FORMATS
+from hierarchy.runtimes import FORMATS
 
 CALIBRATION: Final = 512  # Training faces
 CLOSE: Final = {"float32": 1e-3, "float16": 0.05, "int8": 1.0}  # largest difference of logits from Keras
@@ -83,9 +82,7 @@ def check_tools(kind: str) -> None:
 
     if keras.backend.backend() != "tensorflow":
         raise InputError(f"KERAS_BACKEND={keras.backend.backend()}: export needs tensorflow")
-    for name in (*TOOLS[kind], FORMATS[kind].library.split(".")[0]):
-        if importlib.util.find_spec(name) is None:
-            raise InputError(f"{name} is not installed: pip install -r {EXPORT_REQUIREMENTS}")
+    require(*TOOLS[kind], FORMATS[kind].library.split(".")[0])
 
 
 def _calibration(faces: FaceDataset) -> np.ndarray:

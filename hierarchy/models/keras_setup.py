@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hierarchy.backends import check_process
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, not_installed
 
-BACKENDS = "requirements-backends.txt"
-INSTALL = {"tensorflow": "requirements.txt", "jax": BACKENDS, "torch": BACKENDS}
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 @contextmanager
@@ -35,15 +34,15 @@ def start() -> None:
     """
     check_process("Keras")
     name = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    if name not in INSTALL:
-        raise InputError(f"KERAS_BACKEND={name}: expected one of {', '.join(INSTALL)}")
+    if name not in BACKENDS:
+        raise InputError(f"KERAS_BACKEND={name}: expected one of {', '.join(BACKENDS)}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only, from C++ ...
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # ... and from Python
     try:
         with quiet():
             import keras  # noqa: F401
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed: pip install -r {INSTALL[name]}") from None
+        raise not_installed(error.name or name) from None
 
 
 def accelerated() -> bool:

@@ -3,7 +3,6 @@
 A study is stored in a journal that several processes may share; trials that were killed are repeated.
 """
 
-import importlib.util
 import logging
 import tempfile
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from hierarchy.config.overrides import store, translated
 from hierarchy.config.schema import PretrainedConfig, Recipe, VGGConfig
 from hierarchy.data import loading
 from hierarchy.data.dataset import FaceDataset
-from hierarchy.errors import InputError, first_line
+from hierarchy.errors import InputError, first_line, require
 from hierarchy.reports import tuning_plots
 from hierarchy.training import train
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REQUIREMENTS: Final = "requirements-scale.txt"  # installs Optuna
 BATCHES: Final = (32, 64, 128)
 FIRST: Final = 4  # trials before any is pruned
 
@@ -72,8 +70,7 @@ def tune(
     soft = any(fit.distillation_weight or fit.soft_label_weight for fit in base.fits)
     if isinstance(base.net, PretrainedConfig) or soft:
         raise InputError(f"recipe {base.name!r}: expected a VGG-style net without soft labels")
-    if not importlib.util.find_spec("optuna"):
-        raise InputError(f"optuna is not installed: pip install -r {REQUIREMENTS}")
+    require("optuna")
     import optuna
 
     study_name = runs.run(name or f"{node}-{base.name}").name

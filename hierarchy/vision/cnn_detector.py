@@ -7,13 +7,14 @@ from typing import Final
 import numpy as np
 
 from hierarchy import fileio, runs, runtimes
-from hierarchy.errors import InputError
+from hierarchy.errors import COMMAND, InputError
 from hierarchy.vision.align import PICTURE, DetectedFace, aligned
 from hierarchy.vision.boxes import overlap
 from hierarchy.vision.detectors import CNN, Detector
 from hierarchy.vision.opencv_detectors import largest_first, reduced
 from hierarchy.vision.synthetic_scenes import WINDOW
 
+NAME: Final = "detector"
 NET, INFO = "detector.onnx", "detector.json"  # its files in results/detector/
 STRIDE: Final = 4  # pixels between two windows
 STEP: Final = 1.2  # ratio of two scales
@@ -30,12 +31,13 @@ def create(longest: int) -> Detector:
     Raises:
         InputError: there is none, or it is damaged.
     """
-    path, remedy = folder() / NET, "run python tf_model.py detector train"
+    place = runs.folder_with(NAME, NET)
+    path, remedy = place / NET, f"run {COMMAND} detector train"
     if not path.is_file():
         raise InputError(f"--detector {CNN}: {path}: no such file; {remedy}")
-    info = fileio.read_json(folder() / INFO)
+    info = fileio.read_json(place / INFO)
     if not isinstance(info, dict) or not info.keys() >= {"sha256", "sure"}:
-        raise InputError(f"{folder() / INFO}: needs sha256 and sure; {remedy}")
+        raise InputError(f"{place / INFO}: needs sha256 and sure; {remedy}")
     fileio.check_file(path, info["sha256"], remedy)
     net, minimum = loaded(path), float(info["sure"])
 
@@ -49,8 +51,8 @@ def create(longest: int) -> Detector:
 
 
 def folder() -> Path:
-    """The folder of the detector."""
-    return runs.home() / "results" / "detector"
+    """The folder of the detector that is trained here."""
+    return runs.home() / "results" / NAME
 
 
 def loaded(path: Path) -> WindowNet:

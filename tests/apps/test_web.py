@@ -1,5 +1,6 @@
 """The page in a real browser, its camera fed from a file: upload, prediction, stream, and errors."""
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -213,8 +214,8 @@ def test_invalid_options_are_refused(manifest_run, options, part):
 
 
 def test_a_missing_streamlit_is_refused_with_the_install_command(manifest_run, monkeypatch):
-    monkeypatch.setattr(server.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="streamlit .*pip install -r requirements.txt"):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="streamlit.* pip install -r requirements.txt"):
         server.serve(manifest_run().name)
 
 

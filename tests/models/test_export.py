@@ -9,10 +9,10 @@ from hierarchy import fileio, runs
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.config.schema import Recipe, VGGConfig
 from hierarchy.data.dataset import Split
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, install
 from hierarchy.models import export as exporting
 from hierarchy.models import serialization, vgg
-from hierarchy.runtimes import ENGINES, EXPORT_REQUIREMENTS, FORMATS
+from hierarchy.runtimes import ENGINES, FORMATS
 from hierarchy.taxonomy import FLAT, VALENCE
 
 NEAR = {"float32": 1e-4, "float16": 0.01, "int8": 0.5}
@@ -30,7 +30,7 @@ def export(run, kind, precision, faces=None):
 def test_an_exported_run_answers_as_keras_does(tiny_run, few_sketches, engine):
     kind, precision = ENGINES[engine]
     for tool in (*exporting.TOOLS[kind], FORMATS[kind].library.split(".")[0]):
-        pytest.importorskip(tool, reason=f"pip install -r {EXPORT_REQUIREMENTS}")
+        pytest.importorskip(tool, reason=install("export"))
     lines = export(tiny_run, kind, precision, few_sketches)
     assert len(lines) == len(VALENCE.nodes) and all("logits within" in line for line in lines)
     keras = HierarchicalClassifier.load("tiny", engine="keras")

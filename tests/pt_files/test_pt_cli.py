@@ -1,5 +1,6 @@
 """`python -m pt_files` from training to predictions, with the options of tf_model.py."""
 
+import importlib.util
 import json
 import sys
 
@@ -52,6 +53,6 @@ def test_a_net_that_cannot_be_built_is_one_line(command_line):
 
 
 def test_without_torch_the_error_names_the_requirements(command_line, monkeypatch):
-    monkeypatch.setattr(torch_backend.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     code, _, err = command_line("train", "--data", "sketch", "--recipe", "sketch")
-    assert code == 2 and err.splitlines()[-1].startswith("error: torch ") and "requirements-torch.txt" in err
+    assert code == 2 and err.splitlines()[-1].startswith("error: torch") and "requirements-torch.txt" in err

@@ -113,7 +113,7 @@ def test_what_cannot_be_searched_is_refused(study, more, named):
 
 
 def test_without_optuna_the_install_line_is_named(study, monkeypatch):
-    monkeypatch.setattr(tuning.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="requirements-scale.txt"):
         study(1)
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from hierarchy import runs
 from hierarchy.apps.batch.job import Done, Job, Part, completed, limit_to_one_core, predict_part
 from hierarchy.data.image_sources import REMOTE, Entry
-from hierarchy.errors import InputError, first_line
+from hierarchy.errors import InputError, first_line, not_installed
 
 TIMEOUT: Final = 10  # seconds for an address to respond
 
@@ -68,7 +68,7 @@ def _ray(address: str | None, folder: str) -> Any:
     try:
         import ray
     except ModuleNotFoundError:
-        raise InputError("ray is not installed: pip install -r requirements-scale.txt") from None
+        raise not_installed("ray") from None
     quiet: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": "error",

@@ -1,6 +1,5 @@
 """Starts the web page: a Streamlit process, by default reachable from this machine only."""
 
-import importlib.util
 import signal
 import socket
 import subprocess
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from hierarchy import runs, runtimes
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, require
 from hierarchy.models.keras_backend import KERAS_BACKEND
 
 PAGE: Final = Path(__file__).with_name("page.py")
@@ -30,9 +29,7 @@ def serve(run: str, engine: str = runtimes.AUTO, address: str = "127.0.0.1", por
         InputError: no such run or engine, Streamlit is missing or fails, or the address is in use.
     """
     runtimes.nets(runs.run(run), KERAS_BACKEND, engine)
-    for package in ("streamlit", "streamlit_webrtc"):
-        if not importlib.util.find_spec(package):
-            raise InputError(f"{package} is not installed: pip install -r requirements.txt")
+    require("streamlit", "streamlit_webrtc")
     _check_free(address, port)
     options = {
         "server.address": address,
