@@ -20,7 +20,7 @@ from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.models.preprocessing import VIEWS, averaged
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import FLAT, ROUTER, Tree, tree_named
-from hierarchy.vision.detectors import AUTO, MOVING, create_detector
+from hierarchy.vision.detectors import AUTO, MOVING, WHOLE, create_detector
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -125,7 +125,7 @@ class HierarchicalClassifier:
         """Train all nets on `X`; each net's best epoch is chosen on `validation`.
 
         Args:
-            X: FaceDataset with labels, or uint8[N,48,48].
+            X: FaceDataset with labels, or an array of faces.
             y: class names, str[N]; for `fit(FaceDataset, FaceDataset)`, the validation set.
             validation: (Xv, yv) or FaceDataset; X's own PublicTest rows are then unused. Without it these
                 are used, or a stratified, seeded part of `X`.
@@ -139,7 +139,7 @@ class HierarchicalClassifier:
         from hierarchy import estimator
 
         tree = self._expected_tree()
-        return self._opened(estimator.trained(self, tree, X, y, validation, verbose))
+        return self._opened(estimator.trained(self, tree, self._crops, X, y, validation, verbose))
 
     @classmethod
     def load(
@@ -277,13 +277,16 @@ class HierarchicalClassifier:
 
     def _faces(self, X: Any) -> Any:
         self._check()
+        return self._crops(X)
+
+    def _crops(self, X: Any) -> Any:
         X = from_rows(X) if self.flat_rows else X
-        array = isinstance(X, np.ndarray) and X.dtype == np.uint8 and X.shape[1:] == (SIDE, SIDE)
-        if array or isinstance(X, FaceDataset):
+        crops = isinstance(X, np.ndarray) and X.shape[1:] == (SIDE, SIDE)
+        if isinstance(X, FaceDataset) or (crops and X.dtype == np.uint8):
             return X
         from hierarchy.inference.faces import largest
 
-        return largest(X, self._options(), create_detector(self.detector))
+        return largest(X, self._options(), create_detector(WHOLE if crops else self.detector))
 
     def _options(self) -> "Options":
         from hierarchy.data.inputs import Options
@@ -322,7 +325,10 @@ class HierarchicalClassifier:
         return self
 
     def _expected_tree(self) -> Tree | None:
-        return tree_named(self.tree) if isinstance(self.tree, str) else self.tree
+        tree = tree_named(self.tree) if isinstance(self.tree, str) else self.tree
+        if not isinstance(tree, Tree | None):
+            raise InputError(f"tree {tree!r:.80}: expected a Tree, the name of one, or a .toml file")
+        return tree
 
     def _check(self, fitted: bool = True) -> None:
         if fitted and "run_" not in self.__dict__:

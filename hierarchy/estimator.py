@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierarchy import runs
-from hierarchy.data.dataset import FaceDataset, from_rows
+from hierarchy.data.dataset import FaceDataset
 from hierarchy.errors import InputError, NotFittedError, first_line
 from hierarchy.fileio import write_atomic
 from hierarchy.models.keras_backend import KERAS_BACKEND
@@ -49,9 +49,24 @@ def tags(flat_rows: bool) -> "Tags":
 
 
 def trained(
-    owner: "HierarchicalClassifier", tree: Tree | None, X: Any, y: Any, validation: Any, verbose: bool
+    owner: "HierarchicalClassifier",
+    tree: Tree | None,
+    crops: Callable[[Any], Any],
+    X: Any,
+    y: Any,
+    validation: Any,
+    verbose: bool,
 ) -> runs.Run:
     """A run of the nets of a classifier, trained as `HierarchicalClassifier.fit` says; deleted with it.
+
+    Args:
+        owner: the classifier.
+        tree: None: the recipe's.
+        crops: faces of any type -> uint8[N,48,48] or FaceDataset.
+        X: as of `fit`, like the others.
+        y: names.
+        validation: faces and names that choose the epochs.
+        verbose: whether progress is printed.
 
     Raises:
         InputError: as `fit`.
@@ -61,13 +76,11 @@ def trained(
 
     recipe, settings = _recipe(owner)
     recipe = replace(recipe, tree=tree or recipe.tree)
-    rows = from_rows if owner.flat_rows else np.asarray
     if not isinstance(X, FaceDataset):
         X, y = checked(X, y)
-        X = rows(X)
-    if isinstance(validation, tuple) and len(validation) == 2 and not isinstance(validation[0], FaceDataset):
-        validation = rows(validation[0]), validation[1]
-    faces = labelling.training_set(recipe.tree, X, y, validation)
+    if isinstance(validation, tuple | list):
+        validation = *map(crops, validation[:1]), *validation[1:]
+    faces = labelling.training_set(recipe.tree, crops(X), y, validation)
     loading.report_left_out(faces, recipe.tree)
     identity = {
         "recipe": recipe.as_dict(),

@@ -148,6 +148,7 @@ def from_rows(X: Any) -> Any:
     Raises:
         InputError: rows of another length.
     """
+    rows: np.ndarray
     try:
         rows = np.empty(0) if isinstance(X, FaceDataset) else np.asarray(X)
     except ValueError:  # pictures of different sizes
