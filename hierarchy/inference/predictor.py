@@ -35,7 +35,7 @@ class FacePrediction:
         face: [x, y, width, height] in pixels of the upright image; None if it shows no face.
         score: of the detector, 0 to 1; None if none was run.
         branch, label: the prediction; `label` is None below the minimum confidence, both without a face.
-        confidence: probability of the label, else of the branch; 0 without a face, None for labels only.
+        confidence: probability of the label, else of the branch; None without a face and for labels only.
         probabilities: by leaf, sum to one; empty without a face and for labels only.
         crop: uint8[48,48], the input of the nets.
     """
@@ -171,7 +171,7 @@ def _crops(file: Path | Picture | InputError, find: Detector) -> Iterator[Crop |
         faces = find(source if isinstance(source, np.ndarray) else images.read(source, path))
         yield from (Crop(path, face) for face in faces)
         if not faces:
-            yield FacePrediction(path, None, None, None, None, 0.0, {})
+            yield FacePrediction(path, None, None, None, None, None, {})
     except InputError as error:
         yield SkippedImage(path, str(error))
 

@@ -204,7 +204,7 @@ def test_the_detector_can_be_named_for_one_reading(model):
 
 SHARES = dict(zip(VALENCE.leaves, np.eye(len(VALENCE.leaves))[0].tolist(), strict=True))
 FACE = FacePrediction("a.png", [1, 2, 3, 4], 0.9, VALENCE.branches[0], VALENCE.leaves[0], 1.0, SHARES)
-NOBODY = FacePrediction("b.png", None, None, None, None, 0.0, {})
+NOBODY = FacePrediction("b.png", None, None, None, None, None, {})
 FACES = FacePredictions([FACE, NOBODY], VALENCE)
 
 

@@ -17,7 +17,7 @@ from hierarchy.inference import predictor, writers
 from hierarchy.inference.predictor import FacePrediction, columns, predict_stream
 from hierarchy.taxonomy import VALENCE
 
-NO_FACE = FacePrediction("wall.png", None, None, None, None, 0.0, {})
+NO_FACE = FacePrediction("wall.png", None, None, None, None, None, {})
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_closing_stops_the_reader_at_the_item_that_it_reads(brightness, monkeypa
 def test_an_image_without_a_face_has_null_values():
     values = json.loads(NO_FACE.as_json())
     assert values["path"] == "wall.png"
-    assert values["face"] is values["label"] is values["branch"] is values["score"] is None
+    assert values["face"] is values["label"] is values["branch"] is values["score"] is values["confidence"] is None
     assert NO_FACE.as_text() == "wall.png  no face"
     row = NO_FACE.as_row()
     assert set(row) < set(columns(VALENCE)) and not set(row) & {*predictor.BOX, *VALENCE.leaves}
