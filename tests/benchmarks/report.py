@@ -54,6 +54,7 @@ def markdown(measured: Mapping[str, Any]) -> str:
     for kind, (title, counted) in PROCESSES.items():
         if kind in processes:
             parts += [f"**{title}**", _processes(processes[kind], counted)]
+    parts += _serving(measured["rest"]) if "rest" in measured else []
     parts += [f"![Time and memory against the number of files]({PICTURE})"] if growing else []
     parts += [_extrapolated(measured["batch"])] if "batch" in measured else []
     return "\n\n".join(parts) + "\n"
@@ -100,6 +101,18 @@ def _processes(measured: Mapping[str, Mapping[str, float]], counted: str) -> str
         counts = ("-", "-") if n is None else (f"{n:,}", f"{n / seconds:.0f}")
         rows.append((name, counts[0], f"{seconds:.2f}", counts[1], f"{row['bytes'] / MEGABYTE:.0f}"))
     return table(("command", counted, "seconds", f"{counted}/s", "MB at most"), rows)
+
+
+def _serving(measured: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield "**The REST service, its clients on the same cores**"
+    yield table(
+        ("requests", "number", "requests/s", "p50, ms", "p99, ms"),
+        [
+            (name, f"{row['requests']:,}", f"{row['requests'] / row['seconds']:.0f}")
+            + tuple(f"{row[key]:.0f}" for key in ("p50_ms", "p99_ms"))
+            for name, row in measured.items()
+        ],
+    )
 
 
 def _extrapolated(measured: Mapping[str, Mapping[str, float]]) -> str:

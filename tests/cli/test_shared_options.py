@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -170,8 +171,19 @@ def test_the_schema_is_that_of_the_lines(command, blank):
     for line in lines:
         jsonschema.validate(json.loads(line), schema)
         assert list(json.loads(line)) == schema["required"]
+    (none,) = {line for line in lines if str(blank) in line}
+    assert json.loads(none)["face"] is json.loads(none)["confidence"] is None
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**json.loads(lines[0]), "confidence": "high"}, schema)
+
+
+def test_the_documentation_holds_the_schema_and_a_file_of_options(command, config):
+    page = (MAIN.parent / "docs" / "command-line.md").read_text()
+    assert json.loads(re.search(r"```json\n(.*?)```", page, re.S)[1]) == face_schema()
+    file = config(re.search(r"```toml\n(.*?)```", page, re.S)[1])
+    (example,) = re.findall(r"python tf_model.py (predict .+)", page)
+    (line,) = command(*example.replace("samples/", f"{SAMPLES}/").split(), "--config", file).out.splitlines()
+    assert json.loads(line)["label"]
 
 
 def test_the_schema_has_every_field_of_a_prediction():

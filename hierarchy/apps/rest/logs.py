@@ -14,7 +14,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hierarchy.apps.rest.metrics import Metrics
 
-LOGGERS: Final = ("hierarchy", "uvicorn")
 GONE: Final = 499  # the client left before the answer; nginx's number
 log = logging.getLogger(__name__)
 
@@ -37,15 +36,14 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_as_json() -> None:
-    """Send the messages of this package and of uvicorn to stderr as JSON, at this package's level."""
+    """Send all messages to stderr as JSON: of uvicorn at this package's level, of others warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    level = logging.getLogger("hierarchy").level
-    for name in LOGGERS:
-        logger = logging.getLogger(name)
-        logger.handlers[:] = [handler]
-        logger.setLevel(level)
-        logger.propagate = False
+    logging.getLogger().handlers[:] = [handler]
+    package = logging.getLogger("hierarchy")
+    package.handlers.clear()
+    logging.getLogger("uvicorn").setLevel(package.level)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every malformed form
 
 
 class RequestLog:
