@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import importlib.util
 import json
 import os
 import re
@@ -25,6 +26,7 @@ from openapi_spec_validator import validate
 from starlette.requests import Request
 
 import hierarchy
+import tf_model
 from hierarchy import routing
 from hierarchy.apps.rest import app as rest
 from hierarchy.apps.rest import limits, server, uploads
@@ -413,6 +415,14 @@ def test_a_real_server_answers_logs_and_stops(running):
     other = http.client.HTTPConnection(host, int(port), timeout=60)
     other.request("GET", "/healthz")  # the server has read what came before
     assert other.getresponse().read()
+    gone = http.client.HTTPConnection(host, int(port), timeout=60)
+    gone.putrequest("POST", "/predict")
+    gone.putheader("content-length", "1000")
+    gone.endheaders(b"x")
+    gone.close()
+    seen: list[dict] = []
+    while not seen or seen[-1].get("status") != 499:
+        seen.append(json.loads(process.stderr.readline()))
     process.send_signal(signal.SIGTERM)
     while json.loads(process.stderr.readline())["event"] != "Shutting down":
         pass
@@ -424,7 +434,7 @@ def test_a_real_server_answers_logs_and_stops(running):
     lines = [json.loads(line) for line in process.communicate()[1].splitlines()]
     assert process.returncode == 0
     assert [line["status"] for line in lines if line["event"] == "request"][-1:] == [200]
-    assert "portrait" not in json.dumps(lines)
+    assert "portrait" not in json.dumps(seen + lines)
 
 
 def test_the_service_loads_no_training_library():
@@ -434,8 +444,40 @@ def test_the_service_loads_no_training_library():
     assert done.stdout == "set()\n", done.stderr
 
 
-def test_an_address_in_use_is_refused():
+def refusal(monkeypatch, capsys, *words: object) -> str:
+    monkeypatch.setattr(sys, "argv", ["tf_model.py", "serve", *map(str, words)])
+    assert tf_model.main() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_an_address_in_use_is_refused(monkeypatch, capsys):
     with server._listening("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(InputError, match=f"--port {port}"):
-            server._listening("127.0.0.1", port)
+        assert f"--port {port}" in refusal(monkeypatch, capsys, "--port", port)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--run", "nope"),
+        ("--engine", "onyx"),
+        ("--detector", "nope"),
+        ("--token-file", "/no/such/file"),
+        ("--max-requests", 0),
+        ("--address", "192.0.2.1"),
+    ],
+)
+def test_what_it_cannot_start_with_is_refused(monkeypatch, capsys, words):
+    line = refusal(monkeypatch, capsys, "--port", 0, *words)
+    assert str(words[1]) in line or words[0] in line
+
+
+def test_a_missing_library_is_named(monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "uvicorn" else find(name, *rest)
+    )
+    line = refusal(monkeypatch, capsys)
+    assert "uvicorn" in line and "pip install" in line

@@ -31,13 +31,13 @@ def serve(settings: Settings, address: str = "127.0.0.1", port: int = PORT) -> N
     Raises:
         InputError: as of `create_app`, or the address cannot be listened on.
     """
-    log_as_json()
     warnings.simplefilter("error", Image.DecompressionBombWarning)  # refused as too large
     listener = _listening(address, port)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # the end is the same as by Ctrl-C
     try:
         with listener:
             config = _configured(settings)
+            log_as_json()  # not before: why it cannot start is for a person
             host, bound = listener.getsockname()[:2]
             _warn(address, settings)
             print(f"http://{f'[{host}]' if ':' in host else host}:{bound}", flush=True)
