@@ -185,11 +185,15 @@ def _read_array(array: np.ndarray, name: str, options: Options) -> np.ndarray:
         raise InputError(f"{got}: expected uint8, other whole numbers from 0 to 255, or floats")
     if not array.size:
         raise InputError(f"{got}: empty (0 pixels)")
-    from PIL import Image
-
+    if array.shape[0] * array.shape[1] > images.MAX_PIXELS:
+        raise InputError(f"{got}: more than {images.MAX_PIXELS // 10**6} megapixels")
     pixels = _eight_bits(array, got, options.value_range)
     pixels = pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
-    if pixels.ndim == 3 and options.colour == COLOURS[1]:
+    if pixels.ndim == 2:
+        return np.ascontiguousarray(pixels)
+    from PIL import Image
+
+    if options.colour == COLOURS[1]:
         pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[-1]]]
     return images.grey(Image.fromarray(np.ascontiguousarray(pixels)), name)
 
