@@ -14,7 +14,7 @@ import typer
 
 from hierarchy.cli.options import renamed
 from hierarchy.cli.shared import Quiet, Verbose, with_shared_options
-from hierarchy.errors import InputError
+from hierarchy.errors import DISTRIBUTION, InputError, not_installed
 
 if TYPE_CHECKING:
     from hierarchy.backends import Backend
@@ -24,24 +24,13 @@ COMMANDS: Final = tuple(
     "train evaluate compare predict video batch tune export data runs detector app serve".split()
 )
 FLAGS: Final = ("--quiet", "-q", "--verbose", "-v")
-DISTRIBUTION: Final = "two-tier-expressions"
 log = logging.getLogger(__name__)
-
-
-def version() -> str:
-    """Version of the installed distribution, else of the package in a checkout."""
-    from importlib import metadata
-
-    import hierarchy
-
-    try:
-        return metadata.version(DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        return hierarchy.__version__
 
 
 def _print_version(asked: bool) -> None:
     if asked:
+        from hierarchy import version
+
         print(f"{DISTRIBUTION} {version()}")
         raise typer.Exit
 
@@ -112,6 +101,11 @@ def main(backend: "Backend | None" = None) -> int:
         return 2
     except usage_error as error:
         log.error(f"error: {error.format_message()} (see --help)")  # type: ignore[attr-defined]
+        return 2
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith(__package__.partition(".")[0]):
+            raise
+        log.error(f"error: {not_installed(error.name)}")
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return 130

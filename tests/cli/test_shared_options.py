@@ -15,6 +15,7 @@ import pytest
 import typer.main
 from PIL import Image
 
+import hierarchy
 import tf_model
 from hierarchy.cli import main, progress
 from hierarchy.cli.shared import SHARED
@@ -75,7 +76,7 @@ def every_command() -> list[str]:
 
 def test_the_version_is_printed(command):
     result = command("--version")
-    assert result.code == 0 and result.out.split()[-1] == main.version() and not result.err
+    assert result.code == 0 and result.out.split()[-1] == hierarchy.version() and not result.err
 
 
 @pytest.mark.parametrize("words", every_command())

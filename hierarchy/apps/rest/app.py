@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import metadata
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
@@ -159,7 +158,7 @@ def described(model: HierarchicalClassifier, settings: Settings) -> schemas.Mode
     scores, card = run.folder / "scores.json", run.folder / "MODEL_CARD.md"
     names = ("max_bytes", "max_pixels", "max_faces", "max_images", "max_batch", "max_requests", "timeout")
     return schemas.Model(
-        version=version(),
+        version=hierarchy.version(),
         run=run.name,
         engine=model.engine_,
         detector=settings.detector,
@@ -169,11 +168,3 @@ def described(model: HierarchicalClassifier, settings: Settings) -> schemas.Mode
         card=card.read_text(encoding="utf-8") if card.is_file() else None,
         limits={name: getattr(settings, name) for name in names},
     )
-
-
-def version() -> str:
-    """Version of the installed distribution, or of the package in a checkout."""
-    try:
-        return metadata.version("two-tier-expressions")
-    except metadata.PackageNotFoundError:
-        return hierarchy.__version__
