@@ -28,6 +28,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 AUTO: Final = "auto"  # the first of LOSSLESS that a run was exported to, else the backend
 PRECISIONS: Final = ("float32", "float16", "int8")  # of the stored weights; float16 computes in float32
+TREE: Final = "tree"  # among the exports: the whole tree as one file, which is for other programs
 CHUNK: Final = 64  # faces per call, which bounds memory
 
 
@@ -180,6 +181,8 @@ def nets(run: runs.Run, backend: Backend, engine: str) -> tuple[str, Mapping[str
         raise InputError(f"run {run.name!r} was not exported to {engine}; run {command(run, engine)}")
     models, remedy = {}, f"run {command(run, engine)} again, or use --engine {own}"
     for node, exported in manifest.exports[engine].items():
+        if node == TREE:
+            continue
         if exported.net != manifest.checksums.get(node):
             raise InputError(f"run {run.name!r}: its {engine} {node} net was made from another net; {remedy}")
         for name, checksum in exported.files.items():

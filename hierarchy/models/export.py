@@ -2,27 +2,32 @@
 
 Conversion is by Keras' `model.export` and each library's quantisation. float16 halves the file and computes
 in float32; int8 quantises weights per channel and activations by the ranges seen on CALIBRATION Training
-faces. Every exported net is compared with its original before it is stored.
+faces. Every exported net is compared with its original before it is stored. One more file holds the whole
+tree, from faces to labels, and is compared with the exported nets.
 """
 
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from hierarchy import fileio, runs, runtimes
+from hierarchy import fileio, routing, runs, runtimes
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError, require
-from hierarchy.models import keras_setup
+from hierarchy.models import export_tree, keras_setup
+from hierarchy.models.export_formats import CONVERTERS, DESCRIBERS, OUTPUTS, RUNNERS
 from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.runtimes import FORMATS
 
 CALIBRATION: Final = 512  # Training faces
 CLOSE: Final = {"float32": 1e-3, "float16": 0.05, "int8": 1.0}  # largest difference of logits from Keras
+CLOSE_TREE: Final = {"float32": 1e-4, "float16": 0.01, "int8": 1e-4}  # of probabilities from the nets'
+NO_TREE: Final = (("litert", "int8"),)  # its probabilities would be multiples of 1/256
 TOOLS: Final = {"onnx": ("tf2onnx", "onnx"), "litert": (), "openvino": ("openvino",)}
 
 
@@ -36,11 +41,12 @@ def export(run: runs.Run, kind: str, precision: str, faces: Callable[[], FaceDat
         faces: loads faces with a Training split; called for int8 only.
 
     Yields:
-        A line for each exported net.
+        A line for each exported net, and one for the tree.
 
     Raises:
         InputError: an unknown format or precision, a missing tool, another backend than TensorFlow, PyTorch
-            nets, no Training faces for int8, or logits that differ from the original's.
+            nets, no Training faces for int8, logits that differ from the original's, or probabilities of the
+            tree from those of its nets.
     """
     engine = _engine(kind, precision)
     paths = {node: run.net(node) for node in runtimes.exported_nodes(run.manifest())}
@@ -48,19 +54,16 @@ def export(run: runs.Run, kind: str, precision: str, faces: Callable[[], FaceDat
         KERAS_BACKEND.open(path)  # refuses PyTorch nets
     check_tools(kind)
     calibration = _calibration(faces()) if precision == "int8" else None
-    entry: dict[str, Any] = {}
-    written: dict[str, bytes] = {}
-    for node, path in paths.items():
-        files, gap = _converted(path, engine, calibration)
-        written |= files
-        size = sum(map(len, files.values()))
-        checksums = {name: fileio.sha256(data) for name, data in files.items()}
-        entry[node] = {"files": checksums, "bytes": size, "net": fileio.sha256(path.read_bytes())}
-        yield f"{run.folder / next(iter(files))}: {size / 1e6:.1f} MB, logits within {gap:.2g} of Keras"
-    for name, data in written.items():
-        fileio.write_atomic(run.folder / name, data)
+    with tempfile.TemporaryDirectory() as folder:
+        exporter = _Exporter(run, engine, Path(folder), calibration)
+        for node, path in paths.items():
+            yield exporter.net(node, path)
+        if (kind, precision) not in NO_TREE:
+            yield exporter.tree()
+        for file in sorted(exporter.files):
+            fileio.write_atomic(run.folder / file, (Path(folder) / file).read_bytes())
     before = fileio.read_json(run.folder / runs.MANIFEST).get("exports", {})
-    run.amend({"exports": {**before, engine: entry}})
+    run.amend({"exports": {**before, engine: exporter.entry}})
 
 
 def _engine(kind: str, precision: str) -> str:
@@ -92,90 +95,79 @@ def _calibration(faces: FaceDataset) -> np.ndarray:
     return train[np.random.default_rng(0).permutation(len(train))[:CALIBRATION]]
 
 
-def _converted(path: Path, engine: str, calibration: np.ndarray | None) -> tuple[dict[str, bytes], float]:
-    """The files of an exported net, and the largest difference of its logits."""
-    from hierarchy.models import serialization
+class _Exporter:
+    """Writes the exported files of a run into a folder, and what its manifest says of them into `entry`."""
 
-    kind, precision = runtimes.ENGINES[engine]
-    net, probe = serialization.load(path), sketch_faces(runtimes.CHUNK).pixels
-    logits = np.asarray(net(probe))  # Keras exports only nets that were called
-    suffixes, name = FORMATS[kind].suffixes, path.stem + engine.removeprefix(kind)
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / f"{name}{suffixes[0]}"
-        with warnings.catch_warnings(), keras_setup.quiet():
-            warnings.simplefilter("ignore")  # of the converters
-            CONVERTERS[kind](net, target, precision, calibration)
-        exported = runtimes.ExportedModel(engine, target, KERAS_BACKEND)
-        gap = float(np.abs(exported(probe) - logits).max())
-        if not gap <= CLOSE[precision]:  # NaN too
-            raise InputError(f"{path}: {engine} logits differ by {gap:.2g}; nothing was written")
-        return {f"{name}{suffix}": target.with_suffix(suffix).read_bytes() for suffix in suffixes}, gap
+    def __init__(self, run: runs.Run, engine: str, folder: Path, calibration: np.ndarray | None) -> None:
+        self.run, self.manifest, self.engine, self.folder = run, run.manifest(), engine, folder
+        self.kind, self.precision = runtimes.ENGINES[engine]
+        self.calibration = calibration
+        self.probe = sketch_faces(runtimes.CHUNK).pixels
+        self.nets: dict[str, Any] = {}  # of Keras
+        self.logits: dict[str, np.ndarray] = {}  # of the exported nets for the probe
+        self.entry: dict[str, Any] = {}
+        self.files: list[str] = []
 
+    def net(self, node: str, path: Path) -> str:
+        """Export a net; the line about it."""
+        from hierarchy.models import serialization
 
-def _to_onnx(net: Any, target: Path, precision: str, calibration: np.ndarray | None) -> None:
-    net.export(target, format="onnx", verbose=False)
-    if precision == "float16":
-        _halve(target)
-    if calibration is not None:
-        _quantise(target, calibration)
+        net = self.nets[node] = serialization.load(path)
+        target = self._target(path.stem + self.engine.removeprefix(self.kind))
+        with _quiet():
+            CONVERTERS[self.kind](export_tree.named(net), target, self.precision, self.calibration)
+            DESCRIBERS[self.kind](target, export_tree.metadata(self.manifest, node))
+        exported = self.logits[node] = runtimes.ExportedModel(self.engine, target, KERAS_BACKEND)(self.probe)
+        gap = _gap(exported, np.asarray(net(self.probe)))
+        if not gap <= CLOSE[self.precision]:  # NaN too
+            raise InputError(f"{path}: {self.engine} logits differ by {gap:.2g}; nothing was written")
+        return f"{self._add(node, target, self.manifest.checksums[node])}, logits within {gap:.2g} of Keras"
 
+    def tree(self) -> str:
+        """Export the nets as one model; the line about it."""
+        target = self._target(f"{runtimes.TREE}-{self.precision}")
+        with _quiet():
+            self._whole(target)
+            DESCRIBERS[self.kind](target, export_tree.metadata(self.manifest, runtimes.TREE))
+            outputs = RUNNERS[self.kind](target, self.probe)
+        tree, calibration = self.manifest.tree, self.manifest.calibration
+        predictions, _ = routing.predict_from_logits(tree, self.logits, calibration)
+        expected = zip(OUTPUTS, (predictions.joint, predictions.branch), strict=False)
+        gap = float(np.max([_gap(outputs[name], values) for name, values in expected]))
+        if not gap <= CLOSE_TREE[self.precision]:
+            raise InputError(f"{target.name}: probabilities differ by {gap:.2g}; nothing was written")
+        source = [self.manifest.checksums[node] for node in self.nets], self.manifest.calibration
+        checksum = fileio.sha256(repr(source).encode())
+        return f"{self._add(runtimes.TREE, target, checksum)}, probabilities within {gap:.2g} of the nets'"
 
-def _halve(path: Path) -> None:
-    """Store an ONNX net's weights in float16; they are cast to float32 when the net is opened."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
+    def _whole(self, target: Path) -> None:
+        if self.kind == "onnx":
+            files = {node: self.folder / next(iter(about["files"])) for node, about in self.entry.items()}
+            export_tree.merge(files, self.manifest, target)
+        else:
+            net = export_tree.joined(self.nets, self.manifest)
+            CONVERTERS[self.kind](net, target, self.precision, None)
 
-    model = onnx.load(path)
-    graph = model.graph
-    for weights in [each for each in graph.initializer if each.data_type == TensorProto.FLOAT and each.dims]:
-        half = numpy_helper.to_array(weights).astype(np.float16)
-        graph.node.insert(
-            0, helper.make_node("Cast", [f"{weights.name}_half"], [weights.name], to=TensorProto.FLOAT)
-        )
-        weights.CopyFrom(numpy_helper.from_array(half, f"{weights.name}_half"))
-    onnx.save(model, path)
+    def _target(self, name: str) -> Path:
+        return self.folder / f"{name}{FORMATS[self.kind].suffixes[0]}"
 
-
-def _quantise(path: Path, calibration: np.ndarray) -> None:
-    from onnxruntime import quantization
-
-    ends = range(runtimes.CHUNK, len(calibration), runtimes.CHUNK)
-    batches = iter([{"pixels": batch} for batch in np.split(calibration, ends)])
-
-    class Reader(quantization.CalibrationDataReader):
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            return next(batches, None)
-
-    quantization.shape_inference.quant_pre_process(path, path)
-    # reduce_range: AVX2 adds pairs of 8-bit products in 16 bits, which 7-bit weights cannot overflow
-    quantization.quantize_static(
-        path,
-        path,
-        Reader(),
-        per_channel=True,
-        reduce_range=True,
-        activation_type=quantization.QuantType.QUInt8,
-    )
-
-
-def _to_litert(net: Any, target: Path, precision: str, calibration: np.ndarray | None) -> None:
-    import tensorflow as tf
-
-    options: dict[str, Any] = {} if precision == "float32" else {"optimizations": [tf.lite.Optimize.DEFAULT]}
-    if precision == "float16":
-        options["target_spec"] = {"supported_types": [tf.float16]}
-    if calibration is not None:
-        options["representative_dataset"] = lambda: ([face[None]] for face in calibration)
-    net.export(target, format="litert", verbose=False, **options)
+    def _add(self, node: str, target: Path, source: str) -> str:
+        """List the files of a net or tree made from `source`, a checksum; their path and size."""
+        paths = [target.with_suffix(suffix) for suffix in FORMATS[self.kind].suffixes]
+        size = sum(path.stat().st_size for path in paths)
+        checksums = {path.name: fileio.sha256(path.read_bytes()) for path in paths}
+        self.entry[node] = {"files": checksums, "bytes": size, "net": source}
+        self.files += checksums
+        return f"{self.run.folder / target.name}: {size / 1e6:.1f} MB"
 
 
-def _to_openvino(net: Any, target: Path, precision: str, calibration: np.ndarray | None) -> None:
-    import openvino
-
-    whole = target if precision == "float32" else target.with_name("float32.xml")
-    net.export(str(whole), format="openvino", verbose=False)
-    if precision == "float16":
-        openvino.save_model(openvino.Core().read_model(whole), target, compress_to_fp16=True)
+def _gap(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return float(np.abs(ours - theirs).max())
 
 
-CONVERTERS: Final = {"onnx": _to_onnx, "litert": _to_litert, "openvino": _to_openvino}
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the messages of the converters."""
+    with warnings.catch_warnings(), keras_setup.quiet():
+        warnings.simplefilter("ignore")
+        yield
