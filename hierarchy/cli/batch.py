@@ -23,6 +23,9 @@ def batch(
 ) -> None:
     """Predict millions of images; after an interruption, the same command resumes."""
     from hierarchy import runs
+    from hierarchy.errors import require
+
+    require("fsspec")
     from hierarchy.apps.batch import local
     from hierarchy.apps.batch.job import Job
 

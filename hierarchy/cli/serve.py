@@ -1,6 +1,5 @@
 """`serve`: the REST service on this machine."""
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import Annotated, Final
@@ -34,14 +33,9 @@ def serve(
 ) -> None:
     """Serve predictions over HTTP until Ctrl-C: POST /predict, GET /model, /healthz, /metrics."""
     from hierarchy import runs
-    from hierarchy.errors import InputError
+    from hierarchy.errors import require
 
-    for package in PACKAGES:
-        if not importlib.util.find_spec(package):
-            raise InputError(
-                f'{package} is not installed: pip install "two-tier-expressions[serve]", in a checkout '
-                f"pip install -r requirements-serve.txt"
-            )
+    require(*PACKAGES)
     from hierarchy.apps.rest import server
     from hierarchy.apps.rest.settings import Settings
 

@@ -52,12 +52,15 @@ def train(
 ) -> None:
     """Train the nets of one or several runs; results go to results/, checkpoints to logs/."""
     from hierarchy.config import recipes
-    from hierarchy.models.keras_backend import with_devices
+    from hierarchy.errors import require
+    from hierarchy.models.keras_backend import KERAS_BACKEND, with_devices
     from hierarchy.training.sweep import sweep
 
     if recipe == "list":
         return print(recipes.listing())
     backend = with_devices(backend_of(context), devices, hosts, rank)
+    if backend.name == KERAS_BACKEND.name:
+        require("keras")  # before data are downloaded
     for finished in sweep(
         data=data,
         recipe=recipe,

