@@ -115,11 +115,6 @@ class RunManifest:
         """Checksum of every net's file, by node."""
         return {node: net.sha256 for node, net in self.nets.items()}
 
-    @property
-    def recipe_name(self) -> str:
-        """Name of the recipe."""
-        return str(self.recipe.get("name", ""))
-
     @classmethod
     def from_dict(cls, values: Any, source: str) -> Self:
         """The manifest that recipe.json holds.

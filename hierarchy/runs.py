@@ -123,16 +123,6 @@ class Run:
         whole = {"run": self.name, "tree": tree.to_dict(), "tree_hash": tree.hash}
         write_json(self.folder / MANIFEST, whole | dict(identity) | {"nets": nets})
 
-    def check_writable(self) -> None:
-        """Refuse a results folder that cannot be written before hours are spent on it.
-
-        Raises:
-            InputError: nothing can be written there.
-        """
-        probe = self.folder / ".probe"
-        write_atomic(probe, b"")
-        probe.unlink()
-
     def history(self) -> list[dict[str, str]]:
         """Rows of the run's history.csv, one per epoch and node; empty where it kept no history."""
         path = self.folder / HISTORY

@@ -65,7 +65,10 @@ class Tree:
     def __post_init__(self) -> None:
         if not isinstance(self.children, Mapping) or len(self.children) < 2:
             raise InputError("a tree needs two or more branches, each with a list of leaves")
-        children = {branch: _leaves(branch, leaves) for branch, leaves in self.children.items()}
+        for branch, leaves in self.children.items():
+            if isinstance(leaves, str) or not isinstance(leaves, Sequence) or not leaves:
+                raise InputError(f"branch {branch!r} of a tree needs a list of one or more leaves")
+        children = {branch: tuple(leaves) for branch, leaves in self.children.items()}
         object.__setattr__(self, "children", children)
         for branch in children:
             _check_name(branch, RESERVED)
@@ -204,11 +207,22 @@ class Tree:
         known = None if name or aliases else next((each for each in TREES.values() if each == tree), None)
         return known or tree
 
+    @classmethod
+    def from_toml(cls, path: Path | str) -> "Tree":
+        """The tree of a TOML file with a table `branches`, and optional `aliases` and `name`.
 
-def _leaves(branch: str, leaves: Any) -> tuple[str, ...]:
-    if isinstance(leaves, str) or not isinstance(leaves, Sequence) or not leaves:
-        raise InputError(f"branch {branch!r} of a tree needs a list of one or more leaves")
-    return tuple(leaves)
+        Raises:
+            InputError: the file is missing, not TOML, or not a tree.
+        """
+        try:
+            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"{path}: cannot be read as TOML ({error})") from None
+        if unknown := sorted(set(values) - {"branches", "aliases", "name"}):
+            raise InputError(f"{path}: unknown key {unknown[0]!r}; expected branches, aliases, name")
+        if not isinstance(values.get("branches"), dict):
+            raise InputError(f"{path}: expected a table `branches` with a list of leaves per branch")
+        return cls.from_dict(values, str(path), str(values.get("name", Path(path).stem)))
 
 
 def _check_name(name: Any, reserved: Sequence[str]) -> None:
@@ -232,24 +246,16 @@ VALENCE: Final = TREES["valence"]
 
 
 def tree_named(name: str) -> Tree:
-    """A named tree, or the tree of a TOML file with `branches`, and optional `aliases` and `name`.
+    """A named tree, or the tree of a TOML file.
 
     Raises:
         InputError: no such tree or file, or a file that does not hold a tree.
     """
     if name in TREES:
         return TREES[name]
-    if not name.endswith(".toml"):
-        raise InputError(f"unknown tree {name!r}: expected one of {', '.join(TREES)}, or a .toml file")
-    try:
-        values = tomllib.loads(Path(name).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{name}: cannot be read as TOML ({error})") from None
-    if unknown := sorted(set(values) - {"branches", "aliases", "name"}):
-        raise InputError(f"{name}: unknown key {unknown[0]!r}; expected branches, aliases, name")
-    if not isinstance(values.get("branches"), dict):
-        raise InputError(f"{name}: expected a table `branches` with a list of leaves per branch")
-    return Tree.from_dict(values, name, str(values.get("name", Path(name).stem)))
+    if name.endswith(".toml"):
+        return Tree.from_toml(name)
+    raise InputError(f"unknown tree {name!r}: expected one of {', '.join(TREES)}, or a .toml file")
 
 
 COLOURS: Final[dict[str, str]] = {  # expressions after Okabe and Ito, for colour-blind eyes too

@@ -160,6 +160,7 @@ def test_a_file_holds_a_tree(tmp_path):
     assert tree.children == {"on": ("engaged",), "off": ("bored", "tired")} and tree.name == "mine"
     assert tree.leaf_named("Sleepy") == "tired"
     assert tree_named("valence") is VALENCE
+    assert Tree.from_toml(file) == Tree.from_toml(str(file)) == tree
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,8 @@ def recipe_of(manifest: RunManifest) -> str:
     """The name of a run's recipe, with the changed values and the labels where they are not FER-2013's."""
     changes = list(manifest.settings)
     changes += [f"{manifest.labels} labels"] if manifest.labels != FER2013_LABELS else []
-    return f"{manifest.recipe_name} with {', '.join(changes)}" if changes else manifest.recipe_name
+    name = str(manifest.recipe.get("name", ""))
+    return f"{name} with {', '.join(changes)}" if changes else name
 
 
 def training(manifest: RunManifest, sentence: str) -> str:

@@ -37,7 +37,7 @@ class TrainTask:
         identity: values of the manifest besides the nets.
         taught: float[N, leaves], the teacher's probabilities for `train`, where the recipe needs them.
         start: file of the flat net that weights are initialised from; None: random weights.
-        on_epoch_end: see `CheckpointManager`.
+        on_epoch_end: called with each epoch's history row; may stop the training by an exception.
         verbose: whether progress and epochs are printed.
     """
 
@@ -71,7 +71,7 @@ class TrainTask:
 
     def checkpoints(self, suffix: str) -> CheckpointManager:
         """The net's checkpoints, with weights in files of a suffix."""
-        return CheckpointManager(self.run, self.tree, self.node, self.fit, suffix, self.on_epoch_end)
+        return CheckpointManager(self, suffix)
 
     def training_summary(self, checkpoints: CheckpointManager) -> dict[str, Any]:
         """The values of the manifest for this net, from its epochs."""

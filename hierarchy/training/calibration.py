@@ -16,7 +16,6 @@ from hierarchy.backends import Backend
 from hierarchy.config.overrides import from_dict
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.runs import Run
-from hierarchy.taxonomy import Tree
 
 RANGE: Final = (0.2, 5.0)  # of temperatures searched
 
@@ -32,11 +31,15 @@ def calibrate(run: Run, faces: FaceDataset, backend: Backend) -> None:
     Raises:
         InputError: a net outputs NaN or inf.
     """
-    manifest, validation = run.manifest(), faces.of(Split.PublicTest)
+    manifest, training, validation = run.manifest(), faces.of(Split.Training), faces.of(Split.PublicTest)
     recipe, tree = from_dict(manifest.recipe, f"run {run.name!r}"), manifest.tree
     calibration = {}
     for node, net in manifest.nets.items():
-        offset = _offset(faces, tree, node) if net.balanced else np.zeros(len(tree.classes_of(node)))
+        offset = np.zeros(len(tree.classes_of(node)))
+        if net.balanced:
+            label = training.target(tree, node)
+            counts = np.bincount(label[label >= 0], minlength=len(offset))
+            offset = np.log(np.maximum(counts, 1) / counts.sum())
         valid = validation.for_node(tree, node)
         logits, target = backend.open(run.net(node))(valid.pixels), valid.target(tree, node)
         routing.check_finite(logits, f"run {run.name!r}: its {node} net")
@@ -76,10 +79,3 @@ def _likeliest(
         return float(-np.log(np.maximum(probability[np.arange(len(target)), target], 1e-12)).mean())
 
     return float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
-
-
-def _offset(faces: FaceDataset, tree: Tree, node: str) -> np.ndarray:
-    """Log frequencies of a node's classes among the Training faces."""
-    target = faces.target(tree, node)[faces.split == Split.Training]
-    counts = np.bincount(target[target >= 0], minlength=len(tree.classes_of(node)))
-    return np.log(np.maximum(counts, 1) / counts.sum())

@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hierarchy import runs
-from hierarchy.config.schema import TrainConfig
 from hierarchy.errors import InputError, first_line
 from hierarchy.fileio import read_json, write_atomic, write_json
 from hierarchy.runs import Run
 from hierarchy.taxonomy import Tree
 
+if TYPE_CHECKING:
+    from hierarchy.training.backend import TrainTask
+
 STATE: Final = "state.json"
-EpochCallback = Callable[[Mapping[str, Any]], None]
+EpochCallback = Callable[[Mapping[str, Any]], None]  # with each epoch's row; may stop by an exception
 
 
 @dataclass
@@ -26,25 +28,18 @@ class CheckpointManager:
     """The completed epochs of one node.
 
     Attributes:
-        run: of the node.
-        tree: of the run.
-        node: name of the net.
-        fit: number of epochs and stopping rules.
+        task: the training of the node.
         suffix: of files of weights.
-        on_epoch_end: called with each epoch's row; may stop the training by an exception.
         rows: the history, a row per completed epoch.
     """
 
-    run: Run
-    tree: Tree
-    node: str
-    fit: TrainConfig
+    task: "TrainTask"
     suffix: str
-    on_epoch_end: EpochCallback | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._folder = self.run.log / self.node
+        self.fit = self.task.fit
+        self._folder = self.task.run.log / self.task.node
         self._state = self._folder / STATE
         self._best = self._folder / f"best{self.suffix}"
         if self._state.is_file():
@@ -116,16 +111,16 @@ class CheckpointManager:
         if not self.rows or row["val_accuracy"] > self.best["val_accuracy"]:
             best = self._folder / f"best-{self.epoch + 1:03d}{self.suffix}"
             write_atomic(best, weights)  # after Ctrl-C here, the epoch is repeated
-        self.rows.append({"node": self.node, "epoch": self.epoch + 1, **row})
+        self.rows.append({"node": self.task.node, "epoch": self.epoch + 1, **row})
         self._best = best
         names = {"weights": self._raw(self.epoch - 1).name, "best": self._best.name}
         write_json(self._state, names | {"rows": self.rows})
-        write_history(self.run, self.tree, self.run.log)
+        write_history(self.task.run, self.task.tree, self.task.run.log)
         self._raw(self.epoch - 2).unlink(missing_ok=True)
         if before != self._best:
             before.unlink(missing_ok=True)
-        if self.on_epoch_end:
-            self.on_epoch_end(self.rows[-1])
+        if self.task.on_epoch_end:
+            self.task.on_epoch_end(self.rows[-1])
 
     def _raw(self, epoch: int) -> Path:
         """The file after an epoch, counted from 0."""

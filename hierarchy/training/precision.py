@@ -19,10 +19,5 @@ def arithmetic(fit: TrainConfig, accelerated: bool) -> str:
         fit: the recipe's.
         accelerated: whether the net is trained on a GPU or TPU.
     """
-    native = accelerated or bool(INSTRUCTIONS & _flags())
-    return fit.precision if native else "float32"
-
-
-def _flags() -> set[str]:
-    """Instruction sets of the processor; empty where the system does not list them."""
-    return set(PROCESSOR.read_text().split()) if PROCESSOR.is_file() else set()
+    flags = PROCESSOR.read_text().split() if PROCESSOR.is_file() else []
+    return fit.precision if accelerated or INSTRUCTIONS.intersection(flags) else "float32"

@@ -53,7 +53,8 @@ def begin(target: runs.Run, identity: dict[str, Any], resume: bool, asked: dict[
                     f"not {_short(now.get(key))}: "
                     "use the same options, or another name (--run NAME, make train RUN=NAME)"
                 )
-    target.check_writable()
+    fileio.write_atomic(target.folder / ".probe", b"")  # before hours are spent on it
+    (target.folder / ".probe").unlink()
     fileio.write_json(target.log / runs.MANIFEST, identity | {"asked": asked})
 
 

@@ -44,8 +44,8 @@ def sweep(
 
 
 def _jobs(recipe: str | None, seed: str | None, name: str | None) -> list[Job]:
-    recipes = _parts("--recipe", recipe) if recipe else [None]
-    seeds = _seeds(seed) if seed else [None]
+    recipes = _parts("--recipe", recipe)
+    seeds = [int(part) if part else None for part in _parts("--seed", seed)]
     if len(recipes) * len(seeds) == 1:
         return [(recipes[0], seeds[0], name)]
     if not (recipe or name):
@@ -58,15 +58,12 @@ def _jobs(recipe: str | None, seed: str | None, name: str | None) -> list[Job]:
     return out
 
 
-def _parts(option: str, text: str) -> list[str]:
+def _parts(option: str, text: str | None) -> list[str | None]:
+    if not text:
+        return [None]
     parts = text.split(",")
     if len(set(parts)) < len(parts) or "" in parts:
         raise InputError(f"{option} {text!r}: a value is empty or repeated")
-    return parts
-
-
-def _seeds(text: str) -> list[int]:
-    parts = _parts("--seed", text)
-    if not all(part.isascii() and part.isdigit() for part in parts):
+    if option == "--seed" and not all(part.isascii() and part.isdigit() for part in parts):
         raise InputError(f"--seed {text!r}: expected integers from 0, e.g. 0 or 0,1,2")
-    return [int(part) for part in parts]
+    return [*parts]

@@ -3,10 +3,11 @@
 import pytest
 
 from hierarchy import runs
-from hierarchy.config.schema import TrainConfig
+from hierarchy.config.schema import Recipe, TrainConfig
 from hierarchy.taxonomy import FLAT, VALENCE
 from hierarchy.training import checkpoints
-from hierarchy.training.checkpoints import CheckpointManager, write_history
+from hierarchy.training.backend import TrainTask
+from hierarchy.training.checkpoints import write_history
 
 
 def row(accuracy):
@@ -14,7 +15,8 @@ def row(accuracy):
 
 
 def manager(fit=None):
-    return CheckpointManager(runs.run("x"), VALENCE, FLAT, fit or TrainConfig(epochs=4), ".pt")
+    fit = fit or TrainConfig(epochs=4)
+    return TrainTask(FLAT, Recipe("x"), fit, 0, runs.run("x"), None, None, {}).checkpoints(".pt")
 
 
 def filled(*accuracies, fit=None):
