@@ -137,7 +137,7 @@ class _Exporter:
         if not gap <= CLOSE_TREE[self.precision]:
             raise InputError(f"{target.name}: probabilities differ by {gap:.2g}; nothing was written")
         source = [self.manifest.checksums[node] for node in self.nets], self.manifest.calibration
-        checksum = fileio.sha256(repr(source).encode())
+        checksum = fileio.sha256(repr(source).encode())  # changes with the nets and with their calibration
         return f"{self._add(runtimes.TREE, target, checksum)}, probabilities within {gap:.2g} of the nets'"
 
     def _whole(self, target: Path) -> None:
