@@ -62,7 +62,10 @@ def tree_file(run, engine):
     return run.folder / file
 
 
-@pytest.fixture(scope="module", params=FORMATS)
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in FORMATS]
+
+
+@pytest.fixture(scope="module", params=SLOW)
 def kept(request, stored_run, faces, tmp_path_factory):
     """A home with the run tiny, calibrated and exported to a format in float32; read only."""
     home = tmp_path_factory.mktemp("exported")
