@@ -76,7 +76,7 @@ def tune(
     study_name = runs.run(name or f"{node}-{base.name}").name
     faces = loading.training_faces(data)
     about = {"node": node, "recipe": base.as_dict(), "data": loading.fingerprint(faces)}
-    study = _study(study_name, storage, seed, about)
+    study = _study(study_name, storage, about)
     backend.start()
 
     def objective(trial: "optuna.Trial") -> float:
@@ -148,7 +148,7 @@ def _trained(
         return float(run.manifest().nets[node].public_test_accuracy)
 
 
-def _study(name: str, storage: str | None, seed: int, about: dict[str, Any]) -> "optuna.Study":
+def _study(name: str, storage: str | None, about: dict[str, Any]) -> "optuna.Study":
     """The study of that name, created or loaded.
 
     Raises:
