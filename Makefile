@@ -1,4 +1,5 @@
-# Each command does its own set-up: `make train`, `make test`, and `make bench` for the tables of speed.
+# Each command does its own set-up: `make train`, `make test`, `make test-install` for the wheel, and `make bench`
+# for the tables of speed.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ RUN ?= mine
 EXTRA ?=  # more requirements files, as in EXTRA=requirements-backends.txt
 BARE ?=  # packages to be installed without what they ask for, as in BARE=imagecorruptions-imaug==1.1.5
 
-.PHONY: train test docs bench
+.PHONY: train test test-install docs bench
 
 train: $(VENV)/train
 	$(PY) tf_model.py train --run $(RUN) --resume
@@ -22,6 +23,10 @@ test: $(VENV)/test
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	OMP_WAIT_POLICY=passive $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --max-worker-restart 0 -p no:benchmark
+
+# the wheel, installed from the package index into empty environments outside of this folder
+test-install: $(VENV)/test
+	$(PY) -m pytest -p no:benchmark tests/install/check_install.py
 
 docs: $(VENV)/test
 	$(PY) -m mkdocs build --strict --quiet
@@ -44,7 +49,8 @@ $(PY):
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
 
 $(VENV)/train: requirements.txt pyproject.toml | $(PY)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 $(VENV)/test: requirements-test.txt requirements-docs.txt $(VENV)/train

@@ -7,6 +7,8 @@ with FER-2013 and FER+; all others do not see that variable.
 import logging
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,16 @@ def own_home(
     else:
         pytest.skip("FER2013_DIR does not point at FER-2013 and FER+")
     return home
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout, built without network."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder]
+    subprocess.run(command, cwd=Path(__file__).parents[1], check=True, capture_output=True)
+    (file,) = folder.glob("*.whl")
+    return file
 
 
 @pytest.fixture(scope="session")

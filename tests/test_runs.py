@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from hierarchy import fileio, runs
-from hierarchy.errors import InputError
+from hierarchy.errors import DISTRIBUTION, InputError
 from hierarchy.manifest import Calibration
 from hierarchy.taxonomy import FLAT, ROUTER, VALENCE, Tree
 
@@ -175,9 +176,39 @@ def test_a_name_that_could_leave_the_folder_is_refused(name):
     assert "\n" not in str(refusal.value)
 
 
-def test_home_is_the_repository_unless_the_variable_is_set(monkeypatch, tmp_path):
+@pytest.fixture
+def shipped(made, tmp_path, monkeypatch) -> Path:
+    """The folder of `made` among the runs of an installed package, and no longer at home."""
+    monkeypatch.setattr(runs, "SHIPPED", tmp_path / "weights")
+    (tmp_path / "weights").mkdir()
+    return made.folder.rename(tmp_path / "weights" / made.name)
+
+
+def test_shipped_runs_are_found_after_those_at_home(shipped):
+    assert runs.run("made").folder == shipped and runs.run("made").shipped and runs.names() == ["made"]
+    add(runs.Run("made", runs.home() / "results" / "made", runs.home() / "logs" / "made"))
+    assert runs.run("made").folder != shipped and not runs.run("made").shipped and runs.names() == ["made"]
+
+
+def test_a_run_that_is_nowhere_is_refused_with_the_places(shipped):
+    with pytest.raises(InputError, match=f"'other'.*{runs.home()}.*{shipped.parent}.*made"):
+        runs.run("other").manifest()
+
+
+def test_a_net_that_is_not_shipped_is_refused_with_the_reason(shipped):
+    (shipped / "router.keras").unlink()
+    with pytest.raises(InputError, match=f"{shipped}/router.keras: .*{runs.REPOSITORY_ONLY}"):
+        runs.run("made").net(ROUTER)
+
+
+def test_home_is_the_variable_else_the_checkout_else_the_data_folder_of_the_user(monkeypatch, tmp_path):
     monkeypatch.delenv("HIERARCHY_HOME")
     assert runs.home() == Path(runs.__file__).parents[1]
+    monkeypatch.setattr(runs, "CHECKOUT", None)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    if sys.platform == "linux":
+        assert runs.home() == tmp_path / "data" / DISTRIBUTION
+    assert not (tmp_path / "data").exists()
     monkeypatch.setenv("HIERARCHY_HOME", str(tmp_path))
     assert runs.home() == tmp_path
 
