@@ -9,7 +9,7 @@ RUN ?= mine
 EXTRA ?=  # more requirements files, as in EXTRA=requirements-backends.txt
 BARE ?=  # packages to be installed without what they ask for, as in BARE=imagecorruptions-imaug==1.1.5
 
-.PHONY: train test test-install docs bench
+.PHONY: train test wheel test-install docs bench
 
 train: $(VENV)/train
 	$(PY) tf_model.py train --run $(RUN) --resume
@@ -23,6 +23,9 @@ test: $(VENV)/test
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	OMP_WAIT_POLICY=passive $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --max-worker-restart 0 -p no:benchmark
+
+wheel: $(VENV)/test
+	$(PY) -m hatchling build --target wheel
 
 # the wheel, installed from the package index into empty environments outside of this folder
 test-install: $(VENV)/test

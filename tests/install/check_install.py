@@ -25,7 +25,7 @@ PORTRAIT = ROOT / "samples" / "portrait.jpg"
 TWO_TIER = ("two-tier",)
 LARGEST = 420_000_000  # bytes of a plain install without pip and what belongs to it
 PIPS = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
-RUN = re.compile(r"^RUN (.*(?:\\\n.*)*)", re.MULTILINE)
+RUN = re.compile(r"^RUN ((?:.*\\\n)*.*)", re.MULTILINE)  # with the lines that it goes on in
 EXTRAS = {  # of commands that a plain install refuses
     "train": "train",
     "data get": "train",
