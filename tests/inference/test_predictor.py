@@ -109,7 +109,8 @@ def test_closing_stops_the_reader_at_the_item_that_it_reads(brightness, monkeypa
 def test_an_image_without_a_face_has_null_values():
     values = json.loads(NO_FACE.as_json())
     assert values["path"] == "wall.png"
-    assert values["face"] is values["label"] is values["branch"] is values["score"] is values["confidence"] is None
+    empty = ("face", "label", "branch", "score", "confidence")
+    assert [values[key] for key in empty] == [None] * len(empty)
     assert NO_FACE.as_text() == "wall.png  no face"
     row = NO_FACE.as_row()
     assert set(row) < set(columns(VALENCE)) and not set(row) & {*predictor.BOX, *VALENCE.leaves}
