@@ -381,13 +381,15 @@ def running():
     process.communicate()
 
 
-COMMANDS = re.findall(r"^(?:\$ )?(curl .+)$", (ROOT / "docs" / "deployment.md").read_text(), re.M)
+PAGES = "\n".join((ROOT / page).read_text() for page in ("README.md", "docs/deployment.md"))
+COMMANDS = sorted(set(re.findall(r"^(?:\$ )?(curl .+)$", PAGES, re.M)))
+PRINTED = dict(re.findall(r"^\$ (curl .+)\n(\{.+), \.\.\.$", PAGES, re.M))  # beginnings of answers
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_documented_commands_are_answered(running, command):
-    """Every curl command in docs/deployment.md, at the address of this server."""
+    """Every curl command of PAGES, at the address of this server."""
     address = running[1]
     assert address.startswith("http://127.0.0.1:")
     written = command.replace("http://127.0.0.1:8000", address)
@@ -401,6 +403,11 @@ def test_the_documented_commands_are_answered(running, command):
         env={**os.environ, "TWO_TIER_TOKEN": TOKEN},
     )
     assert done.returncode == 0 and done.stdout, done.stderr
+    assert done.stdout.startswith(PRINTED.get(command, ""))
+
+
+def test_the_pages_print_an_answer():
+    assert PRINTED
 
 
 def test_a_real_server_answers_logs_and_stops(running):
