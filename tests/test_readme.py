@@ -18,7 +18,7 @@ ROOT = Path(hierarchy.__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = ROOT / "results"
 DOOR = ("python", "tf_model.py")
-COMMANDS = sorted(set(re.findall(r"python tf_model\.py [^`\n]+", TEXT)))
+COMMANDS = sorted({each.strip() for each in re.findall(r"python tf_model\.py [^`&\n]+", TEXT)})
 OTHERS = re.findall(r"`((?:data|detector) [a-z]+[^`]*)`", TEXT)
 HARMLESS = ("predict samples", "compare", "runs list", "video samples/clip.mp4")  # the others get --help
 
