@@ -25,6 +25,14 @@ from hierarchy.taxonomy import ROUTER, VALENCE, Tree
 FER2013_DIR = os.environ.get("FER2013_DIR")
 FEW = 70  # sketches: every expression in every split
 
+ROOT = Path(__file__).parent
+SLOW_FIXTURES = {"stored_run", "tiny_run", "fer2013", "wheel"}
+SLOW_PLACES = {
+    *("apps", "cli", "install", "models", "pt_files"),
+    *("test_detection.py", "test_notebooks.py", "test_readme.py", "test_shipped.py", "test_sklearn.py"),
+    *("test_classifier.py", "test_runtimes.py", "test_tuning.py", "test_resume.py", "test_warm_start.py"),
+}
+
 UNTRAINED = {  # what a manifest records of a net, as if it had been trained for an epoch
     "finished": True,
     "seed": 0,
@@ -52,14 +60,23 @@ OTHER_TREES = (  # of other shapes than the named ones, and a branch of one leaf
 )
 
 # no deadline, since machines may be busy; failures are reproducible
-SLOW = [HealthCheck.too_slow]
-settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=SLOW)
+settings.register_profile(
+    "house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("house")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_data: needs FER-2013 and FER+ in $FER2013_DIR")
-    config.addinivalue_line("markers", "slow: takes more than five seconds")
+    config.addinivalue_line("markers", "slow: trains or opens nets, starts programs, or takes long otherwise")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what is in a slow folder or asks for a slow fixture; `-m "not slow"` leaves it out."""
+    for item in items:
+        asked = set(getattr(item, "fixturenames", ()))
+        if asked & SLOW_FIXTURES or set(item.path.relative_to(ROOT).parts) & SLOW_PLACES:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(params=OTHER_TREES, ids=lambda tree: tree.name)
