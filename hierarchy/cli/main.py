@@ -12,17 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hierarchy.cli.options import renamed
+from hierarchy.cli.options import COMMANDS, renamed
 from hierarchy.cli.shared import Quiet, Verbose, with_shared_options
 from hierarchy.errors import DISTRIBUTION, InputError, not_installed
 
 if TYPE_CHECKING:
     from hierarchy.backends import Backend
 
-# each is a module of this package, and in it a command or a group of commands
-COMMANDS: Final = tuple(
-    "train evaluate compare predict video batch tune export data runs detector app serve".split()
-)
 FLAGS: Final = ("--quiet", "-q", "--verbose", "-v")
 log = logging.getLogger(__name__)
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# each is a module of this package, and in it a command or a group of commands
+COMMANDS: Final = tuple(
+    "train evaluate compare predict video batch tune export data runs detector app serve".split()
+)
 DATA = typer.Option(
     "--data", help="File or folder of faces, or the word sketch. Default: $FER2013_DIR, then data/."
 )

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from hierarchy.cli.options import COMMANDS
 from hierarchy.errors import InputError
 
 PACKAGE: Final = "hierarchy"  # the logger whose level is set
@@ -115,8 +116,6 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _table(values: Mapping[str, Any], names: list[str], source: str) -> dict[str, Any]:
     """The values outside of tables, with those of the command's table."""
-    from hierarchy.cli.main import COMMANDS
-
     for key, value in values.items():
         if isinstance(value, dict) and key not in COMMANDS:
             raise InputError(f"--config {source}: [{key}]: no command; expected one of {', '.join(COMMANDS)}")

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from hierarchy.cli.main import COMMANDS
+from hierarchy.cli.options import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PORTRAIT = ROOT / "samples" / "portrait.jpg"
