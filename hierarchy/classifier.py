@@ -15,7 +15,7 @@ from hierarchy import routing, runs, runtimes
 from hierarchy.backends import Backend
 from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, as_pixels, from_rows
 from hierarchy.errors import InputError
-from hierarchy.manifest import Calibration
+from hierarchy.manifest import UNCALIBRATED
 from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.models.preprocessing import VIEWS, averaged
 from hierarchy.routing import Predictions
@@ -270,7 +270,7 @@ class HierarchicalClassifier:
         X = self._faces(X)
         if node != FLAT and not self.tree_.complete(self.nets_):
             return routing.node_logits_from_flat(self.tree_, self.logits(FLAT, X), node)
-        calibration = self.calibration_.get(node, Calibration((0.0,), 1.0))
+        calibration = self.calibration_.get(node, UNCALIBRATED)
         return routing.calibrated(
             self._output(node, X), np.array(calibration.offset), calibration.temperature
         )

@@ -60,6 +60,9 @@ class Calibration:
             raise ValueError("Expected finite numbers")
 
 
+UNCALIBRATED: Final = Calibration((0.0,), 1.0)  # of a net without calibration; for any number of classes
+
+
 @dataclass(frozen=True)
 class ExportedFiles:
     """An exported net: its files with their checksums, and the checksum of the net it was made from."""

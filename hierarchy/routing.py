@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from hierarchy.errors import InputError
-from hierarchy.manifest import Calibration
+from hierarchy.manifest import UNCALIBRATED, Calibration
 from hierarchy.taxonomy import FLAT, ROUTER, Tree
 
 ABSTAINED: Final = -1  # the leaf of a face for which only the branch is reported
@@ -120,7 +120,7 @@ def predict_from_logits(
     """
     ready = {}
     for node, values in logits.items():
-        about = calibration.get(node, Calibration((0.0,), 1.0))
+        about = calibration.get(node, UNCALIBRATED)
         offset = np.array(about.offset) if adjusted else 0.0
         ready[node] = calibrated(values, offset, about.temperature if tempered else 1.0)
     flat = softmax(ready[FLAT]) if FLAT in ready else None

@@ -15,7 +15,7 @@ import numpy as np
 
 from hierarchy import runs, runtimes
 from hierarchy.data.images import SIDE
-from hierarchy.manifest import Calibration, RunManifest
+from hierarchy.manifest import UNCALIBRATED, Calibration, RunManifest
 from hierarchy.models.export_formats import BRANCHES, INPUT, LABEL, LOGITS, OUTPUTS, PROBABILITIES
 from hierarchy.taxonomy import FLAT, ROUTER, Tree
 from hierarchy.vision.align import LANDMARKS
@@ -56,7 +56,7 @@ def crop() -> str:
 
 def calibration_of(manifest: RunManifest, node: str) -> Calibration:
     """Calibration of a net, with an offset for each of its classes."""
-    about = manifest.calibration.get(node, Calibration((0.0,), 1.0))
+    about = manifest.calibration.get(node, UNCALIBRATED)
     offset = np.broadcast_to(about.offset, len(manifest.tree.classes_of(node)))
     return Calibration(tuple(offset.tolist()), about.temperature)
 
