@@ -1,13 +1,12 @@
-"""Predictions as a CSV file, and the messages of failures apart from them."""
+"""Predictions as a CSV file."""
 
 import csv
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
 from hierarchy import fileio
-from hierarchy.errors import InputError
 from hierarchy.inference.predictor import FacePrediction, columns
 from hierarchy.taxonomy import Tree
 
@@ -33,12 +32,3 @@ def add_csv(predictions: Iterable[FacePrediction], file: IO[str], tree: Tree) ->
     writer = csv.DictWriter(file, columns(tree), lineterminator="\n")
     writer.writeheader()
     writer.writerows(prediction.as_row() for prediction in predictions)
-
-
-def successful(results: Iterable[FacePrediction | InputError], errors: list[str]) -> Iterator[FacePrediction]:
-    """The predictions; the messages of failures are appended to `errors`."""
-    for result in results:
-        if isinstance(result, FacePrediction):
-            yield result
-        else:
-            errors.append(str(result))
