@@ -32,9 +32,8 @@ PARTS: Final = {
     "leak-free": "no identical twin",
     "leak-free, near": "no near copy either",
 }
-Right = dict[
-    tuple[str, str], np.ndarray
-]  # view and part -> which predictions are correct, bool[systems, faces]
+# view and part -> which predictions are correct, bool[systems, faces]
+Right = dict[tuple[str, str], np.ndarray]
 
 
 @dataclass(frozen=True)

@@ -31,23 +31,25 @@ def markdown(groups: Sequence[Group], scored: Mapping[str, Sequence[Mapping[str,
         scored: rows of `comparison.lines` by the title of their group.
     """
     recipes = [without_blur(each.manifests[0]) for each in groups if any(map(_stored, each.manifests))]
+    speeds = benchmarks().get(SPEED, {})
     lines = [
         line
         for group in groups
         if without_blur(group.manifests[0]) in recipes
-        for line in _lines(group, scored[group.title])
+        for line in _lines(group.title, scored[group.title], speeds.get(group.manifests[0].run, {}))
     ]
     return "\n\n".join(["# Models", LEGEND, table(HEADER, lines)]) + "\n"
 
 
-def _lines(group: Group, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
+def _lines(
+    title: str, rows: Sequence[Mapping[str, Any]], speeds: Mapping[str, Mapping[str, float]]
+) -> Iterator[tuple[Any, ...]]:
     """The tree, the flat net, and as many flat nets as cost the same as the tree."""
-    speeds = benchmarks().get(SPEED, {}).get(group.manifests[0].run, {})
     for row in rows:
         if row["answer"] in (SOFT, FLAT_SYSTEM) or row["equal_compute"]:
             scores, free = row["scores"][MAIN], row["scores"].get(FREE)
             yield (
-                group.title,
+                title,
                 row["answer"],
                 scores["systems"],
                 accuracy(scores),

@@ -52,7 +52,7 @@ def recipe_of(manifest: RunManifest) -> str:
 
 
 def training(manifest: RunManifest, sentence: str) -> str:
-    """A sentence filled with minutes and backends, and the runs that it started from or was taught by."""
+    """How a run was trained: `sentence` with minutes and backends, then its initial weights and teachers."""
     minutes = sum(net.minutes for net in manifest.nets.values() if net.copied_from is None)
     backends = " and ".join(sorted({net.backend for net in manifest.nets.values()}))
     flat = manifest.nets.get(FLAT)
