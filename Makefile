@@ -9,7 +9,7 @@ RUN ?= mine
 EXTRA ?=  # more requirements files, as in EXTRA=requirements-backends.txt
 BARE ?=  # packages to be installed without what they ask for, as in BARE=imagecorruptions-imaug==1.1.5
 
-.PHONY: train test wheel test-install docs bench
+.PHONY: train test hostile fuzz wheel test-install docs bench
 
 train: $(VENV)/train
 	$(PY) tf_model.py train --run $(RUN) --resume
@@ -23,6 +23,14 @@ test: $(VENV)/test
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	OMP_WAIT_POLICY=passive $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --max-worker-restart 0 -p no:benchmark
+
+# inputs that are made to break it: a table by kind
+hostile: $(VENV)/test
+	$(PY) tests/hostile/run.py
+
+# a minute for each reader
+fuzz: $(VENV)/test
+	$(PY) tests/hostile/fuzz.py
 
 wheel: $(VENV)/test
 	$(PY) -m hatchling build --target wheel
