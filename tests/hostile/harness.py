@@ -1,4 +1,4 @@
-"""A hostile case: an input made by program, a command or call that is given it, and the complaint about its outcome."""
+"""A hostile case: an input made by program, what it is given to, and the complaint about the outcome."""
 
 import os
 import re
@@ -14,9 +14,8 @@ from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 GIB: Final = 1 << 30
-CONTROL: Final = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
-)  # without tab and newline
+# all but tab and newline
+CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Case(NamedTuple):
@@ -124,7 +123,7 @@ def complaint(
     if answers is not None and len(outcome.out.splitlines()) != answers:
         return f"{len(outcome.out.splitlines())} answers, expected {answers}: {outcome.err[-200:]!r}"
     if lines is not None and len(outcome.err.splitlines()) > lines:
-        return f"{len(outcome.err.splitlines())} lines of errors, expected at most {lines}: {outcome.err[:200]!r}"
+        return f"{len(outcome.err.splitlines())} lines of errors, at most {lines}: {outcome.err[:200]!r}"
     if outcome.seconds > seconds:
         return f"{outcome.seconds:.0f} s, expected at most {seconds:.0f}"
     if outcome.peak > memory:
