@@ -7,7 +7,6 @@ ignored.
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BytesIO
@@ -21,7 +20,6 @@ from hierarchy.data.dataset import FaceDataset
 from hierarchy.errors import InputError
 
 VERSION: Final = 3  # increases when a reader gives other faces for the same source
-DAMAGED: Final = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
 
 
 def folder() -> Path:
@@ -34,7 +32,7 @@ def through(sources: Sequence[Path], parse: Callable[[], FaceDataset]) -> FaceDa
     file = folder() / f"{_key(sources)}.npz"
     try:
         return _load(file)
-    except DAMAGED:
+    except Exception:  # missing, or damaged, which NumPy meets with nearly any exception
         faces = parse()
     with suppress(InputError):  # a full disk or a read-only folder only costs time
         fileio.write_atomic(file, _packed(faces))

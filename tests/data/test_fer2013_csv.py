@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from hierarchy.data.dataset import UNLABELLED, Split
-from hierarchy.data.formats import fer2013_csv
+from hierarchy.data.formats import fer2013_csv, registry
 from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats.rows import MAX_BLANK, MAX_LINE
 from hierarchy.errors import InputError
 
 FACE = " ".join(str(value % 256) for value in range(2304))
@@ -28,8 +29,12 @@ def read(path, text: str | bytes):
         f"\ufeffemotion,pixels,Usage\r\n3,{FACE},PublicTest\r\n\r\n",
         f'"emotion","pixels","Usage"\n"3","{FACE}","PublicTest"',
         f"emotion,pixels,Usage\n3, {FACE.replace(' ', '  ')} ,PublicTest\n",
+        f"emotion;pixels;Usage\n3;{FACE};PublicTest\n",
+        f"emotion\tpixels\tUsage\n3\t{FACE}\tPublicTest\n",
+        f"emotion,pixels,Usage\r\n3,{FACE},PublicTest\r\n".encode("utf-16"),
+        f",emotion,emotion_name,pixels,Usage\n0,3,Happy,{FACE},PublicTest\n",
     ],
-    ids=["fer2013", "icml", "windows", "quoted", "wide"],
+    ids=["fer2013", "icml", "windows", "quoted", "wide", "semicolon", "tab", "utf16", "more columns"],
 )
 def test_one_face_whatever_the_spelling(tmp_path, text):
     faces = read(tmp_path / "x.csv", text)
@@ -76,6 +81,7 @@ HEADER = "emotion,pixels,Usage\n"
         (f"0,{FACE.replace(' 9 ', ' nan ')},Training", "'nan'"),
         ("0,,Training", "0 pixels"),
         (f"7,{FACE},Training", "label 7"),
+        (f"{'1' * 5000},{FACE},Training", "label '111"),
         (f"nan,{FACE},Training", "'nan'"),
         (f",{FACE},Training", "''"),
         (f"happy,{FACE},Training", "'happy'"),
@@ -151,8 +157,10 @@ def test_a_long_row_does_not_make_up_for_a_short_one(tmp_path):
         f"emotion,pixels,Use\n{GOOD}".encode(),
         f"emotion,label,pixels\n{GOOD}".encode(),
         HEADER.encode(),
+        f"{HEADER}0,{'0 ' * MAX_LINE}".encode(),
+        HEADER.encode() + b"\n" * (MAX_BLANK + 2),
     ],
-    ids=["empty", "binary", "no pixels", "no label", "misspelt", "two labels", "no rows"],
+    ids=["empty", "binary", "no pixels", "no label", "misspelt", "two labels", "no rows", "long", "blank"],
 )
 def test_a_file_of_another_kind_is_refused(tmp_path, data):
     with pytest.raises(InputError, match="x.csv: ") as refusal:
@@ -179,3 +187,29 @@ def test_faces_keep_their_order(tmp_path, random_faces):
     faces = random_faces(30)
     fer2013_csv.write(faces, tmp_path)
     assert (fer2013_csv.read([tmp_path / "fer2013.csv"]).pixels == faces.pixels).all()
+
+
+def test_more_faces_than_fit_into_memory_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("hierarchy.data.formats.rows.MAX_FACES", 2)
+    with pytest.raises(InputError, match="x.csv: more than 2"):
+        read(tmp_path / "x.csv", HEADER + GOOD * 3)
+
+
+@pytest.mark.parametrize("header", ["pixels,who,emotion", "PIXELS;Usage;emotion", "pixels\t\t"])
+def test_to_predict_only_pixels_are_asked_for(tmp_path, header):
+    separator = next(sign for sign in ";\t," if sign in header)
+    cells = ([FACE, "Ann", "99"], [FACE], ["1 2", "", ""], [FACE, "x", "", "a cell more"])
+    lines = [header, *map(separator.join, cells)]
+    (tmp_path / "x.csv").write_text("\n".join(lines))
+    faces = list(registry.faces(tmp_path / "x.csv"))
+    bad = faces.pop(2)
+    assert isinstance(bad, InputError) and str(bad).startswith("line 4: 2 pixels")
+    assert [(face == PIXELS).all() for face in faces] == [True] * 3
+
+
+def test_bad_rows_are_named_up_to_a_number(tmp_path):
+    (tmp_path / "x.csv").write_text("pixels\n" + "1\n" * (registry.MAX_BAD + 2))
+    faces = registry.faces(tmp_path / "x.csv")
+    assert sum(isinstance(next(faces), InputError) for _ in range(registry.MAX_BAD)) == registry.MAX_BAD
+    with pytest.raises(InputError, match="x.csv: "):
+        next(faces)

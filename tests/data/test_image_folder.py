@@ -111,3 +111,22 @@ def test_a_bad_picture_is_named(tmp_path):
     (tmp_path / "train" / "sad" / "2.png").write_bytes(b"")
     with pytest.raises(InputError, match="2.png: "):
         read(tmp_path)
+
+
+def test_linked_folders_hold_an_expression_and_loops_end(tmp_path):
+    """Ten links that lead back would make 10 ** 40 paths."""
+    pixels = picture(tmp_path / "faces" / "a.png")
+    picture(tmp_path / "data" / "train" / "sad" / "b.png", 1)
+    (tmp_path / "data" / "train" / "happy").symlink_to(tmp_path / "faces")
+    for number in range(10):
+        (tmp_path / "faces" / f"loop{number}").symlink_to(tmp_path / "data")
+    faces = read(tmp_path / "data")
+    assert faces.paths.tolist() == ["train/happy/a.png", "train/sad/b.png"]
+    assert (faces.pixels[0] == pixels).all()
+
+
+def test_a_link_to_nothing_is_named(tmp_path):
+    picture(tmp_path / "train" / "sad" / "a.png")
+    (tmp_path / "train" / "sad" / "b.png").symlink_to("nowhere")
+    with pytest.raises(InputError, match="b.png: "):
+        read(tmp_path)

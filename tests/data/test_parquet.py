@@ -7,7 +7,7 @@ import pyarrow.parquet
 import pytest
 
 from hierarchy.data.dataset import UNLABELLED, Split
-from hierarchy.data.formats import parquet
+from hierarchy.data.formats import parquet, registry
 from hierarchy.data.formats.image_folder import png
 from hierarchy.errors import InputError
 
@@ -109,3 +109,44 @@ def test_the_source_is_the_file_or_the_folder(tmp_path):
     for name in ("test-0", "train-0"):
         assert read(tmp_path / f"{name}.parquet", image=BYTES, label=[0, 1]).source == f"{name}.parquet"
     assert parquet.read(parquet.sources(tmp_path)).source == f"{tmp_path.name}/"
+
+
+def test_to_predict_only_pictures_are_asked_for(tmp_path):
+    columns = {"image": [BYTES[0], None, BYTES[1]], "label": [99, 1, None], "split": ["x", "y", "z"]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "x.parquet")
+    first, bad, last = registry.faces(tmp_path / "x.parquet")
+    assert (np.stack([first, last]) == PIXELS).all() and str(bad).startswith("row 1: ")
+
+
+def test_a_column_that_unpacks_to_gigabytes_is_refused(tmp_path):
+    large = b"\0" * (parquet.MAX_UNPACKED + 1)
+    options = {"use_dictionary": False, "compression": "zstd"}
+    pyarrow.parquet.write_table(pyarrow.table({"image": [large]}), tmp_path / "x.parquet", **options)
+    with pytest.raises(InputError, match="x.parquet: column image: "):
+        list(registry.faces(tmp_path / "x.parquet"))
+
+
+def test_a_picture_that_is_repeated_is_held_once(tmp_path):
+    """A kB of file: 500 rows share one value of a MB, which readers tend to copy for each."""
+    shared = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 500), [bytes(2**20)])
+    pyarrow.parquet.write_table(pyarrow.table({"image": shared}), tmp_path / "x.parquet", compression="zstd")
+    assert (tmp_path / "x.parquet").stat().st_size < 10_000
+    before = pyarrow.total_allocated_bytes()
+    faces = registry.faces(tmp_path / "x.parquet")
+    assert isinstance(next(faces), InputError)
+    assert pyarrow.total_allocated_bytes() - before < 50 * 2**20
+    assert len(list(faces)) == 499
+
+
+@pytest.mark.parametrize("values", [[[b"a"] * 3], [{"path": "a"}], [{"bytes": [b"a"]}]])
+def test_a_column_of_another_shape_is_refused(tmp_path, values):
+    with pytest.raises(InputError, match="x.parquet: column image: "):
+        read(tmp_path / "x.parquet", image=values)
+
+
+def test_a_column_name_that_is_not_utf8_is_one_line(tmp_path):
+    path = tmp_path / "x.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"image": BYTES, "other": [1, 2]}), path)
+    path.write_bytes(path.read_bytes().replace(b"other", b"oth\xffr"))
+    with pytest.raises(InputError, match="x.parquet: "):
+        parquet.read([path])

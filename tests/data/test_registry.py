@@ -254,3 +254,11 @@ def test_fer2013_itself(fer2013):
     assert sum(fer2013.counts()["PrivateTest"].values()) - fer2013.counts()["PrivateTest"]["disgust"] == 3534
     again = registry.read(os.environ["FER2013_DIR"])
     assert same(fer2013, again) and np.array_equal(fer2013.votes, again.votes)
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "x.parquet"])
+def test_a_pipe_is_refused_unopened(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    for read in (registry.read, lambda path: list(registry.faces(path))):
+        with pytest.raises(InputError, match=f"{name}: "):
+            read(tmp_path / name)

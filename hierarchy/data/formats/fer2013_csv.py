@@ -29,6 +29,8 @@ TEST: Final = "test.csv"
 LABEL_COLUMNS: Final = ("emotion", "label", "expression")
 HEADERS: Final = ({"label", "pixels", "usage"}, {"label", "pixels"}, {"pixels"})
 PIXELS: Final = SIDE * SIDE
+DIGITS: Final = 10  # of a code at most
+INDEX: Final = {"", "unnamed: 0", "index", "id"}  # columns that other programs write
 NUMBERS: Final = tuple(map(str, range(256)))  # looking a pixel up is faster than formatting or parsing it
 VALUES: Final = {f"{value:0{width}}": value for value in range(256) for width in (1, 2, 3)}
 
@@ -61,7 +63,7 @@ def read(files: Sequence[Path]) -> FaceDataset:
     """
     votes = [file for file in files[1:] if file.name.startswith(ferplus.FILE)]
     tables = [file for file in files if file not in votes]
-    faces = dataset(chain(*map(_rows, tables)), " and ".join(table.name for table in tables))
+    faces = dataset(chain.from_iterable(map(_rows, tables)), " and ".join(table.name for table in tables))
     return ferplus.attach(faces, votes[0]) if votes else faces
 
 
@@ -101,16 +103,29 @@ def _first(folder: Path, name: str) -> tuple[Path, ...]:
     return tuple(file for file in (folder / name, folder / f"{name}.gz") if file.is_file())[:1]
 
 
+def faces(path: Path) -> Iterator[np.ndarray | InputError]:
+    """The pixels of each row, or why there are none, one row at a time; whatever the other columns hold.
+
+    Raises:
+        InputError: no column `pixels`, no row, or the file is damaged.
+    """
+    for line, cells in csv_rows(path, _named, strict=False):
+        try:
+            yield _pixels(cells.get("pixels", ""))
+        except InputError as error:
+            yield InputError(f"line {line}: {error}")
+
+
 def _rows(path: Path) -> Iterator[Row]:
     numeric = None  # whether labels are codes, as the first one is
-    for place, cells in csv_rows(path, _columns):
+    for line, cells in csv_rows(path, _columns):
         held_out = "label" not in cells or path.name.startswith("test")
         split, label = Split.PrivateTest if held_out else Split.Training, cells.get("label")
-        with error_context(place):
+        with error_context(f"{path}: line {line}"):
             pixels = _pixels(cells["pixels"])
             if label is not None:
                 numeric = label.isdecimal() if numeric is None else numeric
-                if label.isdecimal() != numeric:
+                if label.isdecimal() != numeric or (numeric and len(label) > DIGITS):
                     kind = "code" if numeric else "name"
                     raise InputError(f"label {label!r:.40}; expected a {kind}, as in the first row")
                 label = label_name(int(label) if numeric else label)
@@ -120,12 +135,24 @@ def _rows(path: Path) -> Iterator[Row]:
 
 
 def _columns(header: list[str]) -> list[str]:
-    """The columns of a header; that of the labels is called label."""
+    """The columns of a header; that of the labels is called label, those that are not read keep their names.
+
+    Where no column assigns splits, others than an index are refused: one of them may be a misspelt Usage.
+    """
     columns = ["label" if name in LABEL_COLUMNS else name for name in header]
-    if set(columns) not in HEADERS or len(set(columns)) != len(columns):
+    other = set(columns) - set().union(*HEADERS)
+    known = set(columns) - (other if "usage" in columns else other & INDEX)
+    if known not in HEADERS or len(set(columns)) != len(columns):
         expected = "line 1 must be emotion,pixels,Usage or emotion,pixels or pixels"
         raise InputError(f"columns {','.join(header)!r:.60}; {expected}")
     return columns
+
+
+def _named(header: list[str]) -> list[str]:
+    """The columns of a header of which only `pixels` is read."""
+    if header.count("pixels") != 1:
+        raise InputError(f"columns {','.join(header)!r:.60}; expected one column pixels")
+    return header
 
 
 def _pixels(text: str) -> np.ndarray:

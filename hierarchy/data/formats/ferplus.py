@@ -42,12 +42,12 @@ def read(path: Path) -> Ballot:
         InputError: names the file, the line (the header is line 1) and what is expected.
     """
     names, split, votes = [], [], []
-    for place, cells in csv_rows(path, _columns):
+    for line, cells in csv_rows(path, _columns):
         names.append(cells["image name"])
         counts = [cells[choice] for choice in CHOICES]
-        with error_context(place):
-            if not all(count.isascii() and count.isdigit() for count in counts):
-                raise InputError("votes must be whole numbers from 0")
+        with error_context(f"{path}: line {line}"):
+            if not all(count.isascii() and count.isdigit() and len(count) < 4 for count in counts):
+                raise InputError("votes must be whole numbers from 0 to 999")
             if Path(names[-1]).name != names[-1]:  # names become files when folders are written
                 raise InputError(f"picture name {names[-1]!r} is not a plain file name")
             split.append(splits.named(cells["usage"]))

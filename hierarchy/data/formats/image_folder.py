@@ -3,7 +3,8 @@
 Also FER+'s folders, which are written but not read: they hold votes in place of FER-2013's labels.
 """
 
-import glob
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -30,14 +31,27 @@ def sources(folder: Path) -> tuple[Path, ...]:
     for split in sorted(folder.iterdir()) if folder.is_dir() else []:
         if split.name.strip().lower() not in splits.NAMES or not split.is_dir():
             continue
-        names = glob.glob(f"{glob.escape(str(split))}/**/*", recursive=True)  # without hidden ones
-        pictures = sorted(Path(name) for name in names if name.lower().endswith(images.SUFFIXES))
-        if not pictures:
+        if not (pictures := sorted(_pictures(split))):
             raise InputError(f"{split}: no pictures; expected <expression>/*.png")
         if stray := [file for file in pictures if file.parents[1] != split]:
             raise InputError(f"{stray[0]}: has no expression; expected {split}/<expression>/*.png")
         files += pictures
     return tuple(files)
+
+
+def _pictures(split: Path) -> Iterator[Path]:
+    """Those in a split's folder, hidden ones excluded; links to folders are followed for expressions only."""
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    links = [each for each in split.iterdir() if each.is_symlink() and each.is_dir() and each.name[0] != "."]
+    for top in (split, *links):
+        for folder, inner, names in os.walk(top, onerror=stop):
+            inner[:] = [name for name in inner if not name.startswith(".")]
+            for name in names:
+                if name.lower().endswith(images.SUFFIXES) and not name.startswith("."):
+                    yield Path(folder, name)
 
 
 def read(files: tuple[Path, ...]) -> FaceDataset:

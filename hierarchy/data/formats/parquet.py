@@ -9,6 +9,7 @@ label column.
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +32,8 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {  # names of each column, the firs
     "split": ("split", "usage"),
 }
 CHUNK: Final = 1000  # rows read at once
+MAX_UNPACKED: Final = 2**28  # bytes of a column in a row group, if they are RATIO times as many as packed
+RATIO: Final = 20
 
 
 def sources(path: Path) -> tuple[Path, ...]:
@@ -47,7 +50,7 @@ def read(files: Sequence[Path]) -> FaceDataset:
         InputError: names the file, the row in it (from 0), and what is expected.
     """
     source = files[0].name if len(files) == 1 else f"{files[0].resolve().parent.name}/"
-    return dataset(chain(*map(_file, files)), source)
+    return dataset(chain.from_iterable(map(_rows, files)), source)
 
 
 def write(faces: FaceDataset, folder: Path) -> None:
@@ -64,38 +67,109 @@ def write(faces: FaceDataset, folder: Path) -> None:
     parquet.write_table(pyarrow.table(columns), folder / f"{SKETCH if faces.drawn else 'faces'}.parquet")
 
 
-def _file(file: Path) -> Iterator[Row]:
-    import pyarrow
+def faces(file: Path) -> Iterator[np.ndarray | InputError]:
+    """The pixels of each row, or why there are none, one row at a time; whatever the other columns hold.
+
+    Raises:
+        InputError: no picture column, no row, or the file is damaged.
+    """
+    with opened(file, str(file)) as table:
+        column = _present(table)["picture"]
+        for number, (value,) in enumerate(values(table, [column])):
+            try:
+                yield _picture(value)
+            except InputError as error:
+                yield InputError(f"row {number}: {error}")
+
+
+@contextmanager
+def opened(file: Any, source: str) -> Iterator["pyarrow.parquet.ParquetFile"]:
+    """A Parquet file, read in small pieces; texts and bytes that repeat are held once, as in the file.
+
+    Args:
+        file: path, or an open file.
+        source: named in errors.
+
+    Raises:
+        InputError: it is not readable, or begins to be so inside the block.
+    """
     from pyarrow import parquet
 
     try:
-        with parquet.ParquetFile(file) as table:
-            yield from _rows(file, table)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{file}: not a readable Parquet file ({first_line(error)})") from None
+        metadata = parquet.read_metadata(file)
+        leaves = map(metadata.schema.column, range(metadata.num_columns))
+        texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+        options = {"buffer_size": 2**20, "pre_buffer": False, "arrow_extensions_enabled": False}
+        with parquet.ParquetFile(file, metadata=metadata, read_dictionary=texts, **options) as table:
+            yield table
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    except ImportError:
+        raise
+    except Exception as error:  # of Arrow and the operating system; names and texts that are not UTF-8
+        raise InputError(f"{source}: not a readable Parquet file ({first_line(error)})") from None
 
 
-def _rows(file: Path, table: "pyarrow.parquet.ParquetFile") -> Iterator[Row]:
-    schema = table.schema_arrow
-    present = {name.strip().lower(): name for name in schema.names}
+def values(table: "pyarrow.parquet.ParquetFile", columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The values of columns, row by row; of a struct with bytes, these.
+
+    Raises:
+        InputError: a column of lists or of other structs, or one that unpacks to more than MAX_UNPACKED bytes
+            and RATIO times its size in the file.
+    """
+    leaves = [_leaf(table, column) for column in columns]
+    for batch in table.iter_batches(CHUNK, columns=leaves):
+        arrays = [batch.column(column) for column in columns]
+        arrays = [array.field(0) if array.type.num_fields else array for array in arrays]
+        for cells in zip(*arrays, strict=True):  # one at a time: a batch may repeat a large one
+            yield tuple(cell.as_py() for cell in cells)
+
+
+def _leaf(table: "pyarrow.parquet.ParquetFile", column: str) -> str:
+    """The path of a column's values, whose size is checked."""
+    from pyarrow import types
+
+    kind = table.schema_arrow.field(column).type
+    inner = types.is_struct(kind) and "bytes" in [field.name for field in kind]
+    if types.is_nested(kind.field("bytes").type if inner else kind):
+        raise InputError(f"column {column}: holds {str(kind)!r:.40}; expected bytes, texts or numbers")
+    path, metadata = f"{column}.bytes" if inner else column, table.metadata
+    place = next(i for i in range(metadata.num_columns) if metadata.schema.column(i).path == path)
+    for group in range(metadata.num_row_groups):
+        chunk = metadata.row_group(group).column(place)
+        if chunk.total_uncompressed_size > max(MAX_UNPACKED, RATIO * chunk.total_compressed_size):
+            size = f"{chunk.total_compressed_size:,} bytes unpack to {chunk.total_uncompressed_size:,}"
+            raise InputError(f"column {column}: {size}; expected at most {MAX_UNPACKED // 2**20} MiB")
+    return path
+
+
+def _rows(file: Path) -> Iterator[Row]:
+    with opened(file, str(file)) as table:
+        column = _present(table)
+        classes = _classes(table.schema_arrow, column.get("label"))
+        word = re.split(r"[^a-z]", file.name.lower())[0]
+        split = splits.NAMES.get(word, Split.Training if "label" in column else Split.PrivateTest)
+        for number, cells in enumerate(values(table, list(column.values()))):
+            row = dict(zip(column, cells, strict=True))
+            with error_context(f"row {number}"):
+                pixels = _picture(row["picture"])
+                label = label_name(row["label"], classes) if "label" in row else None
+                if "split" in row:
+                    split = splits.named(str(row["split"]))
+            yield Row(pixels, label, split, "split" in row)
+
+
+def _present(table: "pyarrow.parquet.ParquetFile") -> dict[str, str]:
+    """The name of each column that exists."""
+    present = {name.strip().lower(): name for name in table.schema_arrow.names}
     column = {
         key: present[name] for key, names in COLUMNS.items() for name in reversed(names) if name in present
     }
     if "picture" not in column:
-        raise InputError(f"{file}: no picture column; expected one of {', '.join(COLUMNS['picture'])}")
+        raise InputError(f"no picture column; expected one of {', '.join(COLUMNS['picture'])}")
     if not table.metadata.num_rows:
-        raise InputError(f"{file}: contains no faces")
-    classes = _classes(schema, column.get("label"))
-    word = re.split(r"[^a-z]", file.name.lower())[0]
-    split = splits.NAMES.get(word, Split.Training if "label" in column else Split.PrivateTest)
-    batches = table.iter_batches(CHUNK, columns=list(column.values()))
-    for number, row in enumerate(chain.from_iterable(batch.to_pylist() for batch in batches)):
-        with error_context(f"{file}: row {number}"):
-            pixels = _picture(row[column["picture"]])
-            label = label_name(row[column["label"]], classes) if "label" in column else None
-            if "split" in column:
-                split = splits.named(str(row[column["split"]]))
-        yield Row(pixels, label, split, "split" in column)
+        raise InputError("contains no faces")
+    return column
 
 
 def _classes(schema: "pyarrow.Schema", label: str | None) -> Sequence[str]:
