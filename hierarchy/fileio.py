@@ -1,5 +1,6 @@
 """Atomic file writes, typed reading, locks between processes, and checksums."""
 
+import errno
 import hashlib
 import json
 import os
@@ -13,6 +14,8 @@ import msgspec
 from hierarchy.errors import InputError
 
 PACKAGE: Final = Path(__file__).resolve().parent
+TEXT_BYTES: Final = 16 << 20  # of a manifest, recipe, tree or log: hundreds of times what is written here
+DEPTH: Final = 50  # of nested values in JSON
 Record = TypeVar("Record")
 
 
@@ -79,18 +82,63 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    """The value of a JSON file.
+def read_text(path: Path, most: int = TEXT_BYTES) -> str:
+    """The text of a file of at most `most` bytes.
 
     Raises:
-        InputError: the file is missing or is not JSON.
+        InputError: the file is missing, no regular file, too large, or not UTF-8.
     """
     try:
-        return json.loads(path.read_text())
+        if path.exists() and not path.is_file():  # reading a pipe would wait for its writer
+            raise OSError(errno.EINVAL, "not a file")
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+        if len(data) > most:
+            raise OSError(errno.EFBIG, f"larger than {most >> 10:,} KiB")
+        return data.decode()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:  # not UTF-8; a NUL in the path
+        raise InputError(f"{path}: cannot be read ({error})") from None
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file, nested at most DEPTH deep.
+
+    Raises:
+        InputError: the file is missing, not JSON, or nested deeper.
+    """
+    text = read_text(path)
+    try:
+        level = [value := json.loads(text)]
+        for _ in range(DEPTH):
+            level = [inner for outer in level for inner in _inside(outer)]
+        if level:
+            raise RecursionError
+        return value
+    except RecursionError:
+        raise InputError(f"{path}: cannot be read as JSON (nested deeper than {DEPTH})") from None
+    except ValueError as error:
         raise InputError(f"{path}: cannot be read as JSON ({error})") from None
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    """The values of a list or dict; none of any other value."""
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The value of a JSON file that holds an object.
+
+    Raises:
+        InputError: as `read_json`; or it holds another kind of value.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: expected an object, got {type(value).__name__}")
+    return value
 
 
 def typed(values: Any, kind: type[Record], source: str) -> Record:
@@ -101,7 +149,7 @@ def typed(values: Any, kind: type[Record], source: str) -> Record:
     """
     try:
         return msgspec.convert(values, kind)
-    except msgspec.ValidationError as error:
+    except ValueError as error:  # ValidationError is one; a lone surrogate is another
         raise InputError(f"{source}: {error}") from None
 
 
@@ -119,5 +167,10 @@ def check_file(path: Path, checksum: str, remedy: str = "") -> None:
     end = f"; {remedy}" if remedy else ""
     if not path.is_file():
         raise InputError(f"{path}: no such file, but the run's manifest lists it{end}")
-    if sha256(path.read_bytes()) != checksum:
+    try:
+        with path.open("rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}){end}") from None
+    if actual != checksum:
         raise InputError(f"{path}: damaged, its checksum differs from the run's manifest{end}")

@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from hierarchy.errors import InputError, error_context
+from hierarchy.fileio import read_text
 
 ROUTER: Final = "router"
 FLAT: Final = "flat"  # one net over all leaves: the baseline, and the start of warm-started nodes
 ALL: Final = "all"
+LEAVES: Final = 100  # of a tree, at most
+SPELLINGS: Final = 1000  # aliases of a tree, at most
+TOML_BYTES: Final = 1 << 16  # of a tree's file, at most: parsing time may grow with its square
 RESERVED: Final = (ROUTER, FLAT, ALL, "tree")  # names of nets, which no branch or leaf may have
 COLUMNS: Final = (  # of tables of predictions, beside one column per leaf
     *("path", "x", "y", "width", "height", "score", "branch", "label", "confidence"),
@@ -68,6 +72,8 @@ class Tree:
         for branch, leaves in self.children.items():
             if isinstance(leaves, str) or not isinstance(leaves, Sequence) or not leaves:
                 raise InputError(f"branch {branch!r} of a tree needs a list of one or more leaves")
+        if sum(map(len, self.children.values())) > LEAVES:
+            raise InputError(f"a tree has at most {LEAVES} leaves")
         children = {branch: tuple(leaves) for branch, leaves in self.children.items()}
         object.__setattr__(self, "children", children)
         for branch in children:
@@ -78,8 +84,8 @@ class Tree:
         names = [*self.leaves, *(branch for branch, leaves in children.items() if leaves != (branch,))]
         if twice := [name for name in names if names.count(name) > 1]:
             raise InputError(f"a tree needs distinct names: {twice[0]!r} appears twice")
-        if not isinstance(self.aliases, Mapping):
-            raise InputError("aliases must be a table of spelling = leaf")
+        if not isinstance(self.aliases, Mapping) or len(self.aliases) > SPELLINGS:
+            raise InputError(f"aliases must be a table of at most {SPELLINGS:,} spelling = leaf")
         for alias, leaf in self.aliases.items():
             if leaf not in self.leaves:
                 raise InputError(f"alias {alias!r}: {leaf!r} is not a leaf of the tree ({self})")
@@ -214,9 +220,10 @@ class Tree:
         Raises:
             InputError: the file is missing, not TOML, or not a tree.
         """
+        text = read_text(Path(path), TOML_BYTES)
         try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            values = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: cannot be read as TOML ({error})") from None
         if unknown := sorted(set(values) - {"branches", "aliases", "name"}):
             raise InputError(f"{path}: unknown key {unknown[0]!r}; expected branches, aliases, name")

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from hierarchy.config.schema import VGGConfig, check
+from hierarchy.config.net_limits import check
+from hierarchy.config.schema import VGGConfig
 from hierarchy.data.dataset import SIDE
 from hierarchy.models.preprocessing import gaussian
 from hierarchy.taxonomy import Tree

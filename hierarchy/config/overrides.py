@@ -113,7 +113,7 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
 def _parsed(text: str) -> Any:
     try:
         return json.loads(f"[{text}]" if "," in text and not text.startswith("[") else text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -13,16 +13,17 @@ from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator
 from pydantic.dataclasses import dataclass
 
 from hierarchy.config.backbones import BACKBONES
-from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT, VALENCE, Tree
 
 LARGEST: Final = 48  # pixels per side of a face
 ERASED: Final = (0.02, 0.25)  # area of an erased rectangle, fraction of the face
 CHECKED: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
-Amount = Annotated[float, Field(ge=0)]
+MOST: Final = 1_000_000  # of every number in a recipe
+
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Positive = Annotated[int, Field(ge=1, le=MOST)]
+Amount = Annotated[float, Field(ge=0, le=MOST)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -148,7 +149,7 @@ class Recipe:
         about: for people; not part of the identity, and not stored.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}$")]
     net: VGGConfig | PretrainedConfig = field(default_factory=VGGConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     fit: TrainConfig = field(default_factory=TrainConfig)
@@ -173,18 +174,3 @@ class Recipe:
         if self.tree == VALENCE and not self.tree.aliases:
             del plain["tree"]  # as recipes were stored before trees were data
         return json.loads(json.dumps(plain))
-
-
-def check(net: VGGConfig) -> None:
-    """Refuse a net that cannot be built.
-
-    Raises:
-        InputError: its crop is too small for its stages, or too large for its blur.
-    """
-    side = net.crop
-    for stage in net.stages:
-        side = (side - 2 * len(stage) * (net.padding == "valid")) // 2
-    if side < 1:
-        raise InputError(f"net.crop={net.crop}: too small for {len(net.stages)} pooling stages")
-    if net.blur and net.crop > LARGEST - 2:
-        raise InputError(f"net.blur={net.blur}: needs net.crop <= {LARGEST - 2}, a border of one pixel")

@@ -9,7 +9,8 @@ from typing import Final
 import keras
 from keras import layers
 
-from hierarchy.config.schema import VGGConfig, check
+from hierarchy.config.net_limits import check
+from hierarchy.config.schema import VGGConfig
 from hierarchy.data.dataset import SIDE
 from hierarchy.models.preprocessing import gaussian, preprocess
 from hierarchy.taxonomy import Tree

@@ -11,6 +11,7 @@ from itertools import product
 
 import numpy as np
 
+from hierarchy.config.net_limits import check
 from hierarchy.config.schema import PretrainedConfig, Recipe, TrainConfig
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.formats import ferplus
@@ -49,12 +50,14 @@ def one_hot(label: np.ndarray, classes: int) -> np.ndarray:
 
 
 def check_recipe(recipe: Recipe, teacher: bool) -> None:
-    """Refuse a recipe whose options contradict each other or the teacher.
+    """Refuse a recipe whose net is too large, or whose options contradict each other or the teacher.
 
     Raises:
         InputError: they do.
     """
     fits = recipe.fits
+    for fit in fits:
+        check(recipe.net, fit.batch_size)
     if any(fit.distillation_weight for fit in fits) != teacher:
         raise InputError("fit.distillation_weight and --teacher RUN,RUN need each other: one is missing")
     if any(fit.samples_per_class and not fit.balanced for fit in fits):
