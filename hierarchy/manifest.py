@@ -1,15 +1,23 @@
 """What a run's recipe.json records, typed: nets, tree, recipe, data, calibration, exports."""
 
-import math
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, TypedDict
 
 import msgspec
 
-from hierarchy.fileio import typed
+from hierarchy.errors import InputError
+from hierarchy.fileio import sha256, typed
 from hierarchy.taxonomy import Tree
 
 FER2013_LABELS: Final = "fer2013"  # whose labels a run learned where nothing else is recorded
+CHECKSUM: Final = "checksum"  # key of a manifest: of all its other values
+# a file in the run's folder, never a path
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[^\W_][\w .+-]{0,99}\Z")]
+Figure = Annotated[float, msgspec.Meta(ge=0, le=1e12)]  # NaN and infinite are refused too
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+Counts = dict[str, Count]
 
 
 class NetRecord(msgspec.Struct, frozen=True, rename={"size": "bytes", "copied_from": "from"}):
@@ -28,18 +36,18 @@ class NetRecord(msgspec.Struct, frozen=True, rename={"size": "bytes", "copied_fr
         copied_from: name of the run whose net this is, where it was not trained in this one.
     """
 
-    file: str
+    file: FileName
     sha256: str
-    size: int | None = None
+    size: Count | None = None
     classes: tuple[str, ...] = ()
     seed: int = 0
-    epochs: int = 0
-    best_epoch: int = 0
-    public_test_accuracy: float = 0.0
-    minutes: float = 0.0
-    images_per_second: float = 0.0
-    parameters: int = 0
-    macs: int | None = None
+    epochs: Count = 0
+    best_epoch: Count = 0
+    public_test_accuracy: Figure = 0.0
+    minutes: Figure = 0.0
+    images_per_second: Figure = 0.0
+    parameters: Count = 0
+    macs: Count | None = None
     backend: str = ""
     precision: str | None = None
     warm_start: bool = False
@@ -50,14 +58,13 @@ class NetRecord(msgspec.Struct, frozen=True, rename={"size": "bytes", "copied_fr
 
 @dataclass(frozen=True)
 class Calibration:
-    """Offset of each class' logit and temperature of a net, fitted on PublicTest."""
+    """Offset of each class' logit and temperature of a net, fitted on PublicTest.
 
-    offset: tuple[float, ...]
-    temperature: Annotated[float, msgspec.Meta(gt=0)]
+    Within these ranges, the probabilities of any float32 logits are finite.
+    """
 
-    def __post_init__(self) -> None:
-        if not all(map(math.isfinite, (*self.offset, self.temperature))):
-            raise ValueError("Expected finite numbers")
+    offset: tuple[Annotated[float, msgspec.Meta(ge=-100, le=100)], ...]
+    temperature: Annotated[float, msgspec.Meta(ge=0.01, le=100)]
 
 
 UNCALIBRATED: Final = Calibration((0.0,), 1.0)  # of a net without calibration; for any number of classes
@@ -67,8 +74,18 @@ UNCALIBRATED: Final = Calibration((0.0,), 1.0)  # of a net without calibration; 
 class ExportedFiles:
     """An exported net: its files with their checksums, and the checksum of the net it was made from."""
 
-    files: dict[str, str]
+    files: Annotated[dict[FileName, str], msgspec.Meta(min_length=1)]
     net: str
+
+
+class DataRecord(TypedDict, total=False):
+    """What is recorded of a run's data set."""
+
+    source: str
+    fingerprint: str
+    left_out: Counts  # faces of each class that the tree lacks
+    counts: dict[str, Counts]  # faces of each class by split
+    origins: Counts  # faces by where they come from
 
 
 @dataclass(frozen=True)
@@ -101,12 +118,21 @@ class RunManifest:
     deterministic: bool = False
     labels: str = FER2013_LABELS
     framework: str = "Keras"
-    data: dict[str, Any] = field(default_factory=dict)
+    data: DataRecord = field(default_factory=DataRecord)
     start: dict[str, str] = field(default_factory=dict)
     teacher: dict[str, dict[str, str]] = field(default_factory=dict)
     calibration: dict[str, Calibration] = field(default_factory=dict)
     exports: dict[str, dict[str, ExportedFiles]] = field(default_factory=dict)
     answer: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.recipe.get("net", {}), dict):
+            raise ValueError("Expected `object` - at `$.recipe.net`")
+        for node, about in self.calibration.items():
+            if node not in self.tree.nets or len(about.offset) not in (1, len(self.tree.classes_of(node))):
+                raise ValueError(
+                    f"Expected an offset for each class of the node - at `$.calibration`, {node!r}"
+                )
 
     @property
     def complete(self) -> bool:
@@ -123,8 +149,17 @@ class RunManifest:
         """The manifest that recipe.json holds.
 
         Raises:
-            InputError: a key is missing or of another type; names `source`.
+            InputError: a key is missing or of another type, or the values are not those that were `sealed`;
+                names `source`.
         """
+        if isinstance(values, dict) and CHECKSUM in values and sealed(values) != values:
+            raise InputError(f"{source}: damaged or edited, its values differ from its {CHECKSUM}")
         if isinstance(values, dict) and "tree" in values:
             values = values | {"tree": Tree.from_dict(values["tree"], source)}
         return typed(values, cls, source)
+
+
+def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values of a manifest with their CHECKSUM, which covers calibration as much as nets."""
+    plain = {key: value for key, value in values.items() if key != CHECKSUM}
+    return plain | {CHECKSUM: sha256(json.dumps(plain, sort_keys=True).encode())}

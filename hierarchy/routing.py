@@ -60,8 +60,14 @@ def check_finite(logits: np.ndarray, source: str) -> None:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Row-wise probabilities, float64[N, K]."""
+    """Row-wise probabilities, float64[N, K]; all that leave this package come from here.
+
+    Raises:
+        InputError: NaN or infinite logits.
+    """
     scaled = np.asarray(logits, dtype=np.float64)
+    if not np.isfinite(scaled).all():
+        raise InputError("logits are NaN or infinite; no probabilities follow from them")
     exponential = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return exponential / exponential.sum(axis=1, keepdims=True)
 

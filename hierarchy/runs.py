@@ -17,9 +17,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from hierarchy.errors import CHECKOUT, DISTRIBUTION, InputError
-from hierarchy.fileio import check_file, read_json, sha256, write_atomic, write_json
-from hierarchy.manifest import RunManifest
+from hierarchy.errors import CHECKOUT, DISTRIBUTION, InputError, first_line
+from hierarchy.fileio import check_file, read_json, read_text, sha256, write_atomic, write_json
+from hierarchy.manifest import RunManifest, sealed
 from hierarchy.taxonomy import Tree
 
 DEFAULT_RUN: Final = "fer2013"  # the run that predict and evaluate use when none is named
@@ -121,19 +121,25 @@ class Run:
         versioned = {"versions": versions(about["backend"]), **about}
         nets = nets | {node: {"file": file, "bytes": len(data), "sha256": sha256(data), **versioned}}
         whole = {"run": self.name, "tree": tree.to_dict(), "tree_hash": tree.hash}
-        write_json(self.folder / MANIFEST, whole | dict(identity) | {"nets": nets})
+        write_json(self.folder / MANIFEST, sealed(whole | dict(identity) | {"nets": nets}))
 
     def history(self) -> list[dict[str, str]]:
         """Rows of the run's history.csv, one per epoch and node; empty where it kept no history."""
         path = self.folder / HISTORY
         if not path.is_file():
             return []
-        with path.open(newline="") as file:
-            return list(csv.DictReader(file))
+        text = read_text(path)
+        try:
+            rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        except csv.Error as error:
+            raise InputError(f"{path}: not a history ({first_line(error)})") from None
+        if any(None in row or None in row.values() or "node" not in row for row in rows):
+            raise InputError(f"{path}: not a history (a row has more or fewer columns than the header)")
+        return rows
 
     def amend(self, values: Mapping[str, Any]) -> None:
         """Put values into the manifest, in place of those of the same name."""
-        write_json(self.folder / MANIFEST, self._stored() | dict(values))
+        write_json(self.folder / MANIFEST, sealed(self._stored() | dict(values)))
 
     def net(self, node: str) -> Path:
         """File of a node's net, its checksum compared.

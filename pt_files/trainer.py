@@ -44,7 +44,7 @@ def fit_node(task: TrainTask) -> None:
     torch.manual_seed(task.rng_seed)
     checkpoints, fitting = task.checkpoints(SUFFIX), Fitting(task)
     if checkpoints.weights:
-        with checkpoints.reading():
+        with checkpoints.reading(checkpoints.weights):
             fitting.load(checkpoints.weights.read_bytes())
 
     def epochs(progress: Progress) -> None:

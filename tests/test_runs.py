@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 
 from hierarchy import fileio, runs
 from hierarchy.errors import DISTRIBUTION, InputError
-from hierarchy.manifest import Calibration
+from hierarchy.manifest import CHECKSUM, Calibration
 from hierarchy.taxonomy import FLAT, ROUTER, VALENCE, Tree
 
 NET = b"the bytes of a net"
@@ -38,7 +38,10 @@ def stored(run: runs.Run) -> dict:
 
 
 def change(run: runs.Run, values: object) -> None:
-    whole = stored(run) | values if isinstance(values, dict) else values
+    """Write other values into the manifest, without a checksum."""
+    whole = stored(run) | {CHECKSUM: None} | values if isinstance(values, dict) else values
+    if isinstance(whole, dict):
+        del whole[CHECKSUM]
     fileio.write_json(run.folder / runs.MANIFEST, whole)
 
 
@@ -76,7 +79,8 @@ def test_a_second_net_joins_the_first(made):
 def test_amending_keeps_the_rest(made):
     before = stored(made)
     made.amend({"calibration": {ROUTER: {"offset": [0.5, 0], "temperature": 1.5}}})
-    assert stored(made).items() >= before.items()
+    assert {**stored(made), **before}.keys() == stored(made).keys() == {*before, "calibration"}
+    assert all(stored(made)[key] == before[key] for key in before if key != CHECKSUM)
     assert made.manifest().calibration == {ROUTER: Calibration((0.5, 0.0), 1.5)}
 
 
@@ -139,6 +143,16 @@ def test_missing_nets_are_named(made):
         {"calibration": {ROUTER: {"offset": [0.0], "temperature": -1}}},
         {"calibration": {ROUTER: {"offset": [float("nan")], "temperature": 1}}},
         {"calibration": {ROUTER: {"offset": [0.0], "temperature": float("inf")}}},
+        {"calibration": {ROUTER: {"offset": [0.0], "temperature": 1e-320}}},
+        {"calibration": {ROUTER: {"offset": [1e300], "temperature": 1}}},
+        {"calibration": {ROUTER: {"offset": [0.0] * 5, "temperature": 1}}},
+        {"calibration": {"x\ny": {"offset": [0.0], "temperature": 1}}},
+        {"nets": {ROUTER: {"file": "../router.keras", "sha256": "x"}}},
+        {"nets": {ROUTER: {"file": "x", "sha256": "x", "minutes": float("nan")}}},
+        {"exports": {"onnx": {ROUTER: {"files": {}, "net": ""}}}},
+        {"exports": {"onnx": {ROUTER: {"files": {"/etc/passwd": ""}, "net": ""}}}},
+        {"recipe": {"net": []}},
+        {"data": {"counts": {"Training": {"happy": "many"}}}},
     ],
     ids=str,
 )
@@ -147,6 +161,27 @@ def test_a_damaged_manifest_is_refused_on_one_line(made, values):
     with pytest.raises(InputError, match=r"recipe\.json") as refusal:
         made.manifest()
     assert "\n" not in str(refusal.value)
+
+
+def test_any_value_that_was_changed_in_a_manifest_is_noticed(made):
+    made.amend({"calibration": {ROUTER: {"offset": [0.5, 0], "temperature": 1.5}}})
+    whole = stored(made)
+    whole["calibration"][ROUTER]["temperature"] = 1.4
+    fileio.write_json(made.folder / runs.MANIFEST, whole)
+    with pytest.raises(InputError, match=r"recipe\.json.*checksum"):
+        made.manifest()
+    del whole[CHECKSUM]  # as written by earlier versions
+    fileio.write_json(made.folder / runs.MANIFEST, whole)
+    assert made.manifest().calibration[ROUTER].temperature == 1.4
+
+
+@pytest.mark.parametrize(
+    "text", ["a\x00,b\n1", "node,epoch\nflat\n", "node\nflat,1\n", "x\n1\n", '"', "é" * 9**7]
+)
+def test_a_damaged_history_is_refused(made, text):
+    (made.folder / runs.HISTORY).write_text(text)
+    with pytest.raises(InputError, match=r"history\.csv"):
+        made.history()
 
 
 def test_an_untrained_run_lists_the_others(own_home):
@@ -217,7 +252,8 @@ def test_a_copy_is_a_run_of_its_own(made):
     (made.folder / "PublicTest-flip").mkdir()
     other = runs.run("other")
     runs.copy(made, other)
-    assert stored(other) == stored(made) | {"run": "other"}
+    checksum = {CHECKSUM: stored(other)[CHECKSUM]}
+    assert stored(other) == stored(made) | {"run": "other"} | checksum != stored(made) | {"run": "other"}
     assert other.net(ROUTER).read_bytes() == NET
     with pytest.raises(InputError, match="'other'"):
         runs.copy(made, other)

@@ -101,7 +101,11 @@ def groups() -> Iterator[Group]:
         finished = all(net.finished for net in manifest.nets.values())
         if finished and nets not in copies and (run.folder / predictions.FILE).is_file():
             copies.add(nets)
-            shared = [manifest.tree.hash, _recipe(manifest).as_dict(), manifest.data.get("fingerprint")]
+            shared: list[Any] = [
+                manifest.tree.hash,
+                _recipe(manifest).as_dict(),
+                manifest.data.get("fingerprint"),
+            ]
             shared += [manifest.labels, manifest.teacher, manifest.framework]
             shared += [bool(manifest.start)]  # each seed starts from its own flat net
             by_recipe.setdefault(json.dumps(shared, sort_keys=True), []).append(manifest)

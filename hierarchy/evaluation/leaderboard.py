@@ -99,8 +99,7 @@ def _of_run(run: runs.Run, speeds: Mapping[str, Mapping[str, float]]) -> Iterato
 def benchmarks() -> dict[str, Any]:
     """The latest results of tests/benchmarks, by kind; empty where they were never run."""
     path = runs.home() / "results" / BENCHMARKS
-    known: dict[str, Any] = fileio.read_json(path) if path.is_file() else {}
-    return known
+    return fileio.read_object(path) if path.is_file() else {}
 
 
 def markdown(lines: Sequence[Mapping[str, Any]]) -> str:

@@ -11,7 +11,7 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import corruptions
 from hierarchy.data.dataset import FaceDataset
 from hierarchy.evaluation import statistics
-from hierarchy.fileio import read_json
+from hierarchy.fileio import read_object
 from hierarchy.manifest import RunManifest
 from hierarchy.reports.tables import percent, table
 from hierarchy.routing import predict_from_logits
@@ -61,7 +61,7 @@ def known(folder: Path, manifest: RunManifest, about: Mapping[str, Any]) -> dict
     """Errors measured before on the same nets and faces, or None."""
     if not (folder / FILE).is_file():
         return None
-    measured = read_json(folder / FILE)
+    measured = read_object(folder / FILE)
     return measured if measured.get("of") == _of(manifest, about) else None
 
 

@@ -51,7 +51,7 @@ def fit_node(task: TrainTask) -> None:
     model = _compiled(trained, task, len(batches))
     before = time.perf_counter() - started
     if checkpoints.weights and not checkpoints.done:
-        with checkpoints.reading():
+        with checkpoints.reading(checkpoints.weights):
             model.load_weights(checkpoints.weights)
     target = one_hot(task.valid.target(task.tree, task.node), task.classes)
     weights = dict(enumerate(class_weights(dataset.label, task.classes))) if task.fit.class_weights else None

@@ -77,7 +77,7 @@ def _about(scores: Mapping[str, Any], manifest: RunManifest) -> Iterator[str]:
 
 
 def _kind(scores: Mapping[str, Any], manifest: RunManifest) -> str:
-    backbone = manifest.recipe.get("net", {}).get("backbone")
+    backbone = str(manifest.recipe.get("net", {}).get("backbone"))
     family = BACKBONES[backbone].title if backbone in BACKBONES else "VGG-style"
     return f"A tree of {family} nets for" if scores["has_tree"] else f"One flat {family} net for"
 

@@ -185,7 +185,7 @@ def _against_flat(scores: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _training(manifest: RunManifest) -> Iterator[str]:
-    source, counts = (manifest.data.get(key) for key in ("source", "origins"))
+    source, counts = manifest.data.get("source"), manifest.data.get("origins")
     data, of = f" ({_counts(counts)})" if counts else "", " of each" if manifest.answer else ""
     yield (
         f"Recipe: {captions.recipe_of(manifest)} (every value is in {MANIFEST}{of}). Training data: "

@@ -120,7 +120,8 @@ def run_training(
     except KeyboardInterrupt:
         interrupted = True
     if checkpoints.best_weights:
-        data, size = packed(checkpoints.best_weights)
+        with checkpoints.reading(checkpoints.best_weights):
+            data, size = packed(checkpoints.best_weights)
         about = task.training_summary(checkpoints) | size | {"finished": not interrupted}
         task.run.add_net(task.node, data, about, task.identity, task.tree, suffix)
         write_history(task.run, task.tree, task.run.folder)

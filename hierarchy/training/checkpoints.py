@@ -4,15 +4,19 @@ state.json names both files and is written last, so that a run killed at any mom
 complete epoch.
 """
 
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Required, TypedDict
+
+import msgspec
 
 from hierarchy import runs
 from hierarchy.errors import InputError, first_line
-from hierarchy.fileio import read_json, write_atomic, write_json
+from hierarchy.fileio import read_object, typed, write_atomic, write_json
+from hierarchy.manifest import FileName
 from hierarchy.runs import Run
 from hierarchy.taxonomy import Tree
 
@@ -20,7 +24,42 @@ if TYPE_CHECKING:
     from hierarchy.training.backend import TrainTask
 
 STATE: Final = "state.json"
+UNREADABLE: Final = (  # what Keras, HDF5 and torch raise
+    *(OSError, EOFError, KeyError, TypeError, AttributeError, ValueError, RuntimeError),
+    pickle.UnpicklingError,
+)
 EpochCallback = Callable[[Mapping[str, Any]], None]  # with each epoch's row; may stop by an exception
+
+
+class Row(TypedDict, total=False):
+    """A completed epoch; what else it holds is for the history only."""
+
+    node: Required[str]
+    epoch: Required[Annotated[int, msgspec.Meta(ge=1)]]
+    val_accuracy: Required[Annotated[float, msgspec.Meta(ge=0, le=1)]]
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+    images_per_second: Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+
+
+class State(TypedDict, total=False):
+    """What state.json holds."""
+
+    rows: Required[list[Row]]
+    weights: FileName
+    best: FileName
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The content of state.json, checked.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    state = read_object(path)
+    typed(state, State, str(path))
+    if [row["epoch"] for row in state["rows"]] != list(range(1, len(state["rows"]) + 1)):
+        raise InputError(f"{path}: damaged, its epochs are not 1, 2, ...; retrain the run under another name")
+    return state
 
 
 @dataclass
@@ -43,7 +82,7 @@ class CheckpointManager:
         self._state = self._folder / STATE
         self._best = self._folder / f"best{self.suffix}"
         if self._state.is_file():
-            state = read_json(self._state)
+            state = read_state(self._state)
             self.rows = state["rows"]
             self._best = self._folder / state.get("best", self._best.name)
 
@@ -82,18 +121,19 @@ class CheckpointManager:
         return float(sum(row["seconds"] for row in self.rows)) / 60
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Context for reading the weights of the last completed epoch.
+    def reading(self, weights: Path) -> Iterator[None]:
+        """Context for reading weights of a completed epoch.
 
         Raises:
             InputError: they are missing or damaged.
         """
         try:
             yield
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
+        except InputError:
+            raise
+        except UNREADABLE as error:
             raise InputError(
-                f"{self.weights}: cannot be resumed from ({first_line(error)}); "
-                "retrain the run under another name"
+                f"{weights}: cannot be resumed from ({first_line(error)}); retrain the run under another name"
             ) from None
 
     def write_raw(self, weights: bytes) -> None:
@@ -132,6 +172,6 @@ def write_history(run: Run, tree: Tree, folder: Path) -> None:
     rows: list[Mapping[str, Any]] = []
     for node in tree.nets:
         state = run.log / node / STATE
-        stored = read_json(state)["rows"] if state.is_file() else run.history()
+        stored = read_state(state)["rows"] if state.is_file() else run.history()
         rows += [row for row in stored if row["node"] == node]
     runs.write_history(folder, rows)

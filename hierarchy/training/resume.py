@@ -1,11 +1,32 @@
 """Resume a run with the options it was begun with, and never overwrite one."""
 
-from typing import Any, Final
+from typing import Any, Final, Required, TypedDict
 
 from hierarchy import fileio, runs
 from hierarchy.config.overrides import from_dict, translated
 from hierarchy.errors import InputError
 from hierarchy.training.checkpoints import STATE
+
+
+class Asked(TypedDict, total=False):
+    """Options of the command line that began a run."""
+
+    data: str | None
+    node: str
+
+
+class Plan(TypedDict, total=False):
+    """What a run's manifest or log holds of the options it was begun with."""
+
+    recipe: Required[dict[str, Any]]
+    seed: int
+    deterministic: bool
+    labels: str
+    settings: list[str]
+    teacher: dict[str, dict[str, str]]
+    start: dict[str, str]
+    asked: Asked
+
 
 OTHER_RUNS: Final = ("teacher", "start")  # keys of a manifest that refer to other runs by name
 
@@ -15,11 +36,12 @@ def plan_of(target: runs.Run) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if target.trained:
         target.manifest()  # checks the file
-        values = fileio.read_json(target.folder / runs.MANIFEST)
+        values = fileio.read_object(target.folder / runs.MANIFEST)
     if (plan := target.log / runs.MANIFEST).is_file():
-        values |= fileio.read_json(plan)
+        values |= fileio.read_object(plan)
     if values:
         source = f"run {target.name!r}"
+        fileio.typed(values, Plan, source)
         values["recipe"] = from_dict(values["recipe"], source).as_dict()
         values["run"] = target.name
         values["settings"] = [translated(each, source) for each in values.get("settings", [])]
