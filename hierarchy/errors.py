@@ -1,6 +1,7 @@
 """The exception for unusable input, the place it names, and what is missing of an installation."""
 
 import importlib.util
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,12 @@ EXTRAS: Final = {  # extra -> its requirements in a checkout, and the modules th
     "scale": ("requirements-scale.txt", ("ray", "optuna", "fsspec")),
     "export": ("requirements-export.txt", ("onnx", "tf2onnx", "ai_edge_litert", "openvino")),
     "robustness": ("requirements-robustness.txt", ("numba", "skimage")),
+    "heic": ("requirements-heic.txt", ("pillow_heif",)),
 }
+# C0, DEL, C1, line separators, directions of writing, tags, surrogates
+_UNPRINTABLE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 
 class InputError(ValueError):
@@ -39,6 +45,40 @@ class InputError(ValueError):
 def first_line(error: BaseException) -> str:
     """First line of another library's error message."""
     return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """A text for a terminal: control characters, bidirectional marks and lone surrogates are escaped.
+
+    Args:
+        text: such as a file's name.
+        keep: control characters that stay.
+    """
+    return _UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
+
+
+class SkippedImage(InputError):
+    """An image without an answer, or a folder that cannot be listed.
+
+    Attributes:
+        path: its name.
+        __cause__: the exception if it was not expected, that is a bug; else None.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(reason)
+        self.path = path
+
+
+def skipped(path: str, error: Exception) -> SkippedImage:
+    """The error of one image among others, whatever was raised from finding to drawing it."""
+    if isinstance(error, InputError):
+        return SkippedImage(path, str(error))
+    if isinstance(error, MemoryError):
+        return SkippedImage(path, f"{path}: does not fit into memory")
+    unexpected = SkippedImage(path, f"{path}: {type(error).__name__}: {first_line(error)}")
+    unexpected.__cause__ = error
+    return unexpected
 
 
 @contextmanager

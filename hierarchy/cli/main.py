@@ -7,19 +7,24 @@ import io
 import itertools
 import logging
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from hierarchy.cli.options import COMMANDS, renamed
-from hierarchy.cli.shared import Quiet, Verbose, with_shared_options
-from hierarchy.errors import DISTRIBUTION, InputError, not_installed
+from hierarchy.cli.shared import TRACEBACKS, Debug, Quiet, Verbose, with_shared_options
+from hierarchy.errors import DISTRIBUTION, InputError, first_line, not_installed, printable
 
 if TYPE_CHECKING:
     from hierarchy.backends import Backend
 
-FLAGS: Final = ("--quiet", "-q", "--verbose", "-v")
+FLAGS: Final = ("--quiet", "-q", "--verbose", "-v", "--debug")
+ENDS: Final = [number for number in signal.Signals if number.name in ("SIGTERM", "SIGHUP")]
 log = logging.getLogger(__name__)
 
 
@@ -37,6 +42,7 @@ def _every_command(
     ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    debug: Debug = False,
 ) -> None:
     """Two-tier classifier of apparent facial expressions."""
 
@@ -68,46 +74,111 @@ def _with_shared_options(group: typer.Typer) -> typer.Typer:
     return copy
 
 
+class Terminated(KeyboardInterrupt):
+    """A signal that ends the command in the same way as Ctrl-C, with files cleaned up."""
+
+
+class _Printable(logging.Formatter):
+    """Escapes control characters, which names of files may hold; shows exceptions with --debug only."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        keep = "" if record.levelno >= logging.ERROR else "\n\t"
+        lines = [printable(record.getMessage(), keep)]
+        if record.exc_info and logging.getLogger(record.name).isEnabledFor(TRACEBACKS):
+            lines.append(printable(self.formatException(record.exc_info), "\n"))
+        return "\n".join(lines)
+
+
 def log_to_stderr() -> None:
     """Send the package's log messages to stderr, one line each, without a prefix."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Printable())
     package = logging.getLogger("hierarchy")
     package.handlers[:] = [handler]
     package.setLevel(logging.INFO)
 
 
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise Terminated inside, once; a signal that is ignored or handled stays so."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in ours:
+            signal.signal(each, signal.SIG_IGN)  # not in the middle of cleaning up
+        raise Terminated(number)
+
+    ours = [number for number in ENDS if signal.getsignal(number) == signal.SIG_DFL]
+    try:
+        for number in ours:
+            signal.signal(number, end)
+    except ValueError:  # not the main thread, which alone has handlers
+        ours.clear()
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def main(backend: "Backend | None" = None) -> int:
-    """Run a command; the exit code is 0 for success, 2 for bad input, 130 for Ctrl-C, 1 for a bug."""
-    # click's UsageError, which typer does not export
-    usage_error: type[Exception] = typer.BadParameter.__bases__[0]
+    """Run a command and give its exit code.
+
+    0 is success, 2 bad input, 1 a fault of ours, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 141 a closed stdout.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # file names may hold bytes that are not valid UTF-8, and characters that the terminal lacks
         utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
         sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     log_to_stderr()
-    arguments = sys.argv[1:] or ["--help"]
-    flags = list(itertools.takewhile(FLAGS.__contains__, arguments))  # they may stand before the command
-    named = renamed(arguments[len(flags) :])
     try:
-        app = application(named[0] if named else None)
-        return app(args=[*flags, *named], standalone_mode=False, obj=backend) or 0
-    except InputError as error:
-        log.error(f"error: {error}")
-        return 2
-    except usage_error as error:
-        log.error(f"error: {error.format_message()} (see --help)")  # type: ignore[attr-defined]
-        return 2
-    except ModuleNotFoundError as error:
-        if not error.name or error.name.startswith(__package__.partition(".")[0]):
-            raise
-        log.error(f"error: {not_installed(error.name)}")
-        return 2
+        with _ended_by_signals():
+            code = _run(sys.argv[1:] or ["--help"], backend)
+            sys.stdout.flush()
+            return code
+    except Terminated as error:
+        return 128 + int(error.args[0])
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        sys.stdout = open(os.devnull, "w")  # the rest of the old one cannot be written either
-        log.error(f"error: the output cannot be written ({error.strerror})")
-        return 2
+    except Exception as error:
+        return _failed(error)
+
+
+def _run(arguments: list[str], backend: "Backend | None") -> int:
+    flags = list(itertools.takewhile(FLAGS.__contains__, arguments))  # they may stand before the command
+    named = renamed(arguments[len(flags) :])
+    app = application(named[0] if named else None)
+    return app(args=[*flags, *named], standalone_mode=False, obj=backend) or 0
+
+
+def _failed(error: Exception) -> int:
+    """Log an exception in one line, and give its exit code."""
+    usage_error = typer.BadParameter.__bases__[0]  # click's UsageError, which typer does not export
+    code = 2
+    if isinstance(error, InputError):
+        reason = str(error)
+    elif isinstance(error, usage_error):
+        reason = f"{error.format_message()} (see --help)"  # type: ignore[attr-defined]
+    elif isinstance(error, ModuleNotFoundError) and _is_foreign(error.name):
+        reason = str(not_installed(error.name or ""))
+    elif isinstance(error, BrokenPipeError):
+        _drop_stdout()
+        return 128 + 13  # as by SIGPIPE
+    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        _drop_stdout()
+        reason = f"the output cannot be written ({error.strerror})"
+    elif isinstance(error, MemoryError):
+        reason = "not enough memory"
+    else:
+        reason = f"{type(error).__name__}: {first_line(error)} (a fault of this program; --debug shows where)"
+        code = 1
+    log.error(f"error: {reason}", exc_info=error)
+    return code
+
+
+def _is_foreign(module: str | None) -> bool:
+    return bool(module) and not str(module).startswith(__package__.partition(".")[0])
+
+
+def _drop_stdout() -> None:
+    """Drop what is left for a stdout that takes no more; Python would try again at its end."""
+    sys.stdout = open(os.devnull, "w")

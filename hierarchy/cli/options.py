@@ -1,10 +1,14 @@
 """Options that several commands share, and the names that options had before."""
 
 import logging
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
+from hierarchy.errors import InputError
 from hierarchy.taxonomy import TREES, VALENCE
 from hierarchy.vision.detectors import DETECTORS, FILES
 
@@ -35,8 +39,20 @@ TTA = typer.Option("--tta", help="Test-time augmentation: single, flip or ten-cr
 NEGATIVES = typer.Option(
     "--negatives", help="Folder of photographs without faces, in addition to scikit-learn's two."
 )
+
+
+def _no_nan(value: float) -> float:
+    if value != value:  # passes click's check of a range
+        raise typer.BadParameter("nan is no number")
+    return value
+
+
 MIN_CONFIDENCE = typer.Option(
-    "--min-confidence", min=0, max=1, help="Below this probability of the label, report the branch only."
+    "--min-confidence",
+    min=0,
+    max=1,
+    callback=_no_nan,
+    help="Below this probability of the label, report the branch only.",
 )
 
 ROI: Final = typer.Option(
@@ -76,7 +92,6 @@ def detector_of(name: str, roi: str | None, *longest: int) -> "Detector":
     Raises:
         InputError: no such detector, or no such rectangle.
     """
-    from hierarchy.errors import InputError
     from hierarchy.vision import align
     from hierarchy.vision.detectors import create_detector
 
@@ -84,10 +99,35 @@ def detector_of(name: str, roi: str | None, *longest: int) -> "Detector":
     if roi is None:
         return find
     parts = roi.split(",")
-    region = tuple(int(part) for part in parts if part.strip().isdecimal())
+    region = tuple(int(part) for part in parts if part.strip().isdecimal() and len(part) < 10)
     if not len(parts) == len(region) == len(align.PICTURE) or not all(region[2:]):
         raise InputError(f"--roi {roi}: expected x,y,w,h in pixels, such as 0,0,640,360")
     return align.within(find, region, f"--roi {roi}")
+
+
+def check_output(option: str, target: Path | None, suffixes: tuple[str, ...]) -> None:
+    """Refuse a file to be written whose name is that of another kind of file.
+
+    Raises:
+        InputError: its suffix is none of `suffixes`.
+    """
+    if target is not None and target.suffix.lower() not in suffixes:
+        raise InputError(f"{option} {target}: expected a file that ends in {' or '.join(suffixes)}")
+
+
+def not_overwritten(
+    files: Iterable[Path | InputError], option: str, target: Path | None
+) -> Iterator[Path | InputError]:
+    """The inputs of a command, each compared with its output, whatever name and link leads to it.
+
+    Raises:
+        InputError: one of them is the file that would be overwritten.
+    """
+    taken = target.stat() if target is not None and target.exists() else None
+    for file in files:
+        if taken and isinstance(file, Path) and file.exists() and os.path.samestat(taken, file.stat()):
+            raise InputError(f"{option} {target}: is one of the inputs, {file}; choose another file")
+        yield file
 
 
 def backend_of(context: typer.Context) -> "Backend":

@@ -3,6 +3,7 @@
 import json
 import logging
 import mimetypes
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,8 +17,10 @@ from hierarchy.cli.options import (
     ROI,
     RUN,
     TTA,
+    check_output,
     classifier_of,
     detector_of,
+    not_overwritten,
 )
 from hierarchy.cli.progress import ImageProgress, wanted
 
@@ -37,6 +40,9 @@ def predict(
     run: Annotated[str | None, RUN] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line and face.")] = False,
     csv: Annotated[Path | None, typer.Option(help="Write a CSV file instead.")] = None,
+    csv_safe: Annotated[
+        bool, typer.Option("--csv-safe", help="In it, put ' before texts that spreadsheets would compute.")
+    ] = False,
     routing: Annotated[str, typer.Option(help="soft or hard.")] = "soft",
     tta: Annotated[str, TTA] = "single",
     min_confidence: Annotated[float, MIN_CONFIDENCE] = 0.0,
@@ -63,14 +69,15 @@ def predict(
         return print(json.dumps(face_schema(), indent=2))
     if not paths:
         context.fail("Missing argument 'paths...'")
-    from hierarchy.data import images
+    from hierarchy.data import image_files
     from hierarchy.errors import InputError
     from hierarchy.inference.predictor import predict_stream
 
     if csv and as_json:
         raise InputError("--json and --csv: choose one")
-    if csv and csv.resolve() in [Path(path).resolve() for path in paths]:
-        raise InputError(f"--csv {csv}: is one of the images; choose another file")
+    check_output("--csv", csv, (".csv",))
+    if csv_safe and not csv:
+        raise InputError("--csv-safe needs --csv FILE")
     if explain and not save:
         raise InputError("--explain needs --save DIR")
     if top1_only and (min_confidence or routing != "soft"):
@@ -78,40 +85,44 @@ def predict(
 
     find = detector_of(detector, roi)
     model = classifier_of(context, run, engine, routing=routing, view=tta)
-    errors: list[str] = []
+    errors: list[InputError] = []
+    left_out = Counter[str]()
     with _progress(paths) as progress:
-        files = map(_no_video, progress.read(images.find(paths)))
-        predictions = _predicted(
-            predict_stream(model, files, min_confidence, top1_only, find), progress, errors
-        )
+        files = not_overwritten(progress.read(image_files.find(paths, left_out)), "--csv", csv)
+        results = predict_stream(model, map(_no_video, files), min_confidence, top1_only, find)
         if save:
             from hierarchy.inference.annotate import saved
 
-            predictions = saved(predictions, save, model if explain else None)
+            results = saved(results, save, model if explain else None)
         try:
-            _write(predictions, csv, as_json, model.tree_)
+            _write(_predicted(results, progress, errors), csv, csv_safe, as_json, model.tree_)
         finally:
-            for line in errors:
-                log.error(f"error: {line}")
-    raise typer.Exit(2 if errors else 0)
+            for error in errors:
+                log.error(f"error: {_line(error)}", exc_info=error.__cause__)
+    if summary := image_files.summary(left_out):
+        log.info(summary)
+    faults = [error for error in errors if error.__cause__]
+    raise typer.Exit(1 if faults else 2 if errors else 0)
 
 
-def _write(predictions: "Iterable[FacePrediction]", csv: Path | None, as_json: bool, tree: "Tree") -> None:
+def _write(
+    predictions: "Iterable[FacePrediction]", csv: Path | None, safe: bool, as_json: bool, tree: "Tree"
+) -> None:
     """Write a CSV file, or print a line for every prediction."""
-    from hierarchy.inference import writers
-
     if csv:
-        writers.write_csv(predictions, csv, tree)
-        return print(csv)
+        from hierarchy.errors import printable
+        from hierarchy.inference import writers
+
+        writers.write_csv(predictions, csv, tree, safe)
+        return print(printable(str(csv)))
     for prediction in predictions:
         print(prediction.as_json() if as_json else prediction.as_text(), flush=True)
 
 
 def _predicted(
-    results: "Iterable[FacePrediction | InputError]", progress: ImageProgress, errors: list[str]
+    results: "Iterable[FacePrediction | InputError]", progress: ImageProgress, errors: "list[InputError]"
 ) -> "Iterator[FacePrediction]":
-    """The predictions, each counted; the messages of failures, with their paths, are added to `errors`."""
-    from hierarchy.data.images import SkippedImage
+    """The predictions, each counted; failures are added to `errors`."""
     from hierarchy.inference.predictor import FacePrediction
 
     for result in results:
@@ -119,8 +130,13 @@ def _predicted(
         if isinstance(result, FacePrediction):
             yield result
         else:
-            path = result.path if isinstance(result, SkippedImage) else ""
-            errors.append(str(result) if path in str(result) else f"{path}: {result}")
+            errors.append(result)
+
+
+def _line(error: "InputError") -> str:
+    """What is wrong with which file."""
+    path = getattr(error, "path", "")
+    return str(error) if path in str(error) else f"{path}: {error}"
 
 
 def _no_video(file: "Path | InputError") -> "Path | InputError":
@@ -134,6 +150,6 @@ def _no_video(file: "Path | InputError") -> "Path | InputError":
 
 def _progress(paths: list[str]) -> ImageProgress:
     """Of folders and many files; nothing is shown of few."""
-    from hierarchy.data import images
+    from hierarchy.data import image_files
 
-    return ImageProgress(lambda: sum(1 for _ in images.find(paths)), wanted(paths))
+    return ImageProgress(lambda: sum(1 for _ in image_files.find(paths)), wanted(paths))

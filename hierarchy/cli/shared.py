@@ -11,10 +11,12 @@ from typing import Annotated, Any, Final
 import typer
 
 from hierarchy.cli.options import COMMANDS
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, first_line
 
 PACKAGE: Final = "hierarchy"  # the logger whose level is set
 OWN: Final = "config"
+MAX_BYTES: Final = 1 << 20  # of a file of options
+TRACEBACKS: Final = 1  # level of --debug, below which the exceptions of faults are shown
 SINGLE: Final = (str, int, float, bool)
 
 
@@ -42,6 +44,9 @@ Quiet = Annotated[
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="More messages.", callback=_set_level(logging.DEBUG))
 ]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show the traceback of a fault.", callback=_set_level(TRACEBACKS))
+]
 Config = Annotated[
     Path | None,
     typer.Option(
@@ -50,7 +55,7 @@ Config = Annotated[
         is_eager=True,
     ),
 ]
-SHARED: Final[dict[str, Any]] = {"quiet": Quiet, "verbose": Verbose, OWN: Config}
+SHARED: Final[dict[str, Any]] = {"quiet": Quiet, "verbose": Verbose, "debug": Debug, OWN: Config}
 
 
 def with_shared_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -107,11 +112,16 @@ def configured(file: Path, names: list[str], command: Any) -> dict[str, Any]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        with file.open("rb") as opened:
+            if len(data := opened.read(MAX_BYTES + 1)) > MAX_BYTES:
+                raise InputError(f"--config {file}: more than {MAX_BYTES >> 10} kB")
+        return tomllib.loads(data.decode())
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"--config {file}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise InputError(f"--config {file}: not TOML ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"--config {file}: not TOML ({first_line(error)})") from None
 
 
 def _table(values: Mapping[str, Any], names: list[str], source: str) -> dict[str, Any]:

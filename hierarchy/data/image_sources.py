@@ -6,9 +6,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from hierarchy.data import images
-from hierarchy.data.images import SkippedImage
-from hierarchy.errors import InputError, first_line
+from hierarchy.data import image_files, images
+from hierarchy.errors import InputError, SkippedImage, first_line
 
 REMOTE: Final = "://"  # in an address that fsspec opens
 PATH: Final = "path"  # column of a list
@@ -45,7 +44,7 @@ def entries(source: str, pixels: bool = True) -> Iterator[Entry]:
         elif REMOTE in source:
             yield from _remote(source)
         else:
-            for file in images.find([source]):
+            for file in image_files.find([source]):
                 if isinstance(file, InputError) and not isinstance(file, SkippedImage):
                     raise InputError(f"{source}: no images; {EXPECTED}")
                 yield Entry(file.path if isinstance(file, SkippedImage) else str(file))

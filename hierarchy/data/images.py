@@ -5,11 +5,12 @@ knows EXIF, CMYK and float TIFF, and gives a reason when a file is damaged. (Ope
 no reason, and prints its own warnings.) Both are imported at their first use.
 """
 
-import glob
+import functools
+import importlib.util
 import os
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
@@ -17,35 +18,33 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, not_installed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIDE: Final = 48  # pixels a side of a face, as in FER-2013
 MAX_PIXELS: Final = 50_000_000  # 50 MB as grey, 200 MB as decoded colour
+MAX_SIDE: Final = 65_535  # JPEG's maximum; Pillow holds a pointer for every row, which thin images multiply
 
 KINDS: Final = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")  # Pillow's names
 SUFFIXES: Final[tuple[str, ...]] = tuple(
     ".png .apng .jpg .jpeg .jfif .gif .webp .bmp .tif .tiff .pgm .ppm .pbm .pnm .jp2 .j2k .avif".split()
 )
 
-_EXPECTED = f"expected {', '.join(KINDS)} of at most {MAX_PIXELS // 10**6} megapixels"
+HEIF_SUFFIXES: Final = (".heic", ".heif")  # of phones; read if HEIF_LIBRARY is installed
+HEIF_LIBRARY: Final = "pillow_heif"
+
+_EXPECTED = (
+    f"expected {', '.join(KINDS)} of at most {MAX_PIXELS // 10**6} megapixels and {MAX_SIDE:,} pixels a side"
+)
 _FLOAT_WHITES = (1.0, 255.0, 65535.0)  # usual values of white in float images
 # Silencing warnings is process-wide: two threads must not restore each other's filters.
 _LOCK = threading.Lock()
 
 
-class SkippedImage(InputError):
-    """An image that cannot be read, or a folder that cannot be listed; `path` is its name."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(reason)
-        self.path = path
-
-
 def read(source: str | Path | bytes, name: str | None = None, *, colour: bool = False) -> np.ndarray:
-    """An image as upright grey, uint8[H, W], H * W <= MAX_PIXELS; in `colour`, uint8[H, W, 3], RGB.
+    """An image as upright grey, uint8[H, W], see `check_size`; in `colour`, uint8[H, W, 3], RGB.
 
     Colour becomes ITU-R 601 luma; 8-bit grey is returned bit for bit. Transparent parts become white. 16 bits
     keep their upper eight. Of an animation the first frame is read.
@@ -78,8 +77,6 @@ def grey(picture: "Image", name: str = "image") -> np.ndarray:
         InputError: empty, damaged, or too large.
     """
     try:
-        if not picture.width * picture.height:
-            raise InputError("empty (0 pixels)")
         with _decoding():
             return _pixels(picture, "L")
     except InputError as error:
@@ -105,68 +102,46 @@ def luma(picture: np.ndarray) -> np.ndarray:
     return np.array(Image.fromarray(picture).convert("L"))
 
 
-def find(paths: Sequence[str]) -> Iterator[Path | InputError]:
-    """The image files of files, folders and globs, in order and without repeats.
-
-    A folder gives all images in and below it (by SUFFIXES, sorted, hidden ones excluded); a glob gives its
-    matches, `**` at any depth. A file given by name is taken whatever its suffix, and checked by `read`. Of a
-    single folder, only one level of names is held in memory.
-
-    Yields:
-        A file; or an InputError where a path gives no file or a folder cannot be listed, so that a caller can
-        report it and continue.
-    """
-    several = len(paths) > 1 or any(map(glob.has_magic, paths))
-    seen: set[str] = set()  # absolute paths: a.png and ./a.png are the same file
-    for path in paths:
-        empty = True
-        for file in _expand(path):
-            empty = False
-            if several and isinstance(file, Path):
-                if (absolute := os.path.abspath(file)) in seen:
-                    continue
-                seen.add(absolute)
-            yield file
-        if empty:
-            reason = "no match" if glob.has_magic(path) else "no such file or folder"
-            reason = "no image in this folder" if os.path.isdir(path) else reason
-            yield InputError(f"{path}: {reason}; expected images ({' '.join(SUFFIXES)}), folders or globs")
+def check_size(width: int, height: int) -> None:
+    """Raises InputError for an image without pixels, or of more than MAX_PIXELS or MAX_SIDE."""
+    if not width * height:
+        raise InputError("empty (0 pixels)")
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise InputError(f"too large ({width}x{height} pixels)")
 
 
-def _expand(path: str) -> Iterator[Path | InputError]:
-    if os.path.isdir(path):
-        yield from _below(path)
-    elif os.path.exists(path):
-        yield Path(path)
-    else:
-        for match in sorted(glob.glob(path, recursive=True)):
-            yield from _expand(match)
-
-
-def _below(folder: str) -> Iterator[Path | InputError]:
-    """The images in and below a folder, by name at each level; links to folders are not followed."""
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError as error:
-        yield SkippedImage(folder, f"{folder}: cannot be read ({error.strerror})")
-        return
-    for name in names:
-        path = os.path.join(folder, name)
-        if name.startswith("."):
-            continue
-        if os.path.isdir(path) and not os.path.islink(path):
-            yield from _below(path)
-        elif name.lower().endswith(SUFFIXES) and os.path.isfile(path):
-            yield Path(path)
+def suffixes() -> tuple[str, ...]:
+    """The suffixes of images that can be read here."""
+    return SUFFIXES + HEIF_SUFFIXES if importlib.util.find_spec(HEIF_LIBRARY) else SUFFIXES
 
 
 def _decode(file: BinaryIO, colour: bool) -> np.ndarray:
     from PIL import Image
 
-    if not file.read(1):
+    if not (head := file.read(32)):
         raise InputError("empty (0 bytes)")
-    with _decoding(), Image.open(file, formats=KINDS) as picture:
+    file.seek(0)
+    with _decoding(), Image.open(file, formats=_heif() if _is_heif(head) else KINDS) as picture:
         return _pixels(picture, "RGB" if colour else "L")
+
+
+def _is_heif(head: bytes) -> bool:
+    """Whether a file of this beginning is HEIC or HEIF; the brands mif1 and msf1 may also be AVIF."""
+    kind, brands = head[4:8], head[8:]
+    return kind == b"ftyp" and (
+        brands.startswith((b"hei", b"hev")) or (brands.startswith((b"mif1", b"msf1")) and b"heic" in brands)
+    )
+
+
+@functools.cache
+def _heif() -> tuple[str, ...]:
+    """Teach Pillow its name of HEIC and HEIF."""
+    if importlib.util.find_spec(HEIF_LIBRARY) is None:
+        raise not_installed(HEIF_LIBRARY)
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return ("HEIF",)
 
 
 @contextmanager
@@ -178,8 +153,10 @@ def _decoding() -> Iterator[None]:
         with _LOCK, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata is accepted; the size is checked
             yield
+    except InputError:
+        raise
     except Image.DecompressionBombError as error:
-        raise InputError(f"more than {MAX_PIXELS // 10**6} megapixels") from error
+        raise InputError("too large") from error
     except UnidentifiedImageError as error:
         raise InputError("not a valid image, or its header is damaged") from error
     except Exception as error:  # decoders raise nearly any exception on damaged bytes
@@ -191,8 +168,9 @@ def _pixels(picture: "Image", mode: str) -> np.ndarray:
     """The image upright in Pillow's mode L or RGB."""
     from PIL import Image, ImageOps
 
-    if picture.width * picture.height > MAX_PIXELS:
-        raise Image.DecompressionBombError
+    check_size(picture.width, picture.height)
+    if picture.format == "TIFF":
+        _silence_libtiff()
     picture.load()
     with suppress(Exception):  # damaged EXIF: viewers show the image as it is stored
         picture = ImageOps.exif_transpose(picture)
@@ -215,3 +193,17 @@ def _eight_bits(wide: np.ndarray) -> np.ndarray:
     whites = [white for white in _FLOAT_WHITES if wide.dtype.kind == "f" and low >= 0 and high <= white]
     black, white = (0.0, whites[0]) if whites else (low, max(high, low + 1.0))
     return np.rint((values - black) * (255.0 / (white - black))).astype(np.uint8)
+
+
+@functools.cache
+def _silence_libtiff() -> None:
+    """Switch off what libtiff, inside Pillow's wheel, prints of damaged files; Pillow raises anyway."""
+    import ctypes
+
+    import PIL
+
+    folder = Path(PIL.__file__).parent
+    for file in (*folder.parent.glob("pillow.libs/libtiff*"), *folder.glob(".dylibs/libtiff*")):
+        library = ctypes.CDLL(str(file))
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)

@@ -183,10 +183,8 @@ def _read_array(array: np.ndarray, name: str, options: Options) -> np.ndarray:
         raise InputError(f"{got}: expected height x width, or height x width x 1, 3 or 4 channels")
     if array.dtype.kind not in "uif" or array.dtype.names:
         raise InputError(f"{got}: expected uint8, other whole numbers from 0 to 255, or floats")
-    if not array.size:
-        raise InputError(f"{got}: empty (0 pixels)")
-    if array.shape[0] * array.shape[1] > images.MAX_PIXELS:
-        raise InputError(f"{got}: more than {images.MAX_PIXELS // 10**6} megapixels")
+    with error_context(got):
+        images.check_size(array.shape[1], array.shape[0])
     pixels = _eight_bits(array, got, options.value_range)
     pixels = pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
     if pixels.ndim == 2:

@@ -1,9 +1,10 @@
 """From images and data files to predictions: one object per face."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice, takewhile
 from pathlib import Path
 from threading import Event
@@ -13,8 +14,8 @@ import numpy as np
 
 from hierarchy import routing
 from hierarchy.data import images
-from hierarchy.data.images import SkippedImage
-from hierarchy.errors import InputError
+from hierarchy.data.image_files import DATA_FILES
+from hierarchy.errors import InputError, SkippedImage, printable, skipped
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import Tree
 from hierarchy.vision.align import DetectedFace, whole_image
@@ -22,7 +23,6 @@ from hierarchy.vision.detectors import Detector
 
 T = TypeVar("T")
 BATCH: Final = 64  # faces per call of the nets: few, for an early first result and little memory
-DATA_FILES: Final = (".csv", ".csv.gz", ".parquet")
 BOX: Final = ("x", "y", "width", "height")
 
 
@@ -67,11 +67,12 @@ class FacePrediction:
         return {"path": self.path, **box, **fields, **self.probabilities}
 
     def as_text(self) -> str:
-        """One line of text."""
+        """One line of text, control characters in the path escaped."""
+        path = printable(self.path)
         if self.face is None:
-            return f"{self.path}  no face"
+            return f"{path}  no face"
         place = "" if self.score is None else "  face at {},{} ({}x{})".format(*self.face)
-        text = f"{self.path}{place}  {self.branch} > {self.label or 'unsure'}"
+        text = f"{path}{place}  {self.branch} > {self.label or 'unsure'}"
         shares = "  ".join(f"{name} {value:.2f}" for name, value in self.probabilities.items())
         return f"{text}  ({shares})" if shares else text
 
@@ -125,20 +126,20 @@ def predict_stream(
 ) -> Iterator[FacePrediction | InputError]:
     """A prediction for every face, one without a face for an image that shows none, or the reason of failure.
 
-    Every row of a data file is a face; such a file is held in memory.
+    Every row of a data file is a face.
 
     Args:
         classifier: with nets.
         files: images as `images.read` takes them, and files with the suffixes DATA_FILES; an InputError is
-            passed on, a file that cannot be read becomes a `SkippedImage`.
+            passed on; whatever is raised about a file becomes its `SkippedImage`.
         min_confidence: below this probability of the label, only the branch is predicted.
         labels_only: soft labels by lazy routing, without probabilities.
         find: face detector.
     """
     crops = chain.from_iterable(_crops(file, find) for file in files)
+    answer = partial(_label, classifier) if labels_only else partial(_predict, classifier, min_confidence)
     for batch in _read_ahead(crops):
-        faces = [crop for crop in batch if isinstance(crop, Crop)]
-        predicted = _label(classifier, faces) if labels_only else _predict(classifier, faces, min_confidence)
+        predicted = iter(_answers(answer, [crop for crop in batch if isinstance(crop, Crop)]))
         yield from (next(predicted) if isinstance(crop, Crop) else crop for crop in batch)
 
 
@@ -172,19 +173,34 @@ def _crops(file: Path | Picture | InputError, find: Detector) -> Iterator[Crop |
         yield from (Crop(path, face) for face in faces)
         if not faces:
             yield FacePrediction(path, None, None, None, None, None, {})
-    except InputError as error:
-        yield SkippedImage(path, str(error))
+    except Exception as error:
+        yield skipped(path, error)
 
 
-def _rows(file: Path) -> Iterator[Crop]:
+def _rows(file: Path) -> Iterator[Crop | SkippedImage]:
     from hierarchy.data.formats import registry
 
-    faces = registry.read(file)
-    for row, pixels in zip(faces.row, faces.pixels, strict=True):
-        yield Crop(f"{file}#{row}", *whole_image(pixels))
+    for row, face in enumerate(registry.faces(file)):
+        name = f"{file}#{row}"
+        if isinstance(face, InputError):
+            yield SkippedImage(name, f"{name}: {face}")
+        else:
+            yield Crop(name, *whole_image(face))
 
 
-def _predict(classifier: Predictor, crops: Sequence[Crop], min_confidence: float) -> Iterator[FacePrediction]:
+def _answers(
+    answer: Callable[[Sequence[Crop]], Iterator[FacePrediction]], crops: Sequence[Crop]
+) -> list[FacePrediction | SkippedImage]:
+    """The predictions of a batch; if it fails, those of each face alone, or the reason."""
+    try:
+        return list(answer(crops)) if crops else []
+    except Exception as error:
+        if len(crops) == 1:
+            return [skipped(crops[0].path, error)]
+        return [result for crop in crops for result in _answers(answer, [crop])]
+
+
+def _predict(classifier: Predictor, min_confidence: float, crops: Sequence[Crop]) -> Iterator[FacePrediction]:
     predictions = classifier.predictions(np.stack([crop.face.pixels for crop in crops]))
     tree, joint = predictions.tree, predictions.joint
     chosen = (routing.hard if classifier.routing == "hard" else routing.soft)(predictions)

@@ -19,6 +19,7 @@ from hierarchy.errors import InputError
 # the image; and the box that YuNet detects
 LANDMARKS: Final = np.array([[14.5, 18.3], [32.7, 18.4], [23.5, 28.6], [16.7, 36.3], [31.0, 36.3]])
 BOX: Final = np.array([4.2, 1.0, 39.4, 47.3])
+WARPED: Final = 32_766  # pixels a side of what OpenCV can warp
 PICTURE: Final = np.array([0.0, 0.0, SIDE, SIDE])  # the whole crop, as a box
 
 
@@ -112,9 +113,22 @@ def _warped(grey: np.ndarray, transform: np.ndarray) -> np.ndarray:
 
     scale = float(np.hypot(*transform[:, 0]))
     if scale < 0.5:
-        factor = 2 * scale
+        factor = max(2 * scale, 1 / max(grey.shape))  # 0 for landmarks in one point
         height, width = (max(1, round(side * factor)) for side in grey.shape)
         grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
         transform = transform / [factor, factor, 1]
+    if max(grey.shape) > WARPED:
+        grey, transform = _around(grey, transform)
     mode = cv2.BORDER_REPLICATE
     return cv2.warpAffine(grey, transform, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=mode)
+
+
+def _around(grey: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The part of the image that a transform needs, and the transform of this part."""
+    inverse = np.linalg.inv(transform[:, :2])
+    corners = (_corners(PICTURE) - transform[:, 2]) @ inverse.T
+    limits = np.array(grey.shape[::-1])
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 2, 0, limits - 1)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 3, low + 1, limits)
+    part = np.ascontiguousarray(grey[low[1] : high[1], low[0] : high[0]])
+    return part, np.column_stack([transform[:, :2], transform[:, 2] + transform[:, :2] @ low])

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
 SMALLEST: Final = 320  # pixels of the longer side; smaller images are enlarged
+LARGEST: Final = (
+    8192  # pixels a side; larger images are reduced before they are drawn, longer columns are cut
+)
+CARDS: Final = 60  # faces with a card beside the image; of others only the frame is drawn
 LINE, BAR, MARGIN = 18, 90, 10  # pixels: line of text, longest bar, around the column
 NAME, VALUE = 70, 50  # pixels: least width of a name, width of a number
 STRIP: Final = 6  # pixels: bar on a video
@@ -69,23 +73,35 @@ def may_take(file: Path) -> bool:
 
 
 def annotated(picture: np.ndarray, notes: Sequence[Note]) -> "Image.Image":
-    """An RGB image uint8[H,W,3] with a frame for every face, and a column of notes beside it."""
+    """An RGB image uint8[H,W,3] with a frame for every face, and a column of notes beside it.
+
+    The page is at most LARGEST pixels high, and wider than that by the column only.
+    """
     from PIL import Image, ImageDraw
 
-    scale = max(1, round(SMALLEST / max(picture.shape[:2])))
-    image = Image.fromarray(picture)
-    image = image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
-    cards = [_card(note, number) for number, note in enumerate(notes, 1)]
+    image, scale = scaled(picture)
+    cards = [_card(note, number) for number, note in enumerate(notes[:CARDS], 1)]
     width = image.width + 2 * MARGIN + max([card.width for card in cards], default=NAME + BAR + VALUE)
-    height = max(image.height, 2 * MARGIN + sum(card.height for card in cards))
+    height = min(LARGEST, max(image.height, 2 * MARGIN + sum(card.height for card in cards)))
     page = Image.new("RGB", (width, height), PAPER)
     page.paste(image)
     top = MARGIN
-    for number, (note, card) in enumerate(zip(notes, cards, strict=True), 1):
+    for number, note in enumerate(notes, 1):
         _frame(ImageDraw.Draw(page), note, number, scale, image.size)
+    for card in cards:
         page.paste(card, (image.width + MARGIN, top))
         top += card.height
     return page
+
+
+def scaled(picture: np.ndarray) -> tuple["Image.Image", float]:
+    """A small image enlarged, a large one reduced to LARGEST, others as they are; and the scale."""
+    from PIL import Image
+
+    longest = max(picture.shape[:2])
+    scale = min(max(1, round(SMALLEST / longest)), LARGEST / longest)
+    height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
+    return Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC), scale
 
 
 def overlaid(picture: np.ndarray, notes: Sequence[Note]) -> np.ndarray:
@@ -109,8 +125,8 @@ def overlaid(picture: np.ndarray, notes: Sequence[Note]) -> np.ndarray:
     return np.array(image)
 
 
-def _frame(draw: "ImageDraw.ImageDraw", note: Note, number: int, scale: int, size: tuple[int, int]) -> None:
-    x, y, width, height = (scale * value for value in note.box)
+def _frame(draw: "ImageDraw.ImageDraw", note: Note, number: int, scale: float, size: tuple[int, int]) -> None:
+    x, y, width, height = (round(scale * value) for value in note.box)
     right, bottom = min(x + width, size[0]) - 1, min(y + height, size[1]) - 1
     left, top = max(x, 0), max(y, 0)
     fill = colour(note.name)

@@ -17,6 +17,7 @@ from hierarchy.vision.detectors import Detector, yunet_file
 
 SMALLEST: Final = 128  # pixels; smaller sides are padded for YuNet
 SURE: Final = 0.7  # minimum score of a face
+HAAR_LONGEST: Final = 4096  # pixels of the longer side; twice that takes two minutes and 3.5 GB
 
 
 def yunet(longest: int, path: str | None = None) -> Detector:
@@ -46,14 +47,15 @@ def yunet(longest: int, path: str | None = None) -> Detector:
 
 
 def haar(longest: int) -> Detector:
-    """OpenCV's Haar cascade for frontal faces, on images of any size."""
+    """OpenCV's Haar cascade for frontal faces, on images reduced to a longer side of HAAR_LONGEST pixels."""
     folder = cv2.data.haarcascades  # type: ignore[attr-defined]
     cascade = cv2.CascadeClassifier(f"{folder}haarcascade_frontalface_default.xml")
 
     def find(grey: np.ndarray) -> list[DetectedFace]:
-        boxes, _, weights = cascade.detectMultiScale3(grey, 1.1, 5, outputRejectLevels=True)
+        small, scale = reduced(grey, HAAR_LONGEST)
+        boxes, _, weights = cascade.detectMultiScale3(small, 1.1, 5, outputRejectLevels=True)
         scores = 1 / (1 + np.exp(-np.ravel(weights)))  # the weights are unbounded
-        pairs = zip(np.reshape(boxes, (-1, 4)), scores, strict=True)
+        pairs = zip(np.reshape(boxes, (-1, 4)) / scale, scores, strict=True)
         # FER-2013's crops are such boxes
         return largest_first(aligned(grey, box, score, reference=PICTURE) for box, score in pairs)
 
@@ -73,7 +75,7 @@ def ssd(prototxt: str, weights: str) -> Detector:
         colour = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
         net.setInput(cv2.dnn.blobFromImage(colour, 1.0, (300, 300), (104.0, 177.0, 123.0)))
         rows = net.forward()[0, 0].astype(np.float64)
-        rows = rows[rows[:, 2] >= SURE]
+        rows = rows[(rows[:, 2] >= SURE) & np.isfinite(rows).all(axis=1)]
         boxes = np.concatenate([rows[:, 3:5], rows[:, 5:7] - rows[:, 3:5]], 1) * np.tile(grey.shape[::-1], 2)
         return largest_first(aligned(grey, box, score) for box, score in zip(boxes, rows[:, 2], strict=True))
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from hierarchy.data import images
+from hierarchy.data import image_files, images
 from hierarchy.data.images import SIDE
 from hierarchy.errors import InputError
 from hierarchy.vision.boxes import overlap
@@ -63,7 +63,7 @@ def names(folder: Path | None) -> list[str]:
 def _photographs(folder: Path | None) -> list[Path]:
     own = importlib.resources.files("sklearn") / "datasets" / "images"
     files: list[Path] = []
-    for file in images.find([str(place) for place in (own, folder) if place]):
+    for file in image_files.find([str(place) for place in (own, folder) if place]):
         if isinstance(file, InputError):
             raise file
         files.append(file)

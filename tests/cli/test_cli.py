@@ -601,7 +601,8 @@ def test_an_image_is_never_overwritten(command, tiny_run, pictures):
     before = [path.read_bytes() for path in pictures]
     picture = pictures[0]
     refused(command("predict", picture, "--run", "tiny", "--csv", picture), f"--csv {picture}: ")
-    refused(command("predict", picture, "--run", "tiny", "--save", picture.parent), f"{picture}: ")
+    result = command("predict", picture, "--run", "tiny", "--save", picture.parent)
+    assert result.code == 2 and result.out.startswith(str(picture)) and f"error: {picture}: " in result.err
     assert [path.read_bytes() for path in pictures] == before
 
 

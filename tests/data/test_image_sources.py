@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hierarchy.data import image_sources, images
+from hierarchy.data import image_files, image_sources
 from hierarchy.data.image_sources import Entry
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, SkippedImage
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def test_lists_name_what_lies_beside_them(folder):
 
 
 def test_a_folder_that_cannot_be_read_is_an_entry_that_cannot(folder, monkeypatch):
-    refused = images.SkippedImage("locked", "locked: cannot be read")
-    monkeypatch.setattr(images, "find", lambda paths: iter([folder / "a.png", refused]))
+    refused = SkippedImage("locked", "locked: cannot be read")
+    monkeypatch.setattr(image_files, "find", lambda paths: iter([folder / "a.png", refused]))
     assert listed(folder) == [Entry(str(folder / "a.png")), Entry("locked")]
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hierarchy.data import dataset, images
-from hierarchy.errors import InputError
+from hierarchy.data import dataset, image_files, images
+from hierarchy.errors import InputError, SkippedImage
 
 
 def _grey(height: int = 60, width: int = 40) -> np.ndarray:
@@ -267,7 +267,7 @@ def locked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _found(*paths: str) -> list[str]:
-    files = list(images.find(paths))
+    files = list(image_files.find(paths))
     assert all(isinstance(file, Path) for file in files)
     return [file.as_posix() for file in files]
 
@@ -281,7 +281,7 @@ def test_find_expands_in_the_order_given_and_without_repeats(album: Path) -> Non
 
 
 def test_find_complains_and_goes_on(album: Path) -> None:
-    found = list(images.find(["none.png", "b.png", "empty", "*.bmp", "a.JPG"]))
+    found = list(image_files.find(["none.png", "b.png", "empty", "*.bmp", "a.JPG"]))
     assert [each.name for each in found if isinstance(each, Path)] == ["b.png", "a.JPG"]
     messages = [str(each) for each in found if isinstance(each, InputError)]
     assert [message.split(": ")[0] for message in messages] == ["none.png", "empty", "*.bmp"]
@@ -289,9 +289,9 @@ def test_find_complains_and_goes_on(album: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_read_is_named(album: Path, locked: None) -> None:
-    found = list(images.find(["."]))
+    found = list(image_files.find(["."]))
     assert [each.as_posix() for each in found if isinstance(each, Path)] == ["a.JPG", "album/2.png", "b.png"]
-    (refused,) = (each for each in found if isinstance(each, images.SkippedImage))
+    (refused,) = (each for each in found if isinstance(each, SkippedImage))
     assert refused.path == "./album/deep" and str(refused).startswith("./album/deep: ")
     assert "Permission denied" in str(refused)
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from hierarchy.data.formats import registry
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, SkippedImage
 from hierarchy.inference import annotate, occlusion
 from hierarchy.inference.predictor import FacePrediction, predict_stream
 from hierarchy.taxonomy import ROUTER, VALENCE
@@ -53,9 +53,10 @@ def test_only_drawings_are_overwritten(model, pictures, few_sketches, tmp_path):
     original.parent.mkdir()
     cv2.imwrite(str(original), few_sketches.pixels[5])
     before = original.read_bytes()
-    with pytest.raises(InputError, match=str(original)):
-        list(annotate.saved(predict_stream(model, pictures), original.parent))
-    assert original.read_bytes() == before and list(original.parent.iterdir()) == [original]
+    first, error, second = annotate.saved(predict_stream(model, pictures), original.parent)
+    assert [first.path, second.path] == list(map(str, pictures))
+    assert isinstance(error, SkippedImage) and str(original) in str(error)
+    assert original.read_bytes() == before and names(original.parent) == ["face-2.png", "face.png"]
     for _ in range(2):
         list(annotate.saved(predict_stream(model, pictures), tmp_path / "drawn"))
     assert len(names(tmp_path / "drawn")) == 2

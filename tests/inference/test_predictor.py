@@ -11,8 +11,7 @@ import pytest
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data.dataset import FaceDataset
 from hierarchy.data.formats import registry
-from hierarchy.data.images import SkippedImage
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, SkippedImage
 from hierarchy.inference import predictor, writers
 from hierarchy.inference.predictor import FacePrediction, columns, predict_stream
 from hierarchy.taxonomy import VALENCE
@@ -65,8 +64,11 @@ def test_images_and_data_files_keep_their_order_across_batches(classifier, few, 
     results = list(predict_stream(classifier, files))
     kinds = [SkippedImage, *[FacePrediction] * 10, SkippedImage, FacePrediction]
     assert [type(result) for result in results] == kinds
-    assert [result.path for result in results if isinstance(result, SkippedImage)] == [str(bad), str(damaged)]
-    assert str(bad) in str(results[0]) and f"{damaged}: line 2" in str(results[11])
+    assert [result.path for result in results if isinstance(result, SkippedImage)] == [
+        str(bad),
+        f"{damaged}#0",
+    ]
+    assert str(bad) in str(results[0]) and f"{damaged}#0: line 2: " in str(results[11])
     assert close(results[1], results[6]) and close(results[1], results[12])
     monkeypatch.setattr(predictor, "BATCH", 4)
     for one, other in zip(results, predict_stream(classifier, files), strict=True):

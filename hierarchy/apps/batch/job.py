@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hierarchy import fileio, runs
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data.image_sources import REMOTE, Entry
-from hierarchy.data.images import SkippedImage
-from hierarchy.errors import InputError, first_line
+from hierarchy.errors import InputError, SkippedImage, first_line
 from hierarchy.inference.predictor import FacePrediction, Picture, predict_stream
 from hierarchy.taxonomy import Tree
 from hierarchy.vision.detectors import Detector, create_detector
