@@ -1,6 +1,7 @@
 """`video`: track the faces of a video or camera over time."""
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Task
 
     from hierarchy.vision.tracker import TrackedFace
-    from hierarchy.vision.video import Frame
+    from hierarchy.vision.video import Frame, Video
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,16 @@ def video(
     detector: Annotated[str, DETECTOR] = "auto",
     engine: Annotated[str, ENGINE] = "auto",
     roi: Annotated[str | None, ROI] = None,
+    reconnect: Annotated[
+        float, typer.Option(min=0, help="Seconds for which a lost camera or stream is opened again.")
+    ] = 30.0,
 ) -> None:
     """Track the faces of a video or camera; print a line whenever a face appears or its label changes.
 
-    Ctrl-C ends a camera regularly; of a file, the results until then are kept.
+    Ctrl-C ends a camera regularly; of a file, the results until then are kept. The exit code is 1 if a camera
+    or stream is lost for good.
     """
-    from hierarchy.errors import require
+    from hierarchy.errors import printable, require
 
     require("av")
     from hierarchy.inference.video import follow
@@ -52,13 +57,14 @@ def video(
 
     targets = _targets(source, out, csv)
     find = detector_of(detector, roi, MOVING)
-    opened = Video(source)
+    opened = Video(source, reconnect=reconnect)
+    name = printable(opened.name)
     model = classifier_of(context, run, engine)
     labels: dict[int, str] = {}
     with bar("{task.completed} frames", "frames/s", redirect_stdout=sys.stdout.isatty()) as progress:
         progress.add_task("", total=opened.count, rate=0.0)
         (task,) = progress.tasks
-        interrupted = follow(
+        end = follow(
             opened,
             Tracker(find, model.predictions),
             model.tree_,
@@ -70,16 +76,29 @@ def video(
         )
         rate = _rate(task)
     if not labels:
-        print(f"{source}  no face")
+        print(f"{name}  no face")
     for path in targets:
         print(path)
     frames = round(task.completed)
-    stopped = interrupted and not opened.live
-    if opened.count and frames < SHORT * opened.count and not stopped:
-        log.info(f"{source}: ends after frame {frames:,} of {opened.count:,}; the rest is damaged or missing")
+    if not end:
+        _log_missing(opened, frames)
     log.info(f"{_counted(frames, 'frame')} at {rate:.1f} frames/s, {_counted(len(labels), 'face')}")
-    if stopped:
-        raise KeyboardInterrupt
+    if isinstance(end, KeyboardInterrupt) and not opened.live:
+        raise end
+    if end and not isinstance(end, KeyboardInterrupt):
+        log.error(f"error: {end}")
+        raise typer.Exit(1)
+
+
+def _log_missing(video: "Video", frames: int) -> None:
+    """Name what could not be decoded of a video, after its last frame."""
+    if video.count and frames < SHORT * video.count:
+        of = f"{frames:,} of {video.count:,}"
+        log.info(f"{video.name}: ends after frame {of}; the rest is damaged or missing")
+    elif video.defect:
+        log.info(f"{video.name}: ends after frame {frames:,} ({video.defect})")
+    if video.damaged:
+        log.info(f"{video.name}: {_counted(video.damaged, 'damaged packet')} left out")
 
 
 def _targets(source: str, out: Path | None, csv: Path | None) -> list[Path]:
@@ -91,19 +110,29 @@ def _targets(source: str, out: Path | None, csv: Path | None) -> list[Path]:
     from hierarchy.errors import InputError
     from hierarchy.inference.video import PICTURE
     from hierarchy.vision import draw
-    from hierarchy.vision.video import CODECS
+    from hierarchy.vision.video_writer import CODECS
 
-    if out and out.suffix.lower() not in CODECS:
-        raise InputError(f"{out}: expected a video file ending in {', '.join(CODECS)}")
+    for path, suffixes in ((out, tuple(CODECS)), (csv, (".csv",))):
+        if path and path.suffix.lower() not in suffixes:
+            raise InputError(f"{path}: expected a file ending in {', '.join(suffixes)}")
     plot = csv and csv.with_suffix(PICTURE)
     targets = {"--out": out, "--csv": csv, "the timeline's plot": plot}
-    taken = {Path(source).resolve(): "the video itself"}
+    taken = {_identity(source): "the video itself"}
     for name, path in targets.items():
-        if path and (other := taken.setdefault(path.resolve(), name)) != name:
+        if path and (other := taken.setdefault(_identity(path), name)) != name:
             raise InputError(f"{path}: is both {other} and {name}; choose another file")
     if plot and not draw.may_take(plot):
         raise InputError(f"{plot}: would be overwritten by the timeline's plot; choose another .csv file")
     return [path for path in targets.values() if path]
+
+
+def _identity(path: str | Path) -> tuple[int, int] | str:
+    """What two names of the same file have in common, hard links included."""
+    try:
+        status = os.stat(path)
+        return status.st_dev, status.st_ino
+    except OSError:
+        return os.path.realpath(path)
 
 
 def _print_changes(labels: dict[int, str], frame: "Frame", faces: Sequence["TrackedFace"]) -> None:

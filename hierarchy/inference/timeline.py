@@ -1,4 +1,8 @@
-"""The timeline of a video's faces: a CSV file, one row per face and frame, and its plot."""
+"""The timeline of a video's faces: a CSV file, one row per face and frame, and its plot.
+
+While a camera or stream was lost there is a gap: two rows of the label GAP and without a track, for the times
+of its last frame before and of its first frame after.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIRST: Final = ("frame", "time", "track", *BOX, "score", "branch", "label")  # columns before the leaves
+GAP: Final = "gap"
 SHOWN: Final = 6  # tracks in the plot, those of the most frames
 POINTS: Final = 400  # along the time axis; frames between two are averaged
 
@@ -28,6 +33,12 @@ def row(frame: Frame, face: TrackedFace) -> tuple[Any, ...]:
     return (*place, face.branch, face.label, *face.probabilities.tolist())
 
 
+def gap(frame: Frame, tree: Tree) -> list[tuple[Any, ...]]:
+    """Values of `columns` for the gap before a frame."""
+    blank = dict.fromkeys(columns(tree), "") | {"frame": frame.number, "label": GAP}
+    return [tuple((blank | {"time": round(time, 3)}).values()) for time in frame.gap or ()]
+
+
 def drawn(path: Path, title: str) -> "Figure":
     """Probability of every leaf over time, one panel per track.
 
@@ -38,6 +49,7 @@ def drawn(path: Path, title: str) -> "Figure":
     import pandas as pd
 
     rows = pd.read_csv(path)
+    gaps = rows.loc[rows["track"].isna(), "time"].to_numpy().reshape(-1, 2)
     leaves, last = rows.columns[len(FIRST) :], float(rows["time"].max() if len(rows) else 0)
     counts = rows["track"].value_counts()
     if len(counts) > SHOWN:
@@ -51,7 +63,9 @@ def drawn(path: Path, title: str) -> "Figure":
         for leaf in leaves:
             times = (means.index + 0.5) * last / POINTS
             axes.plot(times, means[leaf], color=colour(leaf), label=leaf, linewidth=1.6)
-        axes.set(ylim=(0, 1), xlim=(0, max(last, 1e-3)), ylabel=f"face {track}")
+        for begin, end in gaps:
+            axes.axvspan(begin, end, color="0.85", label="_gap")
+        axes.set(ylim=(0, 1), xlim=(0, max(last, 1e-3)), ylabel=f"face {track:.0f}")
     panels[-1].set_xlabel("seconds")
     lines, labels = panels[0].get_legend_handles_labels()
     figure.legend(lines, labels, loc="outside lower center", ncols=len(leaves), fontsize=8.5, frameon=False)

@@ -12,7 +12,8 @@ from hierarchy.reports.plots import png
 from hierarchy.taxonomy import Tree
 from hierarchy.vision import draw
 from hierarchy.vision.tracker import TrackedFace, Tracker, track
-from hierarchy.vision.video import Frame, Video, Writer
+from hierarchy.vision.video import Frame, SourceLost, Video
+from hierarchy.vision.video_writer import Writer
 
 PICTURE: Final = ".png"  # suffix of the timeline's plot, beside its CSV file
 
@@ -27,27 +28,28 @@ def follow(
     frame_step: int = 1,
     show: Callable[[Frame, Sequence[TrackedFace]], None] = lambda frame, faces: None,
     on_frame: Callable[[], object] = lambda: None,
-) -> bool:
+) -> KeyboardInterrupt | SourceLost | None:
     """Predict the frames of a video and write the requested files.
 
     Args:
         video: a new one.
         tracker: a new one.
         tree: of the tracker's predictions.
-        out: video with the predictions drawn on it, see `vision.video.CODECS`.
+        out: video with the predictions drawn on it, see `vision.video_writer.CODECS`.
         table: timeline, a CSV file; its plot is written beside it.
         frame_step: predict every N-th frame.
         show: receives every predicted frame with its faces.
         on_frame: called after every frame.
 
     Returns:
-        Whether Ctrl-C ended it; the results until then are written.
+        What ended it early, Ctrl-C or the loss of a camera or stream; the results until then are written.
 
     Raises:
         InputError: no frame can be read, or a file cannot be written.
     """
-    interrupted = False
+    end: KeyboardInterrupt | SourceLost | None = None
     with ExitStack() as stack:
+        stack.enter_context(video)
         if table:
             file = stack.enter_context(fileio.atomic(table)).open("w", newline="")
             rows = csv.writer(stack.enter_context(file), lineterminator="\n")
@@ -57,21 +59,22 @@ def follow(
                 Writer(stack.enter_context(fileio.atomic(out)), video.rate, video.size)
             )
         try:
-            with video:
-                for frame, faces, predicted in track(video, tracker, frame_step):
-                    if predicted:
-                        show(frame, faces)
-                    if predicted and table:
-                        rows.writerows(timeline.row(frame, face) for face in faces)
-                    if out:
-                        writer.add(draw.overlaid(frame.picture, list(map(note, faces))), frame.time)
-                    on_frame()
-        except KeyboardInterrupt:
-            interrupted = True
+            for frame, faces, predicted in track(video, tracker, frame_step):
+                if table and frame.gap:
+                    rows.writerows(timeline.gap(frame, tree))
+                if predicted:
+                    show(frame, faces)
+                if predicted and table:
+                    rows.writerows(timeline.row(frame, face) for face in faces)
+                if out:
+                    writer.add(draw.overlaid(frame.picture, list(map(note, faces))), frame.time)
+                on_frame()
+        except (KeyboardInterrupt, SourceLost) as error:
+            end = error
     if table:
         plot = timeline.drawn(table, Path(video.name).name)
         fileio.write_atomic(table.with_suffix(PICTURE), png(plot, draw.SOFTWARE))
-    return interrupted
+    return end
 
 
 def note(face: TrackedFace) -> draw.Note:

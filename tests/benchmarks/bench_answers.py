@@ -24,7 +24,7 @@ from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.evaluation.statistics import share
 from hierarchy.runtimes import ENGINES, FORMATS
 from hierarchy.taxonomy import FLAT, VALENCE
-from hierarchy.vision.video import Writer
+from hierarchy.vision.video_writer import Writer
 
 ROOT = Path(__file__).parents[2]
 DOOR = [sys.executable, str(ROOT / "tf_model.py")]

@@ -1,6 +1,7 @@
 """`video` on a real clip: lines as labels change, a timeline and its plot, an annotated video."""
 
 import csv
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -21,7 +22,8 @@ from hierarchy.inference.video import follow
 from hierarchy.taxonomy import VALENCE, colour
 from hierarchy.vision.detectors import create_detector
 from hierarchy.vision.tracker import Tracker
-from hierarchy.vision.video import CODECS, Video, Writer
+from hierarchy.vision.video import Video
+from hierarchy.vision.video_writer import CODECS, Writer
 
 CLIP = Path(hierarchy.__file__).parent.parent / "samples" / "clip.mp4"
 FRAMES = 50
@@ -110,9 +112,12 @@ def test_a_file_name_is_not_a_formula(watch, tmp_path):
     [
         ({"out": "o.gif"}, "o.gif: "),
         ({"csv": "t.png"}, "t.png: "),
+        ({"csv": "portrait.jpg"}, "portrait.jpg: "),
         ({"out": CLIP}, "clip.mp4: "),
         ({"csv": CLIP}, "clip.mp4: "),
-        ({"out": "v.mp4", "csv": "v.mp4"}, "v.mp4: .*--out"),
+        ({"out": "same.mp4"}, "same.mp4: .*the video itself"),
+        ({"csv": "link.csv"}, "link.csv: .*the video itself"),
+        ({"out": "o.mp4", "csv": "o.csv"}, "o.csv: .*--out"),
         ({"detector": "nothing"}, "--detector nothing: "),
         ({"out": "file/o.mp4"}, "file/o.mp4: "),
     ],
@@ -120,10 +125,13 @@ def test_a_file_name_is_not_a_formula(watch, tmp_path):
 def test_invalid_options_are_refused_before_anything_is_written(watch, tmp_path, monkeypatch, options, part):
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
-    before = CLIP.stat().st_mtime_ns
+    os.link(CLIP, "same.mp4")
+    os.symlink(CLIP, "link.csv")
+    os.symlink("o.mp4", "o.csv")
+    names, before = set(os.listdir()), CLIP.stat().st_mtime_ns
     with pytest.raises(InputError, match=part):
         watch(**{name: value if name == "detector" else Path(value) for name, value in options.items()})
-    assert [path.name for path in tmp_path.iterdir()] == ["file"] and CLIP.stat().st_mtime_ns == before
+    assert set(os.listdir()) == names and CLIP.stat().st_mtime_ns == before
 
 
 def test_a_video_that_ends_early_is_reported(watch, tmp_path):
