@@ -28,7 +28,7 @@ def atomic(path: Path) -> Iterator[Path]:
             folder or a device.
     """
     target = Path(os.path.realpath(path))  # keep a link and write the file that it points to
-    temporary = target.with_name(f".{target.stem}.{os.urandom(4).hex()}{target.suffix}")
+    temporary = target.with_name(f".{target.stem[:40]}.{os.urandom(4).hex()}{target.suffix}")
     try:
         if target.exists() and not target.is_file():
             raise InputError(f"{path}: cannot be written (not a file)")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FLAGS: Final = ("--quiet", "-q", "--verbose", "-v", "--debug")
 ENDS: Final = [number for number in signal.Signals if number.name in ("SIGTERM", "SIGHUP")]
+CLOSED: Final = 141  # exit code of programs that SIGPIPE ends
 log = logging.getLogger(__name__)
 
 
@@ -74,10 +75,6 @@ def _with_shared_options(group: typer.Typer) -> typer.Typer:
     return copy
 
 
-class Terminated(KeyboardInterrupt):
-    """A signal that ends the command in the same way as Ctrl-C, with files cleaned up."""
-
-
 class _Printable(logging.Formatter):
     """Escapes control characters, which names of files may hold; shows exceptions with --debug only."""
 
@@ -99,13 +96,15 @@ def log_to_stderr() -> None:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise Terminated inside, once; a signal that is ignored or handled stays so."""
+def _ended_by_signals() -> Iterator[list[int]]:
+    """Inside, SIGTERM and SIGHUP are as Ctrl-C, once, and listed; what is ignored or handled stays so."""
+    got: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
         for each in ours:
             signal.signal(each, signal.SIG_IGN)  # not in the middle of cleaning up
-        raise Terminated(number)
+        got.append(number)
+        raise KeyboardInterrupt
 
     ours = [number for number in ENDS if signal.getsignal(number) == signal.SIG_DFL]
     try:
@@ -114,7 +113,7 @@ def _ended_by_signals() -> Iterator[None]:
     except ValueError:  # not the main thread, which alone has handlers
         ours.clear()
     try:
-        yield
+        yield got
     finally:
         for number in ours:
             signal.signal(number, signal.SIG_DFL)
@@ -125,22 +124,24 @@ def main(backend: "Backend | None" = None) -> int:
 
     0 is success, 2 bad input, 1 a fault of ours, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 141 a closed stdout.
     """
+    if sys.stdout is None:  # closed before the start
+        _drop_stdout()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # file names may hold bytes that are not valid UTF-8, and characters that the terminal lacks
         utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
         sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     log_to_stderr()
-    try:
-        with _ended_by_signals():
+    with _ended_by_signals() as got:
+        try:
             code = _run(sys.argv[1:] or ["--help"], backend)
             sys.stdout.flush()
-            return code
-    except Terminated as error:
-        return 128 + int(error.args[0])
-    except (KeyboardInterrupt, typer.Abort):
-        return 130
-    except Exception as error:
-        return _failed(error)
+        except (KeyboardInterrupt, typer.Abort):
+            code = 130
+        except SystemExit as error:  # click's, after a BrokenPipeError of stdout
+            code = CLOSED if isinstance(error.__context__, BrokenPipeError) else int(error.code or 0)
+        except Exception as error:
+            code = _failed(error)
+        return 128 + got[0] if got else code
 
 
 def _run(arguments: list[str], backend: "Backend | None") -> int:
@@ -162,7 +163,7 @@ def _failed(error: Exception) -> int:
         reason = str(not_installed(error.name or ""))
     elif isinstance(error, BrokenPipeError):
         _drop_stdout()
-        return 128 + 13  # as by SIGPIPE
+        return CLOSED
     elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
         _drop_stdout()
         reason = f"the output cannot be written ({error.strerror})"

