@@ -24,7 +24,7 @@ EXTRAS: Final = {  # extra -> its requirements in a checkout, and the modules th
     "video": ("requirements.txt", ("av",)),
     "web": ("requirements.txt", ("streamlit", "streamlit_webrtc")),
     "serve": ("requirements-serve.txt", ("fastapi", "uvicorn", "python_multipart", "prometheus_client")),
-    "scale": ("requirements-scale.txt", ("ray", "optuna", "fsspec")),
+    "scale": ("requirements-scale.txt", ("ray", "optuna", "fsspec", "aiohttp")),
     "export": ("requirements-export.txt", ("onnx", "tf2onnx", "ai_edge_litert", "openvino")),
     "robustness": ("requirements-robustness.txt", ("numba", "skimage")),
     "heic": ("requirements-heic.txt", ("pillow_heif",)),

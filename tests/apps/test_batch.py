@@ -2,12 +2,12 @@
 
 import errno
 import importlib.util
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -119,7 +119,7 @@ def test_a_part_that_found_no_worker_is_repeated(monkeypatch, logged):
                 raise BrokenProcessPool
             self.takes -= 1
             future = Future()
-            future.set_result({"part": number})
+            future.set_result(jobs.Done(number, 0, 0, 0, 0, ""))
             return future
 
         def shutdown(self, **_):
@@ -127,7 +127,7 @@ def test_a_part_that_found_no_worker_is_repeated(monkeypatch, logged):
 
     monkeypatch.setattr(batching, "ProcessPoolExecutor", Pool)
     done = batching._predict_parts(None, iter([(number, []) for number in range(20)]), 2)
-    assert sorted(each["part"] for each in done) == list(range(20)) and len(logged.messages) == 2
+    assert sorted(each.part for each in done) == list(range(20)) and len(logged.messages) == 2
 
 
 @pytest.fixture
@@ -207,13 +207,61 @@ def test_a_part_is_a_table_of_predictions(few, job, here, logged):
     assert last["path"] == str(few / "7.png") and last["error"] and last["label"] is None
 
 
-def test_an_incomplete_last_line_is_ignored(few, job, here):
+def _torn(out: Path) -> None:
+    lines = out / jobs.PARTS
+    lines.write_bytes(lines.read_bytes()[:-5])
+
+
+def _record(line: bytes) -> Callable[[Path], None]:
+    def damage(out: Path) -> None:
+        lines = (out / jobs.PARTS).read_bytes().splitlines(keepends=True)
+        (out / jobs.PARTS).write_bytes(lines[0] + line)
+
+    return damage
+
+
+def _part(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    def damage(out: Path) -> None:
+        file = out / "part-000001.parquet"
+        file.write_bytes(change(file.read_bytes()))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _torn,
+        *map(_record, (b"7\n", b"[]\n", b'{"part": "1"}\n', b"\xff\n", b"[" * 50_000 + b"\n", b"x" * 10**6)),
+        _record(b'{"part": -1, "pictures": 1, "faces": 1, "errors": 0, "bytes": 0, "sha256": ""}\n'),
+        _part(lambda data: data[:-1]),
+        _part(lambda data: data[:-9] + b"?" + data[-8:]),
+        lambda out: (out / "part-000001.parquet").unlink(),
+    ],
+)
+def test_a_part_is_known_by_its_record_length_and_checksum(few, job, here, damage, logged):
     batching.batch(str(few), job, size=4)
-    lines = Path(job.out) / jobs.PARTS
-    lines.write_text(lines.read_text()[:-5])
-    assert set(jobs.finished(Path(job.out))) == {0}
-    assert batching.batch(str(few), job, size=4)["pictures"] == 8
-    assert [json.loads(line)["part"] for line in lines.read_text().splitlines()] == [0, 1]
+    whole = {file.name: file.read_bytes() for file in Path(job.out).iterdir()}
+    damage(Path(job.out))
+    logged.clear()
+    assert batching.batch(str(few), job, size=4) == {"pictures": 8, "faces": 7, "errors": 1}
+    assert {file.name: file.read_bytes() for file in Path(job.out).iterdir()} == whole
+    assert sum(jobs.PARTS in message for message in logged.messages) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"7", b"\xff", b"[" * 50_000, b'{"run": [[[1]]]}'])
+def test_a_damaged_identity_is_one_line(few, job, here, content):
+    batching.batch(str(few), job, size=4)
+    (Path(job.out) / jobs.JOB).write_bytes(content)
+    with pytest.raises(InputError, match=job.out) as refusal:
+        batching.batch(str(few), job, size=4)
+    assert "\n" not in str(refusal.value)
+
+
+def test_what_is_left_out_is_said(few, job, here, logged):
+    (few / "notes.txt").touch()
+    batching.batch(str(few), job)
+    assert sum(".txt 1" in message for message in logged.messages) == 1
 
 
 def test_missing_files_are_rows_with_their_error(few, job, here, tmp_path):

@@ -1,7 +1,14 @@
 """All kinds of sources list the same images in the same order, unreadable ones included."""
 
 import csv
+import os
 import re
+import tarfile
+import threading
+import zipfile
+from collections import Counter
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow as pa
@@ -62,7 +69,7 @@ def test_lists_name_what_lies_beside_them(folder):
 
 def test_a_folder_that_cannot_be_read_is_an_entry_that_cannot(folder, monkeypatch):
     refused = SkippedImage("locked", "locked: cannot be read")
-    monkeypatch.setattr(image_files, "find", lambda paths: iter([folder / "a.png", refused]))
+    monkeypatch.setattr(image_files, "find", lambda paths, left_out: iter([folder / "a.png", refused]))
     assert listed(folder) == [Entry(str(folder / "a.png")), Entry("locked")]
 
 
@@ -114,3 +121,99 @@ def test_a_source_without_images_is_refused(tmp_path, name):
 def test_an_unknown_protocol_is_refused():
     with pytest.raises(InputError, match="nosuch://a"):
         listed("nosuch://a")
+
+
+@pytest.fixture
+def address(folder, monkeypatch):
+    """An http address of the folder's parent, which holds pictures, archives of them, and lists."""
+    fsspec = pytest.importorskip("fsspec")
+    pytest.importorskip("aiohttp")
+    names = [*NAMES, "notes.txt", "list.csv"]
+    (folder / "list.csv").write_text("path\nmore/c.png\n")
+    with zipfile.ZipFile(folder.parent / "a.zip", "w") as archive:
+        for name in names:
+            archive.write(folder / name, f"in/{name}")
+    with tarfile.open(folder.parent / "a.tar.gz", "w:gz") as archive:
+        for name in names:
+            archive.add(folder / name, f"in/{name}")
+    with fsspec.open("memory://kept/a.zip", "wb") as file:
+        file.write((folder.parent / "a.zip").read_bytes())
+    for name in names:
+        with fsspec.open(f"memory://kept/in/{name}", "wb") as file:
+            file.write((folder / name).read_bytes())
+    monkeypatch.chdir(folder.parent)
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+    image_sources._archive.cache_clear()
+
+
+CHAINS = {
+    "zip": "zip://in{}::a.zip",
+    "zip in memory": "zip://in{}::memory://kept/a.zip",
+    "zip by http, kept": "zip://in{}::simplecache::{address}/a.zip",
+    "tar": "tar://in{}::file://{here}/a.tar.gz",
+    "memory": "memory://kept/in{}",
+    "http": "{address}/shots{}",
+    "file, kept": "simplecache::file://{here}/shots{}",
+}
+
+
+@pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS.keys())
+def test_pictures_are_listed_and_read_through_the_whole_chain(address, folder, chain):
+    def of(end):
+        return chain.format(end, address=address, here=folder.parent)
+
+    others = Counter()
+    entries = list(image_sources.entries(of("/"), left_out=others))
+    assert [image_sources.read(entry.path) for entry in entries] == [name.encode() for name in NAMES]
+    assert others.keys() == {".txt", ".csv"}
+    assert [image_sources.read(path) for path, _ in listed(of("/*.jpg"))] == [b"a.jpg"]
+    assert [image_sources.read(path) for path, _ in listed(of("/list.csv"))] == [b"more/c.png"]
+
+
+def test_an_address_that_cannot_be_read_is_named(address, monkeypatch):
+    for name in ("zip://in/gone.png::a.zip", "zip://a.png::gone.zip", f"{address}/gone.png", "nosuch://a"):
+        with pytest.raises(SkippedImage, match=re.escape(name)):
+            image_sources.read(name)
+    monkeypatch.setattr(image_sources, "MAX_BYTES", 4)
+    with pytest.raises(SkippedImage, match="more than"):
+        image_sources.read("memory://kept/in/a.jpg")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_of_other_programs(tmp_path, separator, encoding):
+    rows = [["who", "path"], ["x", "a, b.png"], ["y"], [], ["z", " c.png", "more"]]
+    with (tmp_path / "list.csv").open("w", newline="", encoding=encoding) as file:
+        csv.writer(file, delimiter=separator).writerows(rows)
+    assert listed(tmp_path / "list.csv") == [
+        Entry(str(tmp_path / name)) for name in ("a, b.png", "", " c.png")
+    ]
+
+
+def test_a_pipe_is_refused_unopened(tmp_path):
+    for name in ("list.csv", "list.parquet"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(InputError, match=name):
+            listed(tmp_path / name)
+
+
+def test_parts_hold_few_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_sources, "PART_BYTES", 10)
+    pq.write_table(
+        pa.table({"image": [b"1234", b"12345", b"12", b"123456789012", b"1"]}), tmp_path / "x.parquet"
+    )
+    assert [len(part) for part in image_sources.parts(str(tmp_path / "x.parquet"), 4)] == [2, 1, 1, 1]
+
+
+def test_rows_that_only_a_number_claims_are_not_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_sources, "MAX_ROWS", 2)
+    pq.write_table(pa.table({"image": [b"", b"", b""]}), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match="x.parquet: 3 rows"):
+        image_sources.fingerprint(str(tmp_path / "x.parquet"))

@@ -1,19 +1,25 @@
 """A batch job: its identity, its parts, each predicted by one worker and written atomically, its progress."""
 
 import functools
+import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from hierarchy import fileio, runs
 from hierarchy.classifier import HierarchicalClassifier
+from hierarchy.data import image_sources
 from hierarchy.data.image_sources import REMOTE, Entry
-from hierarchy.errors import InputError, SkippedImage, first_line
+from hierarchy.errors import InputError, SkippedImage
 from hierarchy.inference.predictor import FacePrediction, Picture, predict_stream
 from hierarchy.taxonomy import Tree
 from hierarchy.vision.detectors import Detector, create_detector
@@ -21,9 +27,25 @@ from hierarchy.vision.detectors import Detector, create_detector
 if TYPE_CHECKING:
     import pyarrow
 
+log = logging.getLogger(__name__)
+
 JOB, PARTS = "_batch.json", "_parts.jsonl"  # Parquet readers ignore files whose names start with "_"
 Part = tuple[int, list[Entry]]
-Done = dict[str, int]  # a line of PARTS: part, pictures, faces, errors
+PATIENCE = 5.0
+MAX_LINE = 10_000  # bytes of a line of PARTS
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished part, a line of PARTS: its number, counts of its rows, length and checksum of its file."""
+
+    part: Count
+    pictures: Count
+    faces: Count
+    errors: Count
+    bytes: Count
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -61,21 +83,34 @@ def predict_part(job: Job, number: int, pictures: list[Entry]) -> Done:
     """
     model, find = loaded(job)
     rows = list(map(_row, predict_stream(model, map(_opened, pictures), find=find)))
-    fileio.write_atomic(Path(job.out) / _name(number), _parquet(rows, model.tree_))
+    data = _parquet(rows, model.tree_)
+    fileio.write_atomic(Path(job.out) / _name(number), data)
     faces, errors = (sum(row[key] is not None for row in rows) for key in ("label", "error"))
-    return {"part": number, "pictures": len(pictures), "faces": faces, "errors": errors}
+    return Done(number, len(pictures), faces, errors, len(data), fileio.sha256(data))
 
 
 def completed(
-    submit: Callable[[int, list[Entry]], Future[Done]], parts: Iterator[Part], most: int
+    submit: Callable[[int, list[Entry]], Future[Done]],
+    parts: Iterator[Part],
+    most: int,
+    check: Callable[[], object] = lambda: None,
 ) -> Iterator[Done]:
-    """Finished parts in any order; at most `most` are submitted at once, so that few are in memory."""
+    """Finished parts in any order; at most `most` are submitted at once, so that few are in memory.
+
+    Args:
+        submit: begins to predict a part.
+        parts: to be predicted.
+        most: number of parts.
+        check: called whenever no part was finished for PATIENCE seconds; may raise.
+    """
     running: set[Future[Done]] = set()
     while True:
         running |= {submit(*part) for part in islice(parts, most - len(running))}
         if not running:
             return
-        done, running = wait(running, return_when=FIRST_COMPLETED)
+        done, running = wait(running, PATIENCE, FIRST_COMPLETED)
+        if not done:
+            check()
         yield from (future.result() for future in done)
 
 
@@ -87,8 +122,8 @@ def limit_to_one_core() -> None:
     cv2.setNumThreads(1)
 
 
-def begun(job: Job, about: dict[str, Any]) -> dict[int, Done]:
-    """The finished parts of a job, whose identity is written when it begins.
+def begin(job: Job, about: dict[str, Any]) -> None:
+    """Write the identity of a job, or compare it with that in the folder.
 
     Raises:
         InputError: the folder holds something else.
@@ -98,7 +133,7 @@ def begun(job: Job, about: dict[str, Any]) -> dict[int, Done]:
     identity = about | {"run": job.run, "faces": job.detector, "engine": job.engine}
     identity |= {"tree": manifest.tree.hash, "nets": manifest.checksums}
     if (out / JOB).exists():
-        known = fileio.read_json(out / JOB)
+        known = fileio.read_object(out / JOB)
         other = [key for key, value in identity.items() if known.get(key) != value]
         if other:
             raise InputError(f"{out}: holds another job (differs in {', '.join(other)}); choose a new folder")
@@ -106,7 +141,6 @@ def begun(job: Job, about: dict[str, Any]) -> dict[int, Done]:
         raise InputError(f"{out}: not empty, and not written by batch; choose a new folder")
     else:
         fileio.write_json(out / JOB, identity)
-    return finished(out)
 
 
 def add(out: Path, done: Done) -> None:
@@ -117,7 +151,7 @@ def add(out: Path, done: Done) -> None:
     """
     try:
         with (out / PARTS).open("a") as file:
-            file.write(f"{json.dumps(done)}\n")
+            file.write(f"{json.dumps(asdict(done))}\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -125,13 +159,42 @@ def add(out: Path, done: Done) -> None:
 
 
 def finished(out: Path) -> dict[int, Done]:
-    """The parts recorded in PARTS; an incomplete last line is removed."""
+    """The parts recorded in PARTS whose files are as recorded; lines that are damaged are removed.
+
+    Raises:
+        InputError: PARTS cannot be read.
+    """
     path = out / PARTS
-    whole, newline, incomplete = (path.read_text() if path.is_file() else "").rpartition("\n")
-    if incomplete:
-        fileio.write_atomic(path, (whole + newline).encode())
-    parts = map(json.loads, whole.splitlines())
-    return {done["part"]: done for done in parts if (out / _name(done["part"])).is_file()}
+    if not path.exists():
+        return {}
+    try:
+        if not path.is_file():
+            raise InputError(f"{path}: not a file")
+        with path.open("rb") as file:
+            lines = list(iter(partial(file.readline, MAX_LINE), b""))
+        parts = {line: done for line in lines if (done := _recorded(line)) and _is_whole(out, done)}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if removed := len(lines) - len(parts):
+        log.info(f"{path}: {removed} lines without their parts, which are predicted again")
+        fileio.write_atomic(path, parts)
+    return {done.part: done for done in parts.values()}
+
+
+def _recorded(line: bytes) -> Done | None:
+    try:
+        return msgspec.json.decode(line, type=Done) if line.endswith(b"\n") else None
+    except (ValueError, RecursionError):  # for example cut, or not UTF-8
+        return None
+
+
+def _is_whole(out: Path, done: Done) -> bool:
+    """Whether a part's file has the length and the checksum of its record."""
+    file = out / _name(done.part)
+    if not file.is_file() or file.stat().st_size != done.bytes:
+        return False
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == done.sha256
 
 
 def _opened(entry: Entry) -> Path | Picture | InputError:
@@ -140,13 +203,10 @@ def _opened(entry: Entry) -> Path | Picture | InputError:
         return Picture(entry.path, entry.data)
     if REMOTE not in entry.path:
         return Path(entry.path)
-    import fsspec
-
     try:
-        with fsspec.open(entry.path, "rb") as file:
-            return Picture(entry.path, file.read())
-    except Exception as error:  # every protocol has its own exceptions
-        return SkippedImage(entry.path, f"{entry.path}: cannot be read ({first_line(error)})")
+        return Picture(entry.path, image_sources.read(entry.path))
+    except SkippedImage as error:
+        return error
 
 
 def _row(result: FacePrediction | InputError) -> dict[str, Any]:

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 SIZE: Final = 1000  # images per part
 TRIES: Final = 3  # a part fails after this many workers died on it
+COUNTS: Final = ("pictures", "faces", "errors")
 EXECUTORS: Final = ("local", "ray")
 
 
@@ -67,19 +68,26 @@ def batch(
     if address:
         ray.check_address(address)
     number, names = image_sources.fingerprint(source)
-    finished = jobs.begun(job, {"source": source, "pictures": number, "names": names, "part": size})
-    left = (part for part in enumerate(image_sources.parts(source, size)) if part[0] not in finished)
-    if executor == "ray":
-        results = ray.predict_parts(job, left, workers, address)
-    else:
-        results = _predict_parts(job, left, workers)
-    total = {key: sum(done[key] for done in finished.values()) for key in ("pictures", "faces", "errors")}
+    jobs.begin(job, {"source": source, "pictures": number, "names": names, "part": size})
     with fileio.exclusive_lock(Path(job.out) / jobs.JOB, f"{job.out}: in use by another batch"):
+        finished = jobs.finished(Path(job.out))
+        left = (part for part in enumerate(image_sources.parts(source, size)) if part[0] not in finished)
+        if executor == "ray":
+            results = ray.predict_parts(job, left, workers, address)
+        else:
+            results = _predict_parts(job, left, workers)
+        total = Counter[str]()
+        for done in finished.values():
+            total.update(_counts(done))
         for done in results:
             jobs.add(Path(job.out), done)
-            total = {key: value + done[key] for key, value in total.items()}
+            total.update(_counts(done))
             log.info(f"{total['pictures']:,} of {number:,} images, {total['errors']:,} errors")
-    return total
+    return {key: total[key] for key in COUNTS}
+
+
+def _counts(done: Done) -> dict[str, int]:
+    return {key: getattr(done, key) for key in COUNTS}
 
 
 def _predict_parts(job: Job, parts: Iterator[Part], workers: int | None) -> Iterator[Done]:
@@ -98,7 +106,7 @@ def _predict_parts(job: Job, parts: Iterator[Part], workers: int | None) -> Iter
         try:
             submit = partial(pool.submit, jobs.predict_part, job)  # type: ignore[call-arg]
             for done in jobs.completed(submit, taken(), 2 * number):
-                del unfinished[done["part"]]
+                del unfinished[done.part]
                 yield done
             return
         except BrokenProcessPool:

@@ -4,7 +4,9 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -26,8 +28,10 @@ def predict_parts(
         ray = _ray(address, folder)
         number = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         task = ray.remote(num_cpus=1)(_predict_part)
+        head = partial(check_address, address or ray.get_runtime_context().gcs_address)  # else Ray would exit
         try:
-            yield from completed(lambda *part: task.remote(job, *part).future(), parts, number)
+            submit = partial(task.remote, os.getcwd(), job)
+            yield from completed(lambda *part: submit(*part).future(), parts, number, head)
         except ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None)
             raise InputError(first_line(cause if isinstance(cause, InputError) else error)) from None
@@ -35,8 +39,10 @@ def predict_parts(
             ray.shutdown()
 
 
-def _predict_part(job: Job, number: int, pictures: list[Entry]) -> Done:
+def _predict_part(folder: str, job: Job, number: int, pictures: list[Entry]) -> Done:
     limit_to_one_core()
+    with suppress(OSError):  # not there on this node: paths of the source are absolute, or cannot be read
+        os.chdir(folder)
     return predict_part(job, number, pictures)
 
 
