@@ -4,6 +4,7 @@ A study is stored in a journal that several processes may share; trials that wer
 """
 
 import logging
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
+from filelock import FileLock
 
 from hierarchy import runs
 from hierarchy.backends import Backend
@@ -164,7 +166,7 @@ def _study(name: str, storage: str | None, about: dict[str, Any]) -> "optuna.Stu
             backing: Any = place
         else:
             Path(place).parent.mkdir(parents=True, exist_ok=True)
-            backing = optuna.storages.JournalStorage(JournalFileBackend(place))
+            backing = optuna.storages.JournalStorage(JournalFileBackend(place, _JournalLock(place)))  # type: ignore[arg-type]
         study = optuna.create_study(
             storage=backing,
             study_name=name,
@@ -175,9 +177,32 @@ def _study(name: str, storage: str | None, about: dict[str, Any]) -> "optuna.Stu
     except Exception as error:  # each database raises its own errors
         raise InputError(f"--storage {place}: cannot be used ({first_line(error)})") from None
     stored = study.user_attrs.get("about", about)
+    if not isinstance(stored, dict) or not isinstance(stored.get("recipe"), dict):
+        raise InputError(f"--storage {place}: study {name!r} is of another program; choose another --name")
     stored = stored | {"recipe": translated(stored["recipe"], f"study {name!r}")}
     if stored != about:
         other = ", ".join(key for key in about if stored.get(key) != about[key])
         raise InputError(f"study {name!r} was begun with another {other}; choose another --name")
     study.set_user_attr("about", about)
     return study
+
+
+class _JournalLock:
+    """Lock between the writers of a journal, which the system releases if its process dies.
+
+    A line that a dying process left incomplete is removed, since the next one would be added to it.
+    """
+
+    def __init__(self, journal: str) -> None:
+        self.journal, self.lock = journal, FileLock(journal)
+
+    def acquire(self) -> bool:
+        self.lock.acquire()
+        with open(self.journal, "r+b") as file:
+            if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read() != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+        return True
+
+    def release(self) -> None:
+        self.lock.release()

@@ -140,3 +140,34 @@ def test_every_proposal_is_a_recipe_that_can_be_stored(name, tmp_path):
     assert trial.names == {"width", "augmentation", "dropout", "learning_rate", "batch_size", "weight_decay"}
     overrides.store(recipe, tmp_path / "recipe.json")
     assert overrides.recipe_of(str(tmp_path / "recipe.json")) == recipe
+
+
+@needs_optuna
+def test_a_line_that_a_killed_process_left_incomplete_is_removed(tmp_path):
+    """Otherwise the next line is added to it, and no process can read the journal again."""
+    place, about = tmp_path / "study.log", {"node": FLAT, "recipe": named("sketch").as_dict(), "data": ""}
+    tuning._study("s", str(place), about).ask()
+    whole = place.read_bytes()
+    place.write_bytes(whole + whole.splitlines()[-1][:-9])
+    tuning._study("s", str(place), about).ask()
+    assert place.read_bytes().startswith(whole)
+    assert len(tuning._study("s", str(place), about).trials) == 2
+
+
+@needs_optuna
+@pytest.mark.parametrize("stored", [7, [], {}, {"recipe": []}])
+def test_a_study_of_another_program_is_refused(tmp_path, stored):
+    place, about = str(tmp_path / "study.log"), {"node": FLAT, "recipe": named("sketch").as_dict()}
+    tuning._study("s", place, about).set_user_attr("about", stored)
+    with pytest.raises(InputError, match=place):
+        tuning._study("s", place, about)
+
+
+@needs_optuna
+@pytest.mark.parametrize("line", [b"7\n", b"{}\n", b"\xff\n", b"[" * 50_000 + b"\n", b'{"op_code": 99}\n'])
+def test_a_damaged_journal_is_one_line(tmp_path, line):
+    place = tmp_path / "study.log"
+    place.write_bytes(line * 2)
+    with pytest.raises(InputError, match="study.log") as refusal:
+        tuning._study("s", str(place), {})
+    assert "\n" not in str(refusal.value)
