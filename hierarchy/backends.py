@@ -1,6 +1,9 @@
 """The protocol that Keras and PyTorch fulfil: train a net, and open a stored one."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -25,6 +28,25 @@ def check_process(framework: str) -> None:
             f"{framework} does not work in a fork of the process that started it: "
             "use the start method spawn, or an exported engine (export --format onnx)"
         )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Redirect file descriptor 2 to null: messages of C++ libraries ignore every setting."""
+    try:
+        sys.stderr.flush()
+        stderr = os.dup(2)
+    except (AttributeError, OSError):  # it is closed
+        yield
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
 
 
 class Backend(Protocol):

@@ -128,13 +128,14 @@ class Run:
         path = self.folder / HISTORY
         if not path.is_file():
             return []
-        text = read_text(path)
+        text, rows = read_text(path), []
         try:
-            rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
-        except csv.Error as error:
+            for row in csv.DictReader(io.StringIO(text, newline=""), strict=True):
+                for cell in (row | {"node": ""}).values():  # of more or fewer columns: a list or None
+                    float("0" if cell == "" else cell)
+                rows.append({**row, "node": row["node"]})
+        except (csv.Error, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: not a history ({first_line(error)})") from None
-        if any(None in row or None in row.values() or "node" not in row for row in rows):
-            raise InputError(f"{path}: not a history (a row has more or fewer columns than the header)")
         return rows
 
     def amend(self, values: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from hierarchy import fileio, runs
-from hierarchy.backends import Backend
+from hierarchy.backends import Backend, quiet
 from hierarchy.errors import BASE, COMMAND, InputError, first_line, install
 from hierarchy.manifest import RunManifest
 from hierarchy.routing import Logits
@@ -76,6 +76,7 @@ def _onnx(library: Any, path: Path) -> Logits:
 
 def _litert(library: Any, path: Path) -> Logits:
     net = library.Interpreter(str(path), num_threads=cores())
+    net.allocate_tensors()  # here it prints on stderr
     source, target = net.get_input_details()[0]["index"], net.get_output_details()[0]["index"]
 
     def logits(pixels: np.ndarray) -> np.ndarray:
@@ -143,8 +144,9 @@ class ExportedModel:
 
     def _open(self) -> Logits:
         try:
-            library = importlib.import_module(self.format.library)
-            return self.format.open(library, self.path)
+            with quiet():
+                library = importlib.import_module(self.format.library)
+                return self.format.open(library, self.path)
         except ImportError as error:
             remedy = f"{install(self.format.extra)}, {self.remedy}"
             raise InputError(

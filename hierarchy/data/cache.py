@@ -5,8 +5,11 @@ source files, so that a changed source is parsed again. A cache file that is dam
 ignored.
 """
 
+import atexit
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BytesIO
@@ -17,7 +20,7 @@ import numpy as np
 
 from hierarchy import fileio, runs
 from hierarchy.data.dataset import FaceDataset
-from hierarchy.errors import InputError
+from hierarchy.errors import DISTRIBUTION, InputError
 
 VERSION: Final = 3  # increases when a reader gives other faces for the same source
 
@@ -25,6 +28,28 @@ VERSION: Final = 3  # increases when a reader gives other faces for the same sou
 def folder() -> Path:
     """The folder of parsed faces."""
     return Path(os.environ.get("FER2013_CACHE") or runs.home() / "data" / "cache")
+
+
+def keep_home_clean() -> None:
+    """Let Keras and matplotlib, before they are imported, write into `folder` instead of the user's home.
+
+    Into a temporary folder, which ends with the process, where the cache cannot be written. $KERAS_HOME and
+    $MPLCONFIGDIR are kept if they are set.
+    """
+    for variable, name in (("KERAS_HOME", "keras"), ("MPLCONFIGDIR", "matplotlib")):
+        if variable not in os.environ:
+            os.environ[variable] = _writable(folder() / name)
+
+
+def _writable(place: Path) -> str:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=place).close()
+        return str(place)
+    except OSError:
+        temporary = tempfile.mkdtemp(prefix=f"{DISTRIBUTION}-")
+        atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+        return temporary
 
 
 def through(sources: Sequence[Path], parse: Callable[[], FaceDataset]) -> FaceDataset:

@@ -2,28 +2,12 @@
 
 import logging
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from hierarchy.backends import check_process
+from hierarchy.backends import check_process, quiet
+from hierarchy.data.cache import keep_home_clean
 from hierarchy.errors import InputError, not_installed
 
 BACKENDS = ("tensorflow", "jax", "torch")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Redirect file descriptor 2 to null: TensorFlow's C++ messages ignore every setting."""
-    sys.stderr.flush()
-    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(null)
 
 
 def start() -> None:
@@ -36,6 +20,7 @@ def start() -> None:
     name = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if name not in BACKENDS:
         raise InputError(f"KERAS_BACKEND={name}: expected one of {', '.join(BACKENDS)}")
+    keep_home_clean()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only, from C++ ...
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # ... and from Python
     try:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from hierarchy.data.cache import keep_home_clean
 from hierarchy.data.dataset import Split
+from hierarchy.errors import InputError
 from hierarchy.reports.captions import DRAWN, NAMES, SOFT, answering, coverage, subject, tree_of
 from hierarchy.reports.tables import percent
+from hierarchy.runs import HISTORY
 from hierarchy.taxonomy import FLAT, ROUTER, Tree, colour
 
 if TYPE_CHECKING:
@@ -140,7 +143,7 @@ def curves(history: Sequence[Mapping[str, Any]], *, sketched: bool = False) -> "
             _curve(axes, rows, key, factor, colour(node))
             axes.set(ylabel=label if node == nodes[0] else "", xlabel="epoch" if rank else "")
             if not rank:
-                best = max(float(row["val_accuracy"]) for row in rows)
+                best = max(float(row["val_accuracy"] or 0) for row in rows)
                 axes.set_title(f"{node}: {100 * best:.1f} % of {Split.PublicTest.name}")
     lines, labels = panels[0].get_legend_handles_labels()
     figure.legend(lines, labels, loc="outside lower center", ncols=3, fontsize=8.5, frameon=False)
@@ -160,7 +163,11 @@ def _separate_branches(axes: "Axes", tree: Tree) -> None:
 def _curve(axes: "Axes", rows: Sequence[Mapping[str, Any]], key: str, factor: float, ink: str) -> None:
     """A quantity of one net on Training and PublicTest, with the epoch of the best PublicTest accuracy."""
     names = ("epoch", key, f"val_{key}", "val_accuracy")
-    epoch, training, public, accuracy = (np.array([float(row[name]) for row in rows]) for name in names)
+    if missing := [name for name in names if name not in rows[0]]:
+        raise InputError(f"{HISTORY}: no column {missing[0]}")
+    epoch, training, public, accuracy = (
+        np.array([float(row[name] or "nan") for row in rows]) for name in names
+    )
     best = int(accuracy.argmax())
     axes.plot(epoch, factor * training, "--", color=ink, linewidth=1.2, label="Training, augmented")
     axes.plot(epoch, factor * public, color=ink, label=Split.PublicTest.name)
@@ -180,6 +187,7 @@ def canvas(
     alarm: bool = False,
 ) -> "tuple[Figure, list[Axes]]":
     """A figure of rows x columns panels, listed row by row; its title names the faces and their number."""
+    keep_home_clean()
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")

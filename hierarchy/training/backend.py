@@ -110,23 +110,23 @@ def run_training(
     """
     from hierarchy.training.progress import Progress  # rich is slow to import
 
-    interrupted = False
+    interruption = None
     try:
         if not checkpoints.done:
             progress = Progress(task.node, task.fit)
             progress.bar.console.quiet = not task.verbose
             with progress:
                 epochs(progress)
-    except KeyboardInterrupt:
-        interrupted = True
+    except KeyboardInterrupt as error:  # or a signal that ends the command in the same way
+        interruption = error
     if checkpoints.best_weights:
         with checkpoints.reading(checkpoints.best_weights):
             data, size = packed(checkpoints.best_weights)
-        about = task.training_summary(checkpoints) | size | {"finished": not interrupted}
+        about = task.training_summary(checkpoints) | size | {"finished": interruption is None}
         task.run.add_net(task.node, data, about, task.identity, task.tree, suffix)
         write_history(task.run, task.tree, task.run.folder)
-    if interrupted:
-        raise KeyboardInterrupt
+    if interruption:
+        raise interruption
 
 
 def check_roles(task: TrainTask) -> None:
