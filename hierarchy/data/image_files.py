@@ -91,7 +91,9 @@ def _expand(path: str, others: Counter[str]) -> Iterator[Path | InputError]:
             *([named.lower()] if named and not glob.has_magic(named) else []),
         )
         for match in _matches(path):
-            if os.path.isdir(match):
+            if "**" in path and os.path.isdir(match) and os.path.islink(match):
+                others[LINK] += 1
+            elif os.path.isdir(match):
                 yield from _below(match, others)
             elif match.lower().endswith(kinds):
                 yield Path(match)

@@ -1,12 +1,14 @@
 """Images of all kinds give the same numbers from path or bytes; anything else is refused in one line."""
 
 import errno
+import importlib.util
 import os
 import struct
 import subprocess
 import sys
 import warnings
 import zlib
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -304,3 +306,41 @@ def test_a_file_whose_name_looks_like_a_glob_is_found(album: Path) -> None:
 def test_import_does_not_load_the_decoder() -> None:
     code = "import sys, hierarchy.data.images; sys.exit('PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("size", [(1, images.MAX_SIDE + 1), (images.MAX_SIDE + 1, 1)])
+def test_too_thin_is_refused_from_the_header(size: tuple[int, int]) -> None:
+    assert "too large" in _refusal(_png_header(*size))
+    with pytest.raises(InputError, match="too large"):
+        images.grey(Image.new("1", size))
+
+
+def test_heic_is_read_where_the_library_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="pip install -r requirements-heic.txt")
+    heif.register_heif_opener()
+    upright = RGB.resize((80, 64))
+    data = _bytes(upright, "HEIF", quality=95)
+    assert ".heic" in images.suffixes()
+    assert np.abs(images.read(data).astype(int) - np.array(upright.convert("L"))).max() <= 10
+    assert images.read(data, colour=True).shape == (64, 80, 3)
+    assert "truncated" in _refusal(data[: len(data) // 2])
+
+
+def test_heic_without_its_library_is_refused_with_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    images._heif.cache_clear()
+    assert "pip install" in _refusal(b"\0\0\0\x1cftypheic" + bytes(100))
+    assert ".heic" not in images.suffixes()
+    images._heif.cache_clear()
+
+
+def test_nothing_is_printed_about_a_damaged_tiff(capfd: pytest.CaptureFixture[str]) -> None:
+    """libtiff writes to the process' stderr."""
+    for compression in ("tiff_lzw", "tiff_deflate", "group4"):
+        data = bytearray(
+            _bytes(RGB.convert("1") if compression == "group4" else RGB, "TIFF", compression=compression)
+        )
+        data[len(data) // 3 : len(data) // 2] = b"\xa5" * (len(data) // 2 - len(data) // 3)
+        with suppress(InputError):
+            images.read(bytes(data))
+    assert capfd.readouterr() == ("", "")

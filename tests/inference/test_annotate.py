@@ -12,6 +12,7 @@ from hierarchy.errors import InputError, SkippedImage
 from hierarchy.inference import annotate, occlusion
 from hierarchy.inference.predictor import FacePrediction, predict_stream
 from hierarchy.taxonomy import ROUTER, VALENCE
+from hierarchy.vision import draw
 
 
 @pytest.fixture
@@ -103,3 +104,36 @@ def test_rows_of_a_data_file_are_not_drawn(model, few_sketches, tmp_path):
 def test_a_folder_that_cannot_be_written_is_refused(model, pictures):
     with pytest.raises(InputError, match=str(pictures[1])):
         list(annotate.saved(predict_stream(model, pictures), pictures[1]))
+
+
+def test_a_picture_that_cannot_be_drawn_is_an_error_beside_its_prediction(
+    model, pictures, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(draw, "annotated", lambda *_: 1 / 0)
+    first, error, *rest = annotate.saved(
+        predict_stream(model, [*pictures, tmp_path / "no.png"]), tmp_path / "drawn"
+    )
+    assert first.path == str(pictures[0]) and error.path == first.path
+    assert isinstance(error.__cause__, ZeroDivisionError)
+    assert [each.path for each in rest] == [*[str(pictures[1])] * 2, str(tmp_path / "no.png")]
+
+
+@pytest.mark.parametrize("stem", ["x" * 250, "日" * 83])
+def test_the_longest_names_are_drawn(model, pictures, tmp_path, stem):
+    files = [
+        pictures[0].rename(tmp_path / f"{stem}.png"),
+        pictures[1].rename(tmp_path / "two" / f"{stem}.png"),
+    ]
+    results = list(annotate.saved(predict_stream(model, files), tmp_path / "drawn"))
+    assert [result.path for result in results] == list(map(str, files))
+    assert len(names(tmp_path / "drawn")) == 2
+
+
+def test_a_drawing_is_not_drawn_over_itself(model, pictures, tmp_path):
+    list(annotate.saved(predict_stream(model, pictures), tmp_path / "drawn"))
+    before = (tmp_path / "drawn" / "face.png").read_bytes()
+    for link in (tmp_path / "drawn", tmp_path / "linked"):
+        link.exists() or link.symlink_to("drawn")
+        *_, error = annotate.saved(predict_stream(model, [link / "face.png"]), tmp_path / "drawn")
+        assert isinstance(error, SkippedImage) and "face.png" in str(error)
+    assert (tmp_path / "drawn" / "face.png").read_bytes() == before

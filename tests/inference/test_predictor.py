@@ -1,7 +1,9 @@
 """Predictions: every face of images and data files in order, and a line for those without a face."""
 
+import csv
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,6 +17,7 @@ from hierarchy.errors import InputError, SkippedImage
 from hierarchy.inference import predictor, writers
 from hierarchy.inference.predictor import FacePrediction, columns, predict_stream
 from hierarchy.taxonomy import VALENCE
+from hierarchy.vision.align import whole_image
 
 NO_FACE = FacePrediction("wall.png", None, None, None, None, None, {})
 
@@ -155,3 +158,69 @@ def test_below_the_minimum_confidence_the_likelier_branch_is_predicted(brightnes
         }
         assert face.label is None and face.branch == max(weights, key=weights.get)
         assert face.confidence == pytest.approx(weights[face.branch])
+
+
+def test_a_batch_that_fails_is_answered_face_by_face(brightness, greys):
+    class Picky(brightness):
+        def predictions(self, X):
+            if (X[:, 0, 0] == 255).any():
+                raise RuntimeError("too bright")
+            return super().predictions(X)
+
+    *good, bad = predict_stream(Picky(VALENCE), greys)
+    assert [face.path for face in good] == list(map(str, greys[:-1]))
+    assert (
+        isinstance(bad, SkippedImage)
+        and bad.path == str(greys[-1])
+        and isinstance(bad.__cause__, RuntimeError)
+    )
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), MemoryError(), RecursionError(), cv2.error("x")])
+def test_whatever_a_detector_raises_is_the_error_of_the_file(brightness, greys, error):
+    def find(grey):
+        if grey[0, 0] == 0:
+            raise error
+        return whole_image(grey)
+
+    bad, *good = predict_stream(brightness(VALENCE), greys, find=find)
+    assert isinstance(bad, SkippedImage) and str(greys[0]) in str(bad)
+    assert (bad.__cause__ is None) == isinstance(error, MemoryError)
+    assert [face.path for face in good] == list(map(str, greys[1:]))
+
+
+ODD = "a\x1b[31m\n\r\x9b\u202e\u2066\udcff.png"
+
+
+def test_control_characters_in_names_are_escaped_in_text_only():
+    face = replace(NO_FACE, path=ODD)
+    text = face.as_text()
+    assert text.isprintable() and text.startswith(r"a\x1b[31m\n\r\x9b\u202e\u2066\udcff.png")
+    assert json.loads(face.as_json())["path"] == ODD
+
+
+def test_csv_quotes_any_name_and_guards_formulas_if_asked(tmp_path):
+    paths = [
+        "cr\rx.png",
+        'q"uote.png',
+        "line\nfeed",
+        "=1+1.png",
+        "+a",
+        "-a",
+        "@a",
+        "\ta",
+        "\ra",
+        "plain",
+        ODD,
+    ]
+    faces = [replace(NO_FACE, path=path) for path in paths]
+    for safe in (False, True):
+        target = tmp_path / f"{safe}.csv"
+        writers.write_csv(faces, target, VALENCE, safe)
+        with target.open(newline="", errors="surrogateescape") as file:
+            rows = [row["path"] for row in csv.DictReader(file)]
+        formulas = [path.startswith(writers.FORMULAS) for path in paths]
+        assert rows == [
+            f"'{path}" if safe and formula else path for path, formula in zip(paths, formulas, strict=True)
+        ]
+        assert b"\r\n" not in target.read_bytes()

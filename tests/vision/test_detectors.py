@@ -142,3 +142,37 @@ def test_landmarks_lie_where_fer2013_has_them(fer2013):
     assert len(faces) > 500
     np.testing.assert_allclose(middle[:4], align.BOX, atol=0.7)
     np.testing.assert_allclose(middle[4:14].reshape(-1, 2), align.LANDMARKS, atol=0.7)
+
+
+@pytest.mark.parametrize("name", [WHOLE, YUNET, HAAR])
+@pytest.mark.parametrize("shape", [(1, 60_000), (60_000, 1), (1, 1)])
+def test_thin_images_are_searched(name, shape):
+    assert len(create_detector(name)(np.full(shape, 90, np.uint8))) == (name == WHOLE)
+
+
+def test_a_face_in_an_image_longer_than_opencv_can_warp_is_cropped_alike(portrait):
+    """OpenCV warps at most 32,766 pixels a side."""
+    box = np.array([200.0, 150.0, 60.0, 70.0])
+    for axis in (0, 1):
+        sides = [(0, 0), (0, 0)]
+        sides[axis] = (0, 40_000)
+        longer = np.pad(portrait, sides)
+        np.testing.assert_array_equal(
+            align.aligned(longer, box, 1.0).pixels, align.aligned(portrait, box, 1.0).pixels
+        )
+
+
+@pytest.mark.parametrize("box", [(0, 0, 0, 0), (5, 5, 0, 10), (1e9, 1e9, 1e9, 1e9), (-1e6, 0, 3, 3)])
+def test_any_box_and_landmarks_give_a_crop(portrait, box):
+    for landmarks in (None, np.full(10, float(box[0]))):
+        assert align.aligned(portrait, np.array(box, float), 1.0, landmarks).pixels.shape == (48, 48)
+
+
+@pytest.mark.parametrize("names", [("a.onnx",), ("a.prototxt", "a.caffemodel")])
+def test_of_a_damaged_detector_nothing_else_is_printed(tmp_path, capfd, names):
+    files = [tmp_path / name for name in names]
+    for file in files:
+        file.write_text("garbage {")
+    with pytest.raises(InputError, match=str(files[0])):
+        create_detector(",".join(map(str, files)))
+    assert capfd.readouterr() == ("", "")

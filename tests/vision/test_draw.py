@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hierarchy.taxonomy import VALENCE, colour
-from hierarchy.vision.draw import LINE, SMALLEST, Note, annotated, overlaid
+from hierarchy.vision.draw import LARGEST, LINE, SMALLEST, Note, annotated, overlaid
 
 LEAVES = VALENCE.leaves
 SHARES = {leaf: (index + 1) / 21 for index, leaf in enumerate(LEAVES)}
@@ -81,3 +81,11 @@ def test_a_video_frame_is_drawn_on_a_copy_of_the_same_shape(rng, box):
     assert drawn.shape == picture.shape and np.array_equal(picture, before)
     assert not np.array_equal(drawn, picture)
     assert np.array_equal(overlaid(picture, []), picture)
+
+
+@pytest.mark.parametrize("shape", [(1, 60_000), (60_000, 1), (763, 30_000), (30_000, 763)])
+def test_a_page_is_bounded_whatever_the_sides_of_the_image(shape):
+    notes = [note(box=(0, 0, *shape[::-1])), *[note(box=(0, 0, 1, 1))] * 300]
+    page = annotated(np.zeros((*shape, 3), np.uint8), notes)
+    assert page.height <= LARGEST and page.width < 2 * LARGEST
+    assert count(page, LEAVES[0]) > 0
