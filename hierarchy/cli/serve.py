@@ -23,6 +23,9 @@ def serve(
     allow_origin: Annotated[
         list[str] | None, typer.Option(help="Web origin that browsers may call from; repeatable.")
     ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Name that browsers may ask for, such as a proxy's; repeatable.")
+    ] = None,
     max_mb: Annotated[int, typer.Option(min=1, help="Megabytes (2^20 bytes) of a request.")] = 16,
     max_megapixels: Annotated[int, typer.Option(min=1, max=50, help="Of an image.")] = 50,
     max_faces: Annotated[int, typer.Option(min=1, help="Of an image.")] = 64,
@@ -52,6 +55,7 @@ def serve(
         timeout=timeout,
         token=_token(token_file),
         origins=tuple(allow_origin or ()),
+        hosts=(address, *(allow_host or ())),
     )
     server.serve(settings, address, port)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import functools
 import importlib.util
 import json
 import os
@@ -24,10 +25,12 @@ pytest.importorskip("fastapi", reason="pip install -r requirements-serve.txt")
 from fastapi.testclient import TestClient
 from openapi_spec_validator import validate
 from starlette.requests import Request
+from starlette.responses import PlainTextResponse
 
 import hierarchy
 import tf_model
 from hierarchy import routing
+from hierarchy.apps.guard import Guard
 from hierarchy.apps.rest import app as rest
 from hierarchy.apps.rest import limits, server, uploads
 from hierarchy.apps.rest.batching import MicroBatcher
@@ -40,6 +43,7 @@ from hierarchy.taxonomy import FLAT
 
 ROOT = Path(hierarchy.__file__).parents[1]
 PORTRAIT = (ROOT / "samples" / "portrait.jpg").read_bytes()
+Client = functools.partial(TestClient, base_url="http://127.0.0.1")  # its own name is not known
 TOKEN = "open-sesame"  # noqa: S105
 
 
@@ -88,7 +92,7 @@ def client():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HIERARCHY_HOME", str(ROOT))
         app = rest.create_app(Settings(max_bytes=2**20, max_images=8, max_batch=20))
-    with TestClient(app) as opened:
+    with Client(app) as opened:
         yield opened
 
 
@@ -184,7 +188,7 @@ def test_bad_requests_are_refused_as_a_whole(client, sent, status):
 
 
 def test_too_many_faces_are_refused():
-    with TestClient(rest.create_app(Settings(max_faces=0, workers=1))) as client:
+    with Client(rest.create_app(Settings(max_faces=0, workers=1))) as client:
         answer = client.post("/predict", content=PORTRAIT)
         assert answer.status_code == 413 and "faces" in answer.json()["images"][0]["error"]
 
@@ -225,7 +229,7 @@ def test_the_description_is_openapi(client):
 
 
 def test_the_token_is_needed():
-    with TestClient(rest.create_app(Settings(token=TOKEN))) as client:
+    with Client(rest.create_app(Settings(token=TOKEN))) as client:
         assert client.get("/healthz").status_code == 200
         for wrong in ("", "Bearer", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x", b"Bearer \xff\xfe"):
             answer = client.post("/predict", content=PORTRAIT, headers={"authorization": wrong})
@@ -246,11 +250,49 @@ def test_tokens_that_http_cannot_carry_are_refused(token):
 def test_web_pages_may_ask_only_where_that_is_set(client):
     asked = {"origin": "https://a.example", "access-control-request-method": "POST"}
     assert "access-control-allow-origin" not in client.options("/predict", headers=asked).headers
-    with TestClient(rest.create_app(Settings(origins=("https://a.example",), token=TOKEN))) as other:
+    with Client(rest.create_app(Settings(origins=("https://a.example",), token=TOKEN))) as other:
         answer = other.options("/predict", headers=asked)
         assert answer.headers["access-control-allow-origin"] == "https://a.example"
         refused = other.options("/predict", headers=asked | {"origin": "https://b.example"})
         assert "access-control-allow-origin" not in refused.headers
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("[::1]", 200),
+        ("localhost", 200),
+        ("LOCALHOST.:1", 200),
+        ("proxy.example", 200),
+    ]
+    + [
+        ("10.0.0.7", 200),
+        ("evil.example", 421),
+        ("", 421),
+        ("localhost.evil.example", 421),
+        ("a@localhost", 421),
+    ]
+    + [("localhost/x", 421), ("127.0.0.1.evil.example", 421), ("localhost:99999999", 421)],
+)
+def test_only_names_of_this_machine_are_answered(name, status):
+    async def app(scope, receive, send):
+        await PlainTextResponse("")(scope, receive, send)
+
+    other = Client(Guard(app, rest.HEADERS, hosts=["Proxy.example"]))
+    answer = other.get("/", headers={"host": name})
+    assert answer.status_code == status
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_pages_of_other_origins_are_not_answered(client):
+    for origin in ("https://a.example", "null", "http://127.0.0.1:1", "http://localhost"):
+        answer = client.post("/predict", content=PORTRAIT, headers={"origin": origin})
+        assert answer.status_code == 403
+    own = {"origin": "http://127.0.0.1"}
+    assert client.post("/predict", content=PORTRAIT, headers=own).status_code == 200
 
 
 def scope(method: str = "POST", **headers: str) -> dict:
@@ -299,7 +341,7 @@ def test_a_body_that_does_not_arrive_is_refused():
 
 
 def test_a_prediction_that_takes_too_long_is_given_up():
-    with TestClient(rest.create_app(Settings(timeout=1e-9))) as client:
+    with Client(rest.create_app(Settings(timeout=1e-9))) as client:
         # the body of a test client is there at once, the faces are not
         answer = client.post("/predict", content=PORTRAIT)
         assert answer.status_code in (408, 503)
@@ -355,7 +397,7 @@ def test_a_fault_is_an_answer_without_details_and_the_next_request_is_answered(m
     model = HierarchicalClassifier.load()
     nets = dict(model.nets_)
     monkeypatch.setattr(HierarchicalClassifier, "load", lambda *_, **__: model)
-    with TestClient(rest.create_app(Settings())) as client:
+    with Client(rest.create_app(Settings())) as client:
 
         def broken(pixels):
             raise RuntimeError("secret")

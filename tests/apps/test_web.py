@@ -1,21 +1,24 @@
 """The page in a real browser, its camera fed from a file: upload, prediction, stream, and errors."""
 
 import importlib.util
-import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
+import psutil
 import pytest
+import websocket
+from visitor import TIMEOUT, Visitor, free_port, listens, serving
 
 import tf_model
-from hierarchy.apps.web import server, tree_graph
+from hierarchy.apps.web import limits, server, tree_graph, videos
+from hierarchy.apps.web.plain_text import plain
+from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import ROUTER, VALENCE, colour
 from hierarchy.vision.video import Video
@@ -23,7 +26,6 @@ from hierarchy.vision.video import Video
 MAIN = Path(tf_model.__file__)
 SAMPLES = MAIN.parent / "samples"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-TIMEOUT = 120  # seconds; machines may be busy
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
     " --disable-component-update --disable-sync --use-fake-device-for-media-stream"
@@ -31,33 +33,17 @@ FLAGS = (
 )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def listens(port: int, address: str = "127.0.0.1") -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((address, port)) == 0
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """The page of the shipped run, served by `app`."""
+    with serving("app", tmp_path_factory.mktemp("server"), "--allow-host", "proxy.example") as server:
+        yield server
+    assert server.process.returncode == 0 and "Traceback" not in server.log()
 
 
 @pytest.fixture(scope="module")
-def address():
-    """The page of the shipped run, served by `app`."""
-    port = free_port()
-    environment = {name: value for name, value in os.environ.items() if name != "HIERARCHY_HOME"}
-    command = [sys.executable, str(MAIN), "app", "--port", str(port)]
-    server = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    deadline = time.monotonic() + TIMEOUT
-    while not listens(port) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    yield f"http://127.0.0.1:{port}"
-    os.killpg(server.pid, signal.SIGINT)
-    output, _ = server.communicate(timeout=TIMEOUT)
-    assert server.returncode == 0 and "Traceback" not in output.decode()
+def address(running):
+    return f"http://127.0.0.1:{running.port}"
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +147,100 @@ def test_the_page_listens_on_this_machine_only(address):
     assert not any(listens(port, other) for other in others if not other.startswith("127."))
 
 
+def test_names_are_shown_as_they_are_and_a_bad_image_leaves_the_others(running):
+    name = "a![](//192.0.2.1)<img src=x>\u202e``b.png"
+    portrait = (SAMPLES / "portrait.jpg").read_bytes()
+    with Visitor(running) as visitor:
+        visitor.run()
+        assert visitor.upload("Images", {name: b"x", "good.jpg": portrait}) == [204, 204]
+        texts = visitor.run().texts()
+    shown = name.replace("\u202e", "\\u202e")
+    assert f"``` {shown} ```" in texts
+    assert any(text.startswith(f"``` {shown}: ") for text in texts)
+    assert any("Face 1: positive > neutral" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown"),
+    [("a", "` a `"), ("``", "``` `` ```"), ("a\n\nb", "` a b `"), ("a\x1b[0m\u202e", "` a\\x1b[0m\\u202e `")],
+)
+def test_text_of_others_is_a_code_span(text, markdown):
+    assert plain(text) == markdown
+
+
+def test_files_over_the_limits_of_a_visit_are_refused(running):
+    with Visitor(running) as visitor:
+        visitor.run()
+        url = visitor.urls_for(["a"])[0].upload_url
+        assert visitor.put(url, "a", b"x", **{"content-length": str(limits.VISIT_MB << 20)}) == 413
+        assert visitor.put(url, "a", b"x", **{"content-length": "-1"}) in (400, 411)
+        statuses = [visitor.put(f"{url[:-36]}{number:036}", "a", b"x") for number in range(limits.FILES + 1)]
+        assert statuses == [204] * limits.FILES + [413]
+        assert visitor.put(url.replace(visitor.session, "nobody"), "a", b"x") == 400
+
+
+def test_a_visitor_who_leaves_while_sending_leaves_no_trace(running):
+    with Visitor(running) as visitor:
+        visitor.run()
+        path = visitor.urls_for(["a"])[0].upload_url
+        with socket.create_connection(("127.0.0.1", running.port), TIMEOUT) as sender:
+            lines = [f"PUT {path} HTTP/1.1", f"Host: 127.0.0.1:{running.port}", "Content-Length: 1000"]
+            lines += ["Content-Type: multipart/form-data; boundary=b", f"Cookie: {visitor.cookie}"]
+            lines += [f"X-Xsrftoken: {visitor.token}", "", "--b"]
+            sender.sendall("\r\n".join(lines).encode())
+        assert visitor.put(path, "a", b"x") == 204
+        visitor.socket.send("text, which Streamlit takes as a fault")
+    assert running.request("GET", "/_stcore/health")[0] == 200
+
+
+def test_work_ends_with_the_visit(monkeypatch):
+    monkeypatch.setenv("HIERARCHY_HOME", str(MAIN.parent))
+
+    class Left(BaseException):
+        """What Streamlit raises."""
+
+    def progress(share, text=None):
+        if text:
+            raise Left
+
+    bar = SimpleNamespace(progress=progress, empty=lambda: None)
+    monkeypatch.setattr(videos.st, "progress", lambda share: bar)
+    file = SimpleNamespace(getbuffer=(SAMPLES / "clip.mp4").read_bytes, name="clip.mp4")
+    with pytest.raises(Left):
+        videos._answer(HierarchicalClassifier.load(), file)
+    assert limits.FILMS._value == 2
+
+
+def test_a_video_of_too_many_frames_is_refused(monkeypatch):
+    monkeypatch.setenv("HIERARCHY_HOME", str(MAIN.parent))
+    bar = SimpleNamespace(progress=lambda *_: None, empty=lambda: None)
+    monkeypatch.setattr(videos.st, "progress", lambda share: bar)
+    monkeypatch.setattr(videos, "FRAMES", 2)
+    file = SimpleNamespace(getbuffer=(SAMPLES / "clip.mp4").read_bytes, name="clip.mp4")
+    assert "clip.mp4: too long" in videos._answer(HierarchicalClassifier.load(), file)["error"]
+
+
+def test_other_hosts_and_origins_are_refused(running):
+    for name, status in (("evil.example", 421), ("proxy.example:443", 200), ("localhost", 200)):
+        answered, headers, _ = running.request("GET", "/", headers={"host": name})
+        assert answered == status and headers["x-frame-options"] == "SAMEORIGIN"
+        assert "default-src 'self'" in headers["content-security-policy"]
+    for others in (
+        {"origin": "http://evil.example"},
+        {"host": "evil.example", "origin": "http://evil.example"},
+    ):
+        with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+            Visitor(running, **others)
+
+
+def test_the_page_talks_to_nobody(running):
+    """The last test that asks it; a camera's stream goes to the addresses of this machine."""
+    own = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None)}
+    own |= {address.address for addresses in psutil.net_if_addrs().values() for address in addresses}
+    for line in running.watched():
+        assert line.split()[1] in own, line
+
+
 VISIT = """
 import sys
 from streamlit.testing.v1 import AppTest
@@ -226,7 +306,7 @@ class Streamlit(subprocess.Popen):
     signal_on_wait = None
     started: list["Streamlit"] = []
 
-    def __init__(self, command):
+    def __init__(self, command, env):
         self.command = command
         super().__init__([sys.executable, "-c", self.code])
         self.started.append(self)
@@ -252,9 +332,10 @@ def test_the_options_of_streamlit(manifest_run, streamlit):
     assert {
         "--server.address=127.0.0.1",
         "--browser.gatherUsageStats=false",
+        "--browser.serverAddress=127.0.0.1",
         f"--server.maxUploadSize={server.UPLOAD}",
     } <= set(process.command)
-    assert process.command[-3:] == ["--", "stored", "keras"]
+    assert process.command[-4:] == ["--", "stored", "keras", "127.0.0.1"]
     assert Path(process.command[process.command.index("run") + 1]).is_file()
 
 

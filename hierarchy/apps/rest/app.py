@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 import hierarchy
 from hierarchy import fileio
+from hierarchy.apps.guard import Guard
 from hierarchy.apps.rest import limits, schemas
 from hierarchy.apps.rest.logs import RequestLog
 from hierarchy.apps.rest.metrics import MEDIA_TYPE, Metrics
@@ -32,6 +33,10 @@ _FORM: Final = {
     "type": "object",
     "additionalProperties": {"type": "array", "items": _BINARY["schema"]},
     "example": {"images": ["portrait.jpg"]},
+}
+HEADERS: Final = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "x-frame-options": "DENY",
 }
 BODY: Final[dict[str, Any]] = {  # of both ways to predict
     "requestBody": {
@@ -95,6 +100,7 @@ def create_app(settings: Settings) -> FastAPI:
             CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["*"], allow_headers=headers
         )
     app.add_middleware(RequestLog, metrics=metrics)
+    app.add_middleware(Guard, HEADERS, hosts=settings.hosts, origins=settings.origins)
     return app
 
 
@@ -163,7 +169,7 @@ def described(model: HierarchicalClassifier, settings: Settings) -> schemas.Mode
         engine=model.engine_,
         detector=settings.detector,
         tree={branch: list(leaves) for branch, leaves in model.tree_.children.items()},
-        data=run.manifest().data,
+        data=dict(run.manifest().data),
         scores=fileio.read_json(scores) if scores.is_file() else None,
         card=card.read_text(encoding="utf-8") if card.is_file() else None,
         limits={name: getattr(settings, name) for name in names},

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +16,14 @@ from hierarchy.apps.rest.metrics import Metrics
 from hierarchy.apps.rest.settings import Settings
 from hierarchy.apps.rest.uploads import Refusal, Upload
 from hierarchy.data.images import KINDS, SIDE
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, SkippedImage
 from hierarchy.inference.faces import predict_image
 from hierarchy.inference.predictor import BATCH, Picture, Predictor
 from hierarchy.vision.align import DetectedFace
 from hierarchy.vision.detectors import Detector, create_detector
 
 OK: Final = 200
+log = logging.getLogger(__name__)
 
 
 class PredictionService:
@@ -67,6 +69,9 @@ class PredictionService:
         except InputError as refusal:
             status = refusal.status if isinstance(refusal, Refusal) else 422
             error = str(refusal)
+        except Exception:  # a fault of ours is that of one image
+            log.exception("fault")
+            status, error = 500, "internal error; see the log"
         self.metrics.images.labels(status).inc()
         self.metrics.faces.inc(len(faces))
         return {"name": upload.name, "status": status, "error": error, "faces": faces}
@@ -92,9 +97,11 @@ class PredictionService:
 
         try:
             found = predict_image(self.batcher, Picture(upload.name, upload.data), find, min_confidence)
-        except InputError:
+        except InputError as error:
             if refusals:
                 raise refusals[0] from None
+            if isinstance(error, SkippedImage) and error.__cause__:  # was not expected
+                raise error.__cause__ from None
             raise
         return [_face(prediction.as_json()) for prediction in found if prediction.face is not None]
 

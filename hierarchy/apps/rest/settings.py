@@ -26,6 +26,7 @@ class Settings:
         workers: threads that decode images and detect faces; they wait for the nets too, so more than cores.
         token: that every request but /healthz needs; None: open.
         origins: web origins that browsers may call from; none by default.
+        hosts: names under which browsers may ask, see `apps.guard`.
 
     Raises:
         InputError: a token that HTTP cannot carry.
@@ -44,6 +45,7 @@ class Settings:
     workers: int = field(default_factory=lambda: 4 * runtimes.cores())
     token: str | None = field(default=None, repr=False)
     origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         token = self.token

@@ -1,9 +1,12 @@
 """Starts the web page: a Streamlit process, by default reachable from this machine only."""
 
+import ipaddress
+import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,12 +14,19 @@ from hierarchy import runs, runtimes
 from hierarchy.errors import InputError, require
 from hierarchy.models.keras_backend import KERAS_BACKEND
 
-PAGE: Final = Path(__file__).with_name("page.py")
+APPLICATION: Final = Path(__file__).with_name("asgi.py")
 PORT: Final = 8501  # Streamlit's own
 UPLOAD: Final = 100  # megabytes; largest file
+LEFT: Final = 10  # seconds until the files of a visit that ended are forgotten
 
 
-def serve(run: str, engine: str = runtimes.AUTO, address: str = "127.0.0.1", port: int = PORT) -> None:
+def serve(
+    run: str,
+    engine: str = runtimes.AUTO,
+    address: str = "127.0.0.1",
+    port: int = PORT,
+    hosts: Sequence[str] = (),
+) -> None:
     """Serve the page until Ctrl-C.
 
     Args:
@@ -24,6 +34,7 @@ def serve(run: str, engine: str = runtimes.AUTO, address: str = "127.0.0.1", por
         engine: what runs its nets, see `hierarchy.runtimes`.
         address: of the interface to listen on; Streamlit's default would be all of them.
         port: to listen on.
+        hosts: names under which browsers may ask, see `apps.guard`.
 
     Raises:
         InputError: no such run or engine, Streamlit is missing or fails, or the address is in use.
@@ -31,20 +42,13 @@ def serve(run: str, engine: str = runtimes.AUTO, address: str = "127.0.0.1", por
     runtimes.nets(runs.run(run), KERAS_BACKEND, engine)
     require("streamlit", "streamlit_webrtc")
     _check_free(address, port)
-    options = {
-        "server.address": address,
-        "server.port": port,
-        "server.maxUploadSize": UPLOAD,
-        "server.showEmailPrompt": "false",
-        "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": "false",
-        "client.toolbarMode": "minimal",
-    }
-    flags = [f"--{name}={value}" for name, value in options.items()]
-    command = [sys.executable, "-m", "streamlit", "run", str(PAGE), *flags, "--", run, engine]
+    flags = [f"--{name}={value}" for name, value in _options(address, port).items()]
+    names = [run, engine, address, *hosts]
+    command = [sys.executable, "-m", "streamlit", "run", str(APPLICATION), *flags, "--", *names]
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}  # each run of the page has a thread
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops Streamlit too
     try:
-        with subprocess.Popen(command) as server:
+        with subprocess.Popen(command, env=environment) as server:
             try:
                 code = server.wait()
             finally:
@@ -56,6 +60,33 @@ def serve(run: str, engine: str = runtimes.AUTO, address: str = "127.0.0.1", por
         signal.signal(signal.SIGTERM, before)
     if code:
         raise InputError(f"Streamlit failed with exit code {code}; see its messages above")
+
+
+def _options(address: str, port: int) -> dict[str, object]:
+    """Streamlit's options. It looks up its own addresses unless it is given one for browsers."""
+    return {
+        "server.address": address,
+        "server.port": port,
+        "server.headless": "true",
+        "server.maxUploadSize": UPLOAD,
+        "server.maxWidgetStateSize": 1,
+        "server.disconnectedSessionTTL": LEFT,
+        "server.enableCORS": "true",
+        "server.enableXsrfProtection": "true",
+        "server.showEmailPrompt": "false",
+        "server.fileWatcherType": "none",
+        "browser.serverAddress": "localhost" if _every_interface(address) else address,
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+    }
+
+
+def _every_interface(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_unspecified
+    except ValueError:
+        return False
 
 
 def _check_free(address: str, port: int) -> None:
