@@ -45,9 +45,11 @@ def follow(
         What ended it early, Ctrl-C or the loss of a camera or stream; the results until then are written.
 
     Raises:
-        InputError: no frame can be read, or a file cannot be written.
+        InputError: a file cannot be written.
+        KeyboardInterrupt, SourceLost: it ended before its first frame.
     """
     end: KeyboardInterrupt | SourceLost | None = None
+    done = False
     with ExitStack() as stack:
         stack.enter_context(video)
         if table:
@@ -62,14 +64,17 @@ def follow(
             for frame, faces, predicted in track(video, tracker, frame_step):
                 if table and frame.gap:
                     rows.writerows(timeline.gap(frame, tree))
-                if predicted:
-                    show(frame, faces)
                 if predicted and table:
                     rows.writerows(timeline.row(frame, face) for face in faces)
                 if out:
                     writer.add(draw.overlaid(frame.picture, list(map(note, faces))), frame.time)
+                done = True
+                if predicted:
+                    show(frame, faces)
                 on_frame()
         except (KeyboardInterrupt, SourceLost) as error:
+            if not done:
+                raise
             end = error
     if table:
         plot = timeline.drawn(table, Path(video.name).name)

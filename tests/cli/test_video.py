@@ -3,6 +3,9 @@
 import csv
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +13,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import typer
 from rich.progress import Progress
 
 import hierarchy
@@ -20,9 +24,10 @@ from hierarchy.errors import InputError
 from hierarchy.inference import timeline
 from hierarchy.inference.video import follow
 from hierarchy.taxonomy import VALENCE, colour
+from hierarchy.vision.align import DetectedFace
 from hierarchy.vision.detectors import create_detector
 from hierarchy.vision.tracker import Tracker
-from hierarchy.vision.video import Video
+from hierarchy.vision.video import Frame, SourceLost, Video
 from hierarchy.vision.video_writer import CODECS, Writer
 
 CLIP = Path(hierarchy.__file__).parent.parent / "samples" / "clip.mp4"
@@ -39,6 +44,16 @@ def watch(tiny_run, logged):
         return logged.messages
 
     return run
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """A video of ten times the clip's frames."""
+    path = tmp_path_factory.mktemp("long") / "long.mkv"
+    with Video(str(CLIP)) as clip, Writer(path, clip.rate, clip.size) as film:
+        for number, frame in enumerate(list(clip) * 10):
+            film.add(frame.picture, number / clip.rate)
+    return path
 
 
 def rows(path) -> list[dict[str, str]]:
@@ -172,6 +187,68 @@ def test_ctrl_c_ends_a_camera_regularly(watch, tmp_path, monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", lambda source: capture(str(CLIP)))
     watch("0", csv=tmp_path / "t.csv")
     assert rows(tmp_path / "t.csv") and (tmp_path / "t.png").is_file()
+
+
+def test_the_loss_of_a_camera_is_exit_1_and_keeps_the_results(watch, tmp_path, monkeypatch, logged):
+    capture = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda source: capture(str(CLIP)))
+    with pytest.raises(typer.Exit) as caught:
+        watch("0", csv=tmp_path / "t.csv", reconnect=0)
+    assert caught.value.exit_code == 1 and "camera 0: " in logged.messages[-1]
+    assert rows(tmp_path / "t.csv") and (tmp_path / "t.png").is_file()
+
+
+class LostTwice:
+    """A source that is lost from second 1 to 5, and at its end."""
+
+    rate, size, name = 10.0, (64, 48), "camera"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def __iter__(self):
+        picture = np.zeros((48, 64, 3), np.uint8)
+        yield Frame(0, 1.0, picture)
+        yield Frame(7, 5.0, picture, (1.0, 5.0))
+        raise SourceLost("camera")
+
+
+def test_the_timeline_marks_a_gap(tmp_path, other_tree):
+    face = DetectedFace([0, 0, 40, 40], 0.9, np.zeros((48, 48), np.uint8))
+    joint = np.full((1, len(other_tree.leaves)), 1 / len(other_tree.leaves))
+    tracker = Tracker(lambda grey: [face], lambda pixels: routing.from_flat(other_tree, joint))
+    table = tmp_path / "t.csv"
+    end = follow(LostTwice(), tracker, other_tree, out=tmp_path / "o.mp4", table=table)
+    assert isinstance(end, SourceLost)
+    read = [(row["frame"], row["time"], row["track"], row["label"]) for row in rows(table)]
+    label = read[0][-1]
+    lost = [("7", "1.0", "", timeline.GAP), ("7", "5.0", "", timeline.GAP)]
+    assert read == [("0", "1.0", "1", label), *lost, ("7", "5.0", "2", label)]
+    (axes, _) = timeline.drawn(table, "camera").axes
+    assert [patch.get_x() for patch in axes.patches] == [1.0]
+    with Video(str(tmp_path / "o.mp4")) as drawn:
+        assert len(list(drawn)) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_keeps_the_results_until_then_and_leaves_nothing_else(tmp_path, long, end):
+    program = Path(hierarchy.__file__).parent.parent / "tf_model.py"
+    command = [sys.executable, program, "video", long, "--out", "o.mp4", "--csv", "t.csv"]
+    env = {name: value for name, value in os.environ.items() if name != "HIERARCHY_HOME"}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdout.readline()  # the first face
+        child.send_signal(end)
+        _, errors = child.communicate()
+    assert child.returncode == 128 + end and b"Traceback" not in errors
+    assert {path.name for path in tmp_path.iterdir()} == {"o.mp4", "t.csv", "t.png"}
+    with Video(str(tmp_path / "o.mp4")) as drawn:
+        assert 0 < len(list(drawn)) < 10 * FRAMES
 
 
 def test_a_long_timeline_shows_the_longest_tracks(tmp_path, other_tree):
