@@ -7,6 +7,7 @@ label column.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {  # names of each column, the firs
     "split": ("split", "usage"),
 }
 CHUNK: Final = 1000  # rows read at once
-MAX_UNPACKED: Final = 2**28  # bytes of a column in a row group, if they are RATIO times as many as packed
+MAX_UNPACKED: Final = 2**28  # bytes of rows that are stored together, if RATIO times the size of the file
 RATIO: Final = 20
 
 
@@ -91,12 +92,14 @@ def opened(file: Any, source: str) -> Iterator["pyarrow.parquet.ParquetFile"]:
         source: named in errors.
 
     Raises:
-        InputError: it is not readable, or begins to be so inside the block.
+        InputError: it is not readable, or turns out so inside the block; or rows that are stored together
+            unpack to more than MAX_UNPACKED bytes and RATIO times the size of the file.
     """
     from pyarrow import parquet
 
     try:
         metadata = parquet.read_metadata(file)
+        _check_size(metadata, file.stat().st_size if isinstance(file, Path) else file.seek(0, os.SEEK_END))
         leaves = map(metadata.schema.column, range(metadata.num_columns))
         texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
         options = {"buffer_size": 2**20, "pre_buffer": False, "arrow_extensions_enabled": False}
@@ -110,12 +113,19 @@ def opened(file: Any, source: str) -> Iterator["pyarrow.parquet.ParquetFile"]:
         raise InputError(f"{source}: not a readable Parquet file ({first_line(error)})") from None
 
 
+def _check_size(metadata: "pyarrow.parquet.FileMetaData", size: int) -> None:
+    for group in range(metadata.num_row_groups):  # those of a column cannot be asked for: Arrow may abort
+        unpacked = metadata.row_group(group).total_byte_size
+        if unpacked > max(MAX_UNPACKED, RATIO * size):
+            most = f"expected at most {MAX_UNPACKED // 2**20} MiB"
+            raise InputError(f"row group {group}: {unpacked:,} bytes in a file of {size:,}; {most}")
+
+
 def values(table: "pyarrow.parquet.ParquetFile", columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     """The values of columns, row by row; of a struct with bytes, these.
 
     Raises:
-        InputError: a column of lists or of other structs, or one that unpacks to more than MAX_UNPACKED bytes
-            and RATIO times its size in the file.
+        InputError: a column of lists or of other structs.
     """
     leaves = [_leaf(table, column) for column in columns]
     for batch in table.iter_batches(CHUNK, columns=leaves):
@@ -126,21 +136,14 @@ def values(table: "pyarrow.parquet.ParquetFile", columns: Sequence[str]) -> Iter
 
 
 def _leaf(table: "pyarrow.parquet.ParquetFile", column: str) -> str:
-    """The path of a column's values, whose size is checked."""
+    """The path of a column's values."""
     from pyarrow import types
 
     kind = table.schema_arrow.field(column).type
     inner = types.is_struct(kind) and "bytes" in [field.name for field in kind]
     if types.is_nested(kind.field("bytes").type if inner else kind):
         raise InputError(f"column {column}: holds {str(kind)!r:.40}; expected bytes, texts or numbers")
-    path, metadata = f"{column}.bytes" if inner else column, table.metadata
-    place = next(i for i in range(metadata.num_columns) if metadata.schema.column(i).path == path)
-    for group in range(metadata.num_row_groups):
-        chunk = metadata.row_group(group).column(place)
-        if chunk.total_uncompressed_size > max(MAX_UNPACKED, RATIO * chunk.total_compressed_size):
-            size = f"{chunk.total_compressed_size:,} bytes unpack to {chunk.total_uncompressed_size:,}"
-            raise InputError(f"column {column}: {size}; expected at most {MAX_UNPACKED // 2**20} MiB")
-    return path
+    return f"{column}.bytes" if inner else column
 
 
 def _rows(file: Path) -> Iterator[Row]:
