@@ -46,7 +46,9 @@ class Group:
                     (folder / other).write_bytes(data)
                 self.outcome = self.run(folder, list(self.files))
         text = self.outcome.out + self.outcome.err
-        return complaint(self.outcome, seconds=300, memory=GIB) or (None if name in text else "no word of it")
+        return complaint(self.outcome, seconds=300, memory=3 * GIB // 2) or (
+            None if name in text else "no word of it"
+        )
 
 
 def predicted(folder: Path, names: list[str]) -> Outcome:
