@@ -1,7 +1,10 @@
 """The protocol that Keras and PyTorch fulfil: train a net, and open a stored one."""
 
 import os
+import pickle
 import sys
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,10 @@ if TYPE_CHECKING:
     from hierarchy.training.backend import TrainTask
 
 COMMANDS: Final = {"Keras": COMMAND, "PyTorch": "python -m pt_files"}  # by name of the backend
+UNREADABLE: Final = (  # what Keras, HDF5 and torch raise for damaged files
+    *(OSError, EOFError, KeyError, TypeError, AttributeError, ValueError, RuntimeError, MemoryError),
+    *(RecursionError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error),
+)
 _started: dict[str, int] = {}  # framework -> the process that started it
 
 

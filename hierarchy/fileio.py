@@ -16,6 +16,7 @@ from hierarchy.errors import InputError
 PACKAGE: Final = Path(__file__).resolve().parent
 TEXT_BYTES: Final = 16 << 20  # of a manifest, recipe, tree or log: hundreds of times what is written here
 DEPTH: Final = 50  # of nested values in JSON
+ARCHIVE_BYTES: Final = 1 << 30  # of all members of a zip archive, unpacked
 Record = TypeVar("Record")
 
 
@@ -139,6 +140,20 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected an object, got {type(value).__name__}")
     return value
+
+
+def check_archive(path: Path) -> None:
+    """Refuse a zip archive whose members unpack to more than ARCHIVE_BYTES; nothing is unpacked.
+
+    Raises:
+        InputError: it does.
+        OSError, zipfile.BadZipFile: it cannot be read.
+    """
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > ARCHIVE_BYTES:
+            raise InputError(f"{path}: unpacks to more than {ARCHIVE_BYTES >> 20:,} MiB")
 
 
 def typed(values: Any, kind: type[Record], source: str) -> Record:

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from hierarchy.errors import InputError
+from hierarchy.backends import UNREADABLE
+from hierarchy.errors import InputError, first_line
+from hierarchy.fileio import check_archive
 from pt_files.vgg import VGG
 
 if TYPE_CHECKING:
@@ -33,17 +35,22 @@ def from_archive(path: Path, target: VGG) -> None:
         InputError: the file is damaged, or its layers are others.
     """
     try:
+        check_archive(path)
         with zipfile.ZipFile(path) as archive:
             stored = h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r")
         parts = [group["vars"] for group in stored["layers"].values()]
+        layers, sizes = _layers(target), [part[key].size for part in parts for key in part]
+        if sum(sizes) != sum(tensor.numel() for layer in layers.values() for tensor in _tensors(layer)):
+            raise ValueError("another number of weights than the run's recipe")
         values = {part.attrs["name"]: [part[key][()] for key in sorted(part)] for part in parts if len(part)}
-        layers = _layers(target)
         if layers.keys() != values.keys():
             raise ValueError("other layers than the run's recipe")
         for name, layer in layers.items():
             _fill(layer, values[name])
-    except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be ported ({error})") from None
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        raise InputError(f"{path}: cannot be ported ({first_line(error)})") from None
 
 
 def to_keras(source: VGG, target: "keras.Model") -> None:

@@ -58,6 +58,8 @@ class Backboned(nn.Module):
 
 def _body(net: PretrainedConfig) -> tuple[nn.Module, int]:
     """The pretrained net, and its number of features."""
+    if net.backbone not in BUILDERS:
+        raise InputError(f"net.backbone={net.backbone}: expected one of {', '.join(BUILDERS)}")
     try:
         import transformers
     except ModuleNotFoundError:

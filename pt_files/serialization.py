@@ -14,7 +14,7 @@ from hierarchy import runs
 from hierarchy.backends import check_process
 from hierarchy.config.overrides import net_from_dict
 from hierarchy.config.schema import PretrainedConfig
-from hierarchy.errors import InputError, error_context
+from hierarchy.errors import InputError, error_context, first_line
 from hierarchy.manifest import RunManifest
 from hierarchy.taxonomy import Tree
 from pt_files import port_weights
@@ -51,8 +51,8 @@ def _of_safetensors(path: Path) -> Built:
             about = json.loads((file.metadata() or {})[ABOUT])
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         node, tree, layers = about["node"], about["tree"], about["net"]
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a valid PyTorch net ({error})") from None
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: not a valid PyTorch net ({first_line(error)})") from None
     tree = Tree.from_dict(tree, str(path))
     if path.with_name(runs.MANIFEST).is_file():
         _manifest(path).tree.check_same(tree, str(path))

@@ -17,6 +17,7 @@ from hierarchy import runs
 from hierarchy.data.dataset import Split
 from hierarchy.data.formats.codes import FER2013_NAMES
 from hierarchy.errors import InputError
+from hierarchy.fileio import check_archive
 from hierarchy.manifest import RunManifest
 from hierarchy.runs import Run
 from hierarchy.taxonomy import FLAT, Tree
@@ -102,6 +103,16 @@ def of_run(manifest: RunManifest, split: str, view: str) -> StoredPredictions:
     return stored
 
 
+def _check_rows(columns: Mapping[str, np.ndarray]) -> None:
+    """Refuse columns of different lengths, and logits that are no numbers: ValueError."""
+    rows = columns["row"].shape
+    for name, values in columns.items():
+        if name not in ("nets", "names") and values.shape[:1] != rows:
+            raise ValueError(f"{name} has other rows")
+        if name not in COLUMNS and (values.ndim != 2 or values.dtype.kind != "f"):
+            raise ValueError(f"{name} is not a table of logits")
+
+
 def read(path: Path) -> StoredPredictions:
     """The predictions that `to_bytes` wrote.
 
@@ -109,11 +120,13 @@ def read(path: Path) -> StoredPredictions:
         InputError: the file is missing, damaged, or not one of predictions.
     """
     try:
+        check_archive(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             columns = dict(archive)
         row, split, label = (columns[name] for name in COLUMNS[:3])
         nets = json.loads(str(columns["nets"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        _check_rows(columns)
+    except (OSError, ValueError, KeyError, EOFError, MemoryError, RecursionError, zipfile.BadZipFile):
         raise InputError(f"{path}: cannot be read as predictions; write them with `evaluate`") from None
     leaks = Leakage(columns["twin"], columns["near"]) if "twin" in columns else None
     logits = {key.removeprefix(MARK): value for key, value in columns.items() if key not in COLUMNS}

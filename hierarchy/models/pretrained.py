@@ -27,6 +27,8 @@ def build(tree: Tree, node: str, net: PretrainedConfig) -> keras.Model:
     Raises:
         InputError: the weights are not available.
     """
+    if net.backbone not in BUILDERS:
+        raise InputError(f"net.backbone={net.backbone}: expected one of {', '.join(BUILDERS)}")
     about = BACKBONES[net.backbone]
     pixels = keras.Input((SIDE, SIDE), dtype="uint8", name="pixels")
     x = layers.Reshape((SIDE, SIDE, 1), name="picture")(pixels)

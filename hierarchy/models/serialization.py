@@ -13,8 +13,10 @@ import h5py
 import keras
 import numpy as np
 
-from hierarchy.backends import check_process
+from hierarchy.backends import UNREADABLE, check_process
+from hierarchy.config.net_limits import PARAMETERS
 from hierarchy.errors import InputError, first_line
+from hierarchy.fileio import check_archive
 
 CHUNK: Final = 64  # faces per call; the last chunk is padded to keep the number of shapes small
 CHANGING: Final = ("date_saved", "shared_object_id")  # keys in an archive
@@ -60,9 +62,39 @@ def load(path: Path) -> keras.Model:
         InputError: the file is damaged or not a net.
     """
     try:
+        check_archive(path)
+        with zipfile.ZipFile(path) as archive:
+            if _weights(json.loads(archive.read("config.json"))) > PARAMETERS:
+                raise ValueError(f"more than {PARAMETERS:,} weights")
+            check_sizes(archive.read("model.weights.h5"))
         return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except InputError:
+        raise
+    except UNREADABLE as error:
         raise InputError(f"{path}: not a valid net ({first_line(error)})") from None
+
+
+def _weights(config: Any) -> int:
+    """Weights of the convolutions and dense layers that a saved configuration builds, at any depth."""
+    parts = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
+    own, about = 0, config.get("config") if isinstance(config, dict) else None
+    if isinstance(about, dict) and (width := about.get("units", about.get("filters"))) is not None:
+        kernel = about.get("kernel_size", [1])
+        own = width * math.prod(kernel) * config["build_config"]["input_shape"][-1]
+    return own + sum(map(_weights, parts))
+
+
+def check_sizes(weights: bytes) -> None:
+    """Refuse an HDF5 file of more numbers than a net may have weights; nothing is read.
+
+    Raises:
+        ValueError: it has.
+    """
+    sizes = []
+    with h5py.File(io.BytesIO(weights), "r") as file:
+        file.visititems(lambda _, item: sizes.append(getattr(item, "size", 0)))
+    if sum(sizes) > PARAMETERS:
+        raise ValueError(f"more than {PARAMETERS:,} weights")
 
 
 class Lazy:

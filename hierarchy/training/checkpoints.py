@@ -4,7 +4,6 @@ state.json names both files and is written last, so that a run killed at any mom
 complete epoch.
 """
 
-import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Required, TypedDict
 import msgspec
 
 from hierarchy import runs
+from hierarchy.backends import UNREADABLE
 from hierarchy.errors import InputError, first_line
 from hierarchy.fileio import read_object, typed, write_atomic, write_json
 from hierarchy.manifest import FileName
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from hierarchy.training.backend import TrainTask
 
 STATE: Final = "state.json"
-UNREADABLE: Final = (  # what Keras, HDF5 and torch raise
-    *(OSError, EOFError, KeyError, TypeError, AttributeError, ValueError, RuntimeError),
-    pickle.UnpicklingError,
-)
 EpochCallback = Callable[[Mapping[str, Any]], None]  # with each epoch's row; may stop by an exception
 
 
