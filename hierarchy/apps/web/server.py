@@ -77,6 +77,7 @@ def _options(address: str, port: int) -> dict[str, object]:
         "server.fileWatcherType": "none",
         "browser.serverAddress": "localhost" if _every_interface(address) else address,
         "browser.gatherUsageStats": "false",
+        "logger.level": "error",  # it warns, with a traceback, of what visitors send against its protocol
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
     }
