@@ -44,7 +44,8 @@ def begin(devices: int, hosts: Sequence[str], rank: int) -> None:
     if hosts:
         _meet(hosts, rank)
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
-        jax.distributed.initialize(hosts[0], len(hosts), rank)
+        # the default would listen on every interface
+        jax.distributed.initialize(hosts[0], len(hosts), rank, coordinator_bind_address=hosts[0])
     if jax.local_device_count() < devices:
         raise InputError(f"--devices {devices}: this machine has {jax.local_device_count()}")
     _DEVICES[:], _HOSTS[:] = [devices * max(len(hosts), 1)], hosts
