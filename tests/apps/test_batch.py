@@ -23,6 +23,7 @@ import tf_model
 from hierarchy import fileio, runtimes
 from hierarchy.apps.batch import job as jobs
 from hierarchy.apps.batch import local as batching
+from hierarchy.apps.batch import records
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import VALENCE
@@ -61,7 +62,7 @@ def started(source, out, *options, size=PART) -> subprocess.Popen:
 
 
 def finished(out: Path) -> int:
-    path = out / jobs.PARTS
+    path = out / records.PARTS
     return path.read_text().count("\n") if path.is_file() else 0
 
 
@@ -119,7 +120,7 @@ def test_a_part_that_found_no_worker_is_repeated(monkeypatch, logged):
                 raise BrokenProcessPool
             self.takes -= 1
             future = Future()
-            future.set_result(jobs.Done(number, 0, 0, 0, 0, ""))
+            future.set_result(records.Done(number, 0, 0, 0, 0, ""))
             return future
 
         def shutdown(self, **_):
@@ -208,14 +209,14 @@ def test_a_part_is_a_table_of_predictions(few, job, here, logged):
 
 
 def _torn(out: Path) -> None:
-    lines = out / jobs.PARTS
+    lines = out / records.PARTS
     lines.write_bytes(lines.read_bytes()[:-5])
 
 
 def _record(line: bytes) -> Callable[[Path], None]:
     def damage(out: Path) -> None:
-        lines = (out / jobs.PARTS).read_bytes().splitlines(keepends=True)
-        (out / jobs.PARTS).write_bytes(lines[0] + line)
+        lines = (out / records.PARTS).read_bytes().splitlines(keepends=True)
+        (out / records.PARTS).write_bytes(lines[0] + line)
 
     return damage
 
@@ -246,13 +247,13 @@ def test_a_part_is_known_by_its_record_length_and_checksum(few, job, here, damag
     logged.clear()
     assert batching.batch(str(few), job, size=4) == {"pictures": 8, "faces": 7, "errors": 1}
     assert {file.name: file.read_bytes() for file in Path(job.out).iterdir()} == whole
-    assert sum(jobs.PARTS in message for message in logged.messages) == 1
+    assert sum(records.PARTS in message for message in logged.messages) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b"7", b"\xff", b"[" * 50_000, b'{"run": [[[1]]]}'])
 def test_a_damaged_identity_is_one_line(few, job, here, content):
     batching.batch(str(few), job, size=4)
-    (Path(job.out) / jobs.JOB).write_bytes(content)
+    (Path(job.out) / records.JOB).write_bytes(content)
     with pytest.raises(InputError, match=job.out) as refusal:
         batching.batch(str(few), job, size=4)
     assert "\n" not in str(refusal.value)
@@ -299,7 +300,7 @@ def test_the_output_is_read_as_one_table(few, job, here):
 def test_two_batches_at_once_are_refused(few, job, here):
     batching.batch(str(few), job, size=4)
     with (
-        fileio.exclusive_lock(Path(job.out) / jobs.JOB, "taken"),
+        fileio.exclusive_lock(Path(job.out) / records.JOB, "taken"),
         pytest.raises(InputError, match=f"{job.out}: "),
     ):
         batching.batch(str(few), job, size=4)
@@ -317,7 +318,7 @@ def test_a_full_disk_keeps_the_finished_parts(few, job, here, monkeypatch):
     with pytest.raises(InputError, match="No space left"):
         batching.batch(str(few), job, size=4)
     monkeypatch.undo()
-    assert set(jobs.finished(Path(job.out))) == {0}
+    assert set(records.finished(Path(job.out))) == {0}
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,17 @@
-"""A batch job: its identity, its parts, each predicted by one worker and written atomically, its progress."""
+"""A batch job: what to do, its parts, each predicted by one worker and written atomically."""
 
 import functools
-import hashlib
-import json
-import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from hierarchy import fileio, runs
+from hierarchy.apps.batch import records
+from hierarchy.apps.batch.records import Done
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import image_sources
 from hierarchy.data.image_sources import REMOTE, Entry
@@ -27,25 +23,8 @@ from hierarchy.vision.detectors import Detector, create_detector
 if TYPE_CHECKING:
     import pyarrow
 
-log = logging.getLogger(__name__)
-
-JOB, PARTS = "_batch.json", "_parts.jsonl"  # Parquet readers ignore files whose names start with "_"
 Part = tuple[int, list[Entry]]
-PATIENCE = 5.0
-MAX_LINE = 10_000  # bytes of a line of PARTS
-Count = Annotated[int, msgspec.Meta(ge=0)]
-
-
-@dataclass(frozen=True)
-class Done:
-    """A finished part, a line of PARTS: its number, counts of its rows, length and checksum of its file."""
-
-    part: Count
-    pictures: Count
-    faces: Count
-    errors: Count
-    bytes: Count
-    sha256: str
+PATIENCE = 5.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -84,7 +63,7 @@ def predict_part(job: Job, number: int, pictures: list[Entry]) -> Done:
     model, find = loaded(job)
     rows = list(map(_row, predict_stream(model, map(_opened, pictures), find=find)))
     data = _parquet(rows, model.tree_)
-    fileio.write_atomic(Path(job.out) / _name(number), data)
+    fileio.write_atomic(Path(job.out) / records.name(number), data)
     faces, errors = (sum(row[key] is not None for row in rows) for key in ("label", "error"))
     return Done(number, len(pictures), faces, errors, len(data), fileio.sha256(data))
 
@@ -132,69 +111,15 @@ def begin(job: Job, about: dict[str, Any]) -> None:
     manifest = runs.run(job.run).manifest()
     identity = about | {"run": job.run, "faces": job.detector, "engine": job.engine}
     identity |= {"tree": manifest.tree.hash, "nets": manifest.checksums}
-    if (out / JOB).exists():
-        known = fileio.read_object(out / JOB)
+    if (out / records.JOB).exists():
+        known = fileio.read_object(out / records.JOB)
         other = [key for key, value in identity.items() if known.get(key) != value]
         if other:
             raise InputError(f"{out}: holds another job (differs in {', '.join(other)}); choose a new folder")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: not empty, and not written by batch; choose a new folder")
     else:
-        fileio.write_json(out / JOB, identity)
-
-
-def add(out: Path, done: Done) -> None:
-    """Record a finished part: a line at the end of PARTS.
-
-    Raises:
-        InputError: the disk is full.
-    """
-    try:
-        with (out / PARTS).open("a") as file:
-            file.write(f"{json.dumps(asdict(done))}\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise InputError(f"{out / PARTS}: cannot be written ({error.strerror})") from None
-
-
-def finished(out: Path) -> dict[int, Done]:
-    """The parts recorded in PARTS whose files are as recorded; lines that are damaged are removed.
-
-    Raises:
-        InputError: PARTS cannot be read.
-    """
-    path = out / PARTS
-    if not path.exists():
-        return {}
-    try:
-        if not path.is_file():
-            raise InputError(f"{path}: not a file")
-        with path.open("rb") as file:
-            lines = list(iter(partial(file.readline, MAX_LINE), b""))
-        parts = {line: done for line in lines if (done := _recorded(line)) and _is_whole(out, done)}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if removed := len(lines) - len(parts):
-        log.info(f"{path}: {removed} lines without their parts, which are predicted again")
-        fileio.write_atomic(path, parts)
-    return {done.part: done for done in parts.values()}
-
-
-def _recorded(line: bytes) -> Done | None:
-    try:
-        return msgspec.json.decode(line, type=Done) if line.endswith(b"\n") else None
-    except (ValueError, RecursionError):  # for example cut, or not UTF-8
-        return None
-
-
-def _is_whole(out: Path, done: Done) -> bool:
-    """Whether a part's file has the length and the checksum of its record."""
-    file = out / _name(done.part)
-    if not file.is_file() or file.stat().st_size != done.bytes:
-        return False
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() == done.sha256
+        fileio.write_json(out / records.JOB, identity)
 
 
 def _opened(entry: Entry) -> Path | Picture | InputError:
@@ -237,7 +162,3 @@ def _parquet(rows: list[dict[str, Any]], tree: Tree) -> bytes:
     out = pa.BufferOutputStream()
     pyarrow.parquet.write_table(pa.Table.from_pylist(rows, schema(tree)), out)
     return out.getvalue().to_pybytes()
-
-
-def _name(number: int) -> str:
-    return f"part-{number:06d}.parquet"

@@ -21,8 +21,9 @@ from typing import Final
 
 from hierarchy import fileio, runtimes
 from hierarchy.apps.batch import job as jobs
-from hierarchy.apps.batch import ray
-from hierarchy.apps.batch.job import Done, Job, Part
+from hierarchy.apps.batch import ray, records
+from hierarchy.apps.batch.job import Job, Part
+from hierarchy.apps.batch.records import Done
 from hierarchy.data import image_sources
 from hierarchy.data.image_sources import Entry
 from hierarchy.errors import InputError
@@ -69,8 +70,8 @@ def batch(
         ray.check_address(address)
     number, names = image_sources.fingerprint(source)
     jobs.begin(job, {"source": source, "pictures": number, "names": names, "part": size})
-    with fileio.exclusive_lock(Path(job.out) / jobs.JOB, f"{job.out}: in use by another batch"):
-        finished = jobs.finished(Path(job.out))
+    with fileio.exclusive_lock(Path(job.out) / records.JOB, f"{job.out}: in use by another batch"):
+        finished = records.finished(Path(job.out))
         left = (part for part in enumerate(image_sources.parts(source, size)) if part[0] not in finished)
         if executor == "ray":
             results = ray.predict_parts(job, left, workers, address)
@@ -80,7 +81,7 @@ def batch(
         for done in finished.values():
             total.update(_counts(done))
         for done in results:
-            jobs.add(Path(job.out), done)
+            records.add(Path(job.out), done)
             total.update(_counts(done))
             log.info(f"{total['pictures']:,} of {number:,} images, {total['errors']:,} errors")
     return {key: total[key] for key in COUNTS}

@@ -12,7 +12,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from hierarchy import runs
-from hierarchy.apps.batch.job import Done, Job, Part, completed, limit_to_one_core, predict_part
+from hierarchy.apps.batch.job import Job, Part, completed, limit_to_one_core, predict_part
+from hierarchy.apps.batch.records import Done
 from hierarchy.data.image_sources import REMOTE, Entry
 from hierarchy.errors import InputError, first_line, not_installed
 
