@@ -4,6 +4,7 @@ import pytest
 
 from hierarchy import runs
 from hierarchy.config.schema import Recipe, TrainConfig
+from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT, VALENCE
 from hierarchy.training import checkpoints
 from hierarchy.training.backend import TrainTask
@@ -93,3 +94,19 @@ def test_history_follows_the_order_of_the_tree(other_tree):
     runs.write_history(run.folder, rows)
     write_history(run, other_tree, run.folder)
     assert [row["node"] for row in run.history()] == list(other_tree.nets)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        *("[]", "{}", '{"rows": 1}', '{"rows": [{"node": "flat"}]}', '{"rows": [], "best": "../x"}'),
+        *('{"rows": [{"node": "flat", "epoch": 2, "val_accuracy": 0.5}]}', "[" * 50_000),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_a_damaged_state_is_refused(state):
+    filled(0.5)
+    (runs.run("x").log / FLAT / checkpoints.STATE).write_text(state)
+    with pytest.raises(InputError, match=checkpoints.STATE) as refusal:
+        manager()
+    assert "\n" not in str(refusal.value)
