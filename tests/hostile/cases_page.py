@@ -65,6 +65,7 @@ IMAGES: Final[dict[str, Callable[[], bytes]]] = {
         for n in range(20)
     },
 }
+IMAGES.update({name: cache(data) for name, data in IMAGES.items()})
 NAMES: Final = (
     *("![](http://192.0.2.1/x.png)", "<img src=http://192.0.2.1/x>.png", "<script>alert(1)</script>"),
     *(

@@ -19,7 +19,7 @@ from hierarchy.errors import InputError
 
 PORT: Final = 8000
 CONNECTIONS: Final = 16  # times the requests at the same time, open at most
-_ARENA_MAX: Final = -8  # M_ARENA_MAX of glibc's malloc.h
+_ARENA_MAX, _MMAP_THRESHOLD = -8, -3  # of glibc's malloc.h
 log = logging.getLogger(__name__)
 
 
@@ -53,9 +53,11 @@ def serve(settings: Settings, address: str = "127.0.0.1", port: int = PORT) -> N
 
 
 def _share_memory() -> None:
-    """Let threads allocate from two heaps, as MALLOC_ARENA_MAX=2 does: a heap each would hold its peak."""
+    """Let threads allocate from two heaps, and buffers of images from none: heaps hold their peaks."""
     with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library than glibc
-        ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)
+        malloc = ctypes.CDLL(None)
+        malloc.mallopt(_ARENA_MAX, 2)
+        malloc.mallopt(_MMAP_THRESHOLD, 1 << 20)
 
 
 def _configured(settings: Settings) -> uvicorn.Config:

@@ -45,7 +45,8 @@ def serve(
     flags = [f"--{name}={value}" for name, value in _options(address, port).items()]
     names = [run, engine, address, *hosts]
     command = [sys.executable, "-m", "streamlit", "run", str(APPLICATION), *flags, "--", *names]
-    environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}  # each run of the page has a thread
+    # each run of the page has a thread: its heap, and freed buffers of images, would hold their peaks
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops Streamlit too
     try:
         with subprocess.Popen(command, env=environment) as server:
