@@ -73,16 +73,23 @@ def ssd(prototxt: str, weights: str) -> Detector:
     """
     with _reading(prototxt):
         net = cv2.dnn.readNetFromCaffe(prototxt, weights)
+        _ssd_rows(net, np.zeros((SMALLEST, SMALLEST), np.uint8))  # fails for nets without layers
 
     def find(grey: np.ndarray) -> list[DetectedFace]:
-        colour = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
-        net.setInput(cv2.dnn.blobFromImage(colour, 1.0, (300, 300), (104.0, 177.0, 123.0)))
-        rows = net.forward()[0, 0].astype(np.float64)
+        rows = _ssd_rows(net, grey)
         rows = rows[(rows[:, 2] >= SURE) & np.isfinite(rows).all(axis=1)]
         boxes = np.concatenate([rows[:, 3:5], rows[:, 5:7] - rows[:, 3:5]], 1) * np.tile(grey.shape[::-1], 2)
         return largest_first(aligned(grey, box, score) for box, score in zip(boxes, rows[:, 2], strict=True))
 
     return find
+
+
+def _ssd_rows(net: "cv2.dnn.Net", grey: np.ndarray) -> np.ndarray:
+    """float64[N,7]: image, class, score, and two corners in shares of the sides."""
+    colour = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+    net.setInput(cv2.dnn.blobFromImage(colour, 1.0, (300, 300), (104.0, 177.0, 123.0)))
+    rows: np.ndarray = net.forward()[0, 0].astype(np.float64)
+    return rows
 
 
 def reduced(grey: np.ndarray, longest: int) -> tuple[np.ndarray, float]:

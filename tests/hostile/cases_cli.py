@@ -234,7 +234,8 @@ def cases() -> Iterator[Case]:
     for words in COMMANDS:
         yield Case("closed stdout", words, functools.partial(_closed, words))
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        for seconds in (0.3, 1.0, 2.0, 4.0):
+        # before 1 s, Python itself answers Ctrl-C
+        for seconds in (1.0, 2.0, 3.0, 4.0) if number == signal.SIGINT else (0.3, 1.0, 2.0, 4.0):
             for words in (["--csv", "o.csv"], ["--save", "o"]):
                 check = functools.partial(_signalled, number, seconds, words)
                 yield Case("signal", f"{number.name} after {seconds} s {words[0]}", check)
