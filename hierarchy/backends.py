@@ -16,7 +16,8 @@ from hierarchy.routing import Logits
 if TYPE_CHECKING:
     from hierarchy.training.backend import TrainTask
 
-COMMANDS: Final = {"Keras": COMMAND, "PyTorch": "python -m pt_files"}  # by name of the backend
+KERAS: Final = "Keras"
+COMMANDS: Final = {KERAS: COMMAND, "PyTorch": "python -m pt_files"}  # by name of the backend
 UNREADABLE: Final = (  # what Keras, HDF5 and torch raise for damaged files
     *(OSError, EOFError, KeyError, TypeError, AttributeError, ValueError, RuntimeError, MemoryError),
     *(RecursionError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error),

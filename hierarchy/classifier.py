@@ -17,7 +17,7 @@ from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, as_pixels, fro
 from hierarchy.errors import InputError
 from hierarchy.manifest import UNCALIBRATED
 from hierarchy.models.keras_backend import KERAS_BACKEND
-from hierarchy.models.preprocessing import VIEWS, averaged
+from hierarchy.models.preprocessing import VIEWS, views
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import FLAT, ROUTER, Tree, tree_named
 from hierarchy.vision.detectors import AUTO, MOVING, WHOLE, create_detector
@@ -198,18 +198,17 @@ class HierarchicalClassifier:
         """Branch and leaf probabilities of faces uint8[N,48,48]; without a tree, the flat net's sums."""
         X = self._faces(X)
         nodes = self.tree_.nodes if self.tree_.complete(self.nets_) else (FLAT,)
-        logits = {node: self._output(node, X) for node in nodes}
-        return routing.predict_from_logits(self.tree_, logits, self.calibration_)[0]
+        return routing.predict_from_logits(self.tree_, self._outputs(nodes, X), self.calibration_)[0]
 
     def outputs(self, X: Any) -> dict[str, np.ndarray]:
         """Logits of every net before calibration, float32[N, its classes], for faces uint8[N,48,48]."""
         X = self._faces(X)
-        return {node: self._output(node, X) for node in self.nets_}
+        return self._outputs(tuple(self.nets_), X)
 
     def lazy(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """The soft labels with early exit: index of the leaf, and nets run per face, both int64[N]."""
         X = self._faces(X)
-        if not self.tree_.complete(self.nets_):
+        if not self.tree_.complete(self.nets_) or isinstance(self.nets_[ROUTER], runtimes.Head):
             chosen = routing.soft(self.predictions(X))
             return chosen, np.ones_like(chosen)
         pixels = as_pixels(X)
@@ -272,7 +271,7 @@ class HierarchicalClassifier:
             return routing.node_logits_from_flat(self.tree_, self.logits(FLAT, X), node)
         calibration = self.calibration_.get(node, UNCALIBRATED)
         return routing.calibrated(
-            self._output(node, X), np.array(calibration.offset), calibration.temperature
+            self._outputs((node,), X)[node], np.array(calibration.offset), calibration.temperature
         )
 
     def _faces(self, X: Any) -> Any:
@@ -293,11 +292,15 @@ class HierarchicalClassifier:
 
         return Options(self.value_range, self.colour, self.fetch)
 
-    def _output(self, node: str, X: Any) -> np.ndarray:
-        if node not in self.nets_:
-            raise InputError(f"run {self.run_.name!r} has no {node} net: it has {', '.join(self.nets_)}")
-        logits = averaged(self.nets_[node], self.view)(as_pixels(X))
-        routing.check_finite(logits, f"the {node} net")
+    def _outputs(self, nodes: Sequence[str], X: Any) -> dict[str, np.ndarray]:
+        if missing := [node for node in nodes if node not in self.nets_]:
+            known = ", ".join(self.nets_)
+            raise InputError(f"run {self.run_.name!r} has no {missing[0]} net: it has {known}")
+        chosen = {node: self.nets_[node] for node in nodes}
+        each = [runtimes.outputs(chosen, view) for view in views(as_pixels(X), self.view)]
+        logits = {node: np.mean([one[node] for one in each], axis=0) for node in nodes}
+        for node, values in logits.items():
+            routing.check_finite(values, f"the {node} net")
         return logits
 
     def _opened(

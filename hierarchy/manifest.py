@@ -33,6 +33,7 @@ class NetRecord(msgspec.Struct, frozen=True, rename={"size": "bytes", "copied_fr
         backend, precision: of the training.
         balanced: whether classes were shown equally often, so that class frequencies are added afterwards.
         finished: whether the training reached its end.
+        columns: its outputs among those of the file, first and last plus one, where nodes share a net.
         copied_from: name of the run whose net this is, where it was not trained in this one.
     """
 
@@ -53,6 +54,7 @@ class NetRecord(msgspec.Struct, frozen=True, rename={"size": "bytes", "copied_fr
     warm_start: bool = False
     balanced: bool = False
     finished: bool = True
+    columns: tuple[int, int] | None = None
     copied_from: str | None = None
 
 
@@ -138,6 +140,11 @@ class RunManifest:
     def complete(self) -> bool:
         """Whether all nets of the tree are there."""
         return self.tree.complete(self.nets)
+
+    @property
+    def shared(self) -> bool:
+        """Whether one net answers for all nodes of the tree."""
+        return self.complete and len({self.nets[node].file for node in self.tree.nodes}) == 1
 
     @property
     def checksums(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from hierarchy.errors import CHECKOUT, DISTRIBUTION, InputError, first_line
 from hierarchy.fileio import check_file, read_json, read_text, sha256, write_atomic, write_json
 from hierarchy.manifest import RunManifest, sealed
-from hierarchy.taxonomy import Tree
+from hierarchy.taxonomy import TRUNK, Tree
 
 DEFAULT_RUN: Final = "fer2013"  # the run that predict and evaluate use when none is named
 MANIFEST: Final = "recipe.json"
@@ -114,12 +114,21 @@ class Run:
         tree: Tree,
         suffix: str = ".keras",
     ) -> None:
-        """Store a node's net, then add it to the manifest with what is recorded of the whole run."""
+        """Store a net, then add its nodes to the manifest with what is recorded of the whole run.
+
+        The trunk's head over all leaves only helps to train it, and is no node of the manifest.
+        """
         nets = self._stored()["nets"] if self.trained else {}
         file = f"{node}{suffix}"
         write_atomic(self.folder / file, data)
         versioned = {"versions": versions(about["backend"]), **about}
-        nets = nets | {node: {"file": file, "bytes": len(data), "sha256": sha256(data), **versioned}}
+        record = {"file": file, "bytes": len(data), "sha256": sha256(data), **versioned}
+        if node == TRUNK:
+            for head, columns in list(tree.columns(node).items())[:-1]:
+                part = {"classes": list(tree.classes_of(head)), "columns": [columns.start, columns.stop]}
+                nets = nets | {head: record | part}
+        else:
+            nets = nets | {node: record}
         whole = {"run": self.name, "tree": tree.to_dict(), "tree_hash": tree.hash}
         write_json(self.folder / MANIFEST, sealed(whole | dict(identity) | {"nets": nets}))
 

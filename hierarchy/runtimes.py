@@ -176,12 +176,12 @@ def nets(run: runs.Run, backend: Backend, engine: str) -> tuple[str, Mapping[str
         preferred = (name for name in LOSSLESS if name in manifest.exports and backend.exported)
         engine = next(preferred, own)
     if engine == own:
-        return own, {node: backend.open(run.net(node)) for node in manifest.nets}
+        return own, own_nets(run, backend)
     if engine not in ENGINES:
         raise InputError(f"engine {engine!r}: expected one of {', '.join((AUTO, own, *ENGINES))}")
     if engine not in manifest.exports:
         raise InputError(f"run {run.name!r} was not exported to {engine}; run {command(run, engine)}")
-    models, remedy = {}, f"run {command(run, engine)} again, or use --engine {own}"
+    models, remedy = dict[str, Logits](), f"run {command(run, engine)} again, or use --engine {own}"
     for node, exported in manifest.exports[engine].items():
         if node == TREE:
             continue
@@ -190,7 +190,53 @@ def nets(run: runs.Run, backend: Backend, engine: str) -> tuple[str, Mapping[str
         for name, checksum in exported.files.items():
             fileio.check_file(run.folder / name, checksum, remedy)
         models[node] = ExportedModel(engine, run.folder / next(iter(exported.files)), backend)
-    return engine, models
+    return engine, _heads(manifest, models)
+
+
+def own_nets(run: runs.Run, backend: Backend) -> dict[str, Logits]:
+    """A run's own nets, by node.
+
+    Raises:
+        InputError: a net is damaged, or of another backend.
+    """
+    manifest = run.manifest()
+    return _heads(manifest, {node: backend.open(run.net(node)) for node in manifest.nets})
+
+
+@dataclass(frozen=True)
+class Head:
+    """The outputs of a shared net that belong to one node, as a net."""
+
+    net: Logits
+    columns: slice
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """Logits of the node, float32[N, its classes]."""
+        return self.net(pixels)[:, self.columns]
+
+
+def _heads(manifest: RunManifest, nets: Mapping[str, Logits]) -> dict[str, Logits]:
+    """The nets by node, those that are stored in one file as heads of one net."""
+    files = {manifest.nets[node].file: net for node, net in nets.items()}
+    heads = {}
+    for node, net in nets.items():
+        columns = manifest.nets[node].columns
+        heads[node] = Head(files[manifest.nets[node].file], slice(*columns)) if columns else net
+    return heads
+
+
+def outputs(nets: Mapping[str, Logits], pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """Logits by node of faces uint8[N,48,48]; a net that several nodes share runs once."""
+    shared: dict[int, np.ndarray] = {}
+    logits = {}
+    for node, net in nets.items():
+        if not isinstance(net, Head):
+            logits[node] = net(pixels)
+            continue
+        if (key := id(net.net)) not in shared:
+            shared[key] = net.net(pixels)
+        logits[node] = shared[key][:, net.columns]
+    return logits
 
 
 def own_name(backend: Backend) -> str:

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,11 +20,12 @@ from hierarchy.fileio import read_text
 
 ROUTER: Final = "router"
 FLAT: Final = "flat"  # one net over all leaves: the baseline, and the start of warm-started nodes
+TRUNK: Final = "trunk"  # one net that has a head for every node, and one over all leaves
 ALL: Final = "all"
 LEAVES: Final = 100  # of a tree, at most
 SPELLINGS: Final = 1000  # aliases of a tree, at most
 TOML_BYTES: Final = 1 << 16  # of a tree's file, at most: parsing time may grow with its square
-RESERVED: Final = (ROUTER, FLAT, ALL, "tree")  # names of nets, which no branch or leaf may have
+RESERVED: Final = (ROUTER, FLAT, TRUNK, ALL, "tree")  # names of nets, which no branch or leaf may have
 COLUMNS: Final = (  # of tables of predictions, beside one column per leaf
     *("path", "x", "y", "width", "height", "score", "branch", "label", "confidence"),
     *("face", "error", "frame", "time", "track"),
@@ -139,18 +141,34 @@ class Tree:
         start = self.branch_of_leaf.index(self.branches.index(branch))
         return slice(start, start + len(self.children[branch]))
 
+    def heads(self, net: str) -> tuple[str, ...]:
+        """The nodes that a net answers for, in the order of its outputs: itself, or all of the trunk's."""
+        return (*self.nodes, FLAT) if net == TRUNK else (net,)
+
+    def columns(self, net: str) -> dict[str, slice]:
+        """The outputs of a net that belong to each of its heads."""
+        sizes = [len(self.classes_of(node)) for node in self.heads(net)]
+        ends = accumulate(sizes)
+        return {
+            node: slice(end - size, end) for node, size, end in zip(self.heads(net), sizes, ends, strict=True)
+        }
+
     def classes_of(self, node: str) -> tuple[str, ...]:
         """Class names of a net's outputs, in order.
 
         Raises:
             InputError: there is no such node.
         """
+        if node == TRUNK:
+            return tuple(name for head in self.heads(node) for name in self.classes_of(head))
         if node not in self.nets:
             raise InputError(f"unknown node {node!r}: expected one of {', '.join(self.nets)}")
         return {ROUTER: self.branches, FLAT: self.leaves, **self.children}[node]
 
     def members(self, node: str) -> list[list[int]]:
         """For each class of a net, the indices among `leaves` that it stands for."""
+        if node == TRUNK:
+            return [group for head in self.heads(node) for group in self.members(head)]
         if node == ROUTER:
             return [list(range(len(self.leaves)))[self.leaf_slice(branch)] for branch in self.branches]
         return [[self.leaves.index(leaf)] for leaf in self.classes_of(node)]

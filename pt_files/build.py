@@ -3,8 +3,9 @@
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hierarchy.config.schema import PretrainedConfig, VGGConfig, without_weights
+from hierarchy.config.schema import NetConfig, ParallelConfig, PretrainedConfig, without_weights
 from hierarchy.data.dataset import SIDE
+from hierarchy.errors import InputError
 from hierarchy.taxonomy import Tree
 from pt_files.pretrained import Backboned
 from pt_files.vgg import VGG
@@ -13,16 +14,18 @@ Built = VGG | Backboned
 COUNTED = (torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm)  # for `macs`
 
 
-def build(tree: Tree, node: str, net: VGGConfig | PretrainedConfig) -> Built:
+def build(tree: Tree, node: str, net: NetConfig) -> Built:
     """A net uint8[N,48,48] -> logits float32[N, classes of the node]; arguments as in `models.build`.
 
     Raises:
         InputError: such a net cannot be built, or its pretrained weights are not available.
     """
+    if isinstance(net, ParallelConfig):
+        raise InputError("net.bodies needs Keras")
     return Backboned(tree, node, net) if isinstance(net, PretrainedConfig) else VGG(tree, node, net)
 
 
-def empty(tree: Tree, node: str, net: VGGConfig | PretrainedConfig) -> Built:
+def empty(tree: Tree, node: str, net: NetConfig) -> Built:
     """The same net with random weights, to load others into."""
     return build(tree, node, without_weights(net))
 

@@ -13,10 +13,10 @@ from safetensors import SafetensorError, safe_open
 from hierarchy import runs
 from hierarchy.backends import check_process
 from hierarchy.config.overrides import net_from_dict
-from hierarchy.config.schema import PretrainedConfig
+from hierarchy.config.schema import VGGConfig
 from hierarchy.errors import InputError, error_context, first_line
 from hierarchy.manifest import RunManifest
-from hierarchy.taxonomy import Tree
+from hierarchy.taxonomy import TRUNK, Tree
 from pt_files import port_weights
 from pt_files.build import Built, empty
 from pt_files.vgg import VGG
@@ -72,9 +72,9 @@ def _of_keras(path: Path) -> VGG:
     if not nodes:
         raise InputError(f"{path}: {runs.MANIFEST} beside it does not list it")
     layers = net_from_dict(manifest.recipe.get("net", {}), str(path))
-    if isinstance(layers, PretrainedConfig):
-        raise InputError(f"{path}: only VGG-style nets can be ported, not {layers.backbone}")
-    net = VGG(manifest.tree, nodes[0], layers)
+    if not isinstance(layers, VGGConfig):
+        raise InputError(f"{path}: only VGG-style nets of one body can be ported")
+    net = VGG(manifest.tree, TRUNK if manifest.nets[nodes[0]].columns else nodes[0], layers)
     port_weights.from_archive(path, net)
     return net.eval()
 

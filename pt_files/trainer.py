@@ -71,7 +71,7 @@ class Fitting:
         self.epochs = EpochSampler(dataset, task.fit, task.recipe.augment, task.seed)
         self.net = build(task.tree, task.node, task.recipe.net)
         if task.start:
-            warm_start(self.net, serialization.load(task.start))
+            warm_start(self.net, serialization.load(task.start[0]))
         self.net.body.requires_grad_(not task.fit.freeze_backbone)
         self.net.to(self.device)
         self.optimizer = _optimizer(self.net, task.fit)

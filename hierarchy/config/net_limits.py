@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from hierarchy.config.schema import LARGEST, PretrainedConfig, VGGConfig
+from hierarchy.config.schema import LARGEST, NetConfig, ParallelConfig, PretrainedConfig, VGGConfig
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import LEAVES
 
@@ -15,7 +15,7 @@ NUMBERS: Final = 500_000_000  # outputs of all layers for a batch; 2 GB in float
 PIXELS: Final = 1 << 24  # of a batch that a pretrained backbone is fed with
 
 
-def check(net: VGGConfig | PretrainedConfig, batch: int = 1) -> None:
+def check(net: NetConfig, batch: int = 1) -> None:
     """Refuse a net that cannot be built, or not be trained in memory; nothing is allocated.
 
     Args:
@@ -28,6 +28,10 @@ def check(net: VGGConfig | PretrainedConfig, batch: int = 1) -> None:
     """
     if isinstance(net, PretrainedConfig):
         _most("net.side, fit.batch_size", "pixels in a batch", batch * net.side**2, PIXELS)
+        return
+    if isinstance(net, ParallelConfig):
+        for body in net.bodies:
+            check(body, batch * len(net.bodies))
         return
     side = net.crop
     for stage in net.stages:

@@ -9,12 +9,12 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from hierarchy.config.recipes import named
-from hierarchy.config.schema import PretrainedConfig, Recipe, VGGConfig
+from hierarchy.config.schema import NetConfig, ParallelConfig, PretrainedConfig, Recipe, VGGConfig
 from hierarchy.errors import InputError
 from hierarchy.fileio import read_json, write_json
 
 RECIPE_FILE: Final = ".json"  # suffix of files with a recipe
-NETS: Final = (VGGConfig, PretrainedConfig)
+NETS: Final = (VGGConfig, PretrainedConfig, ParallelConfig)
 KEY_ERRORS: Final = ("unexpected_keyword_argument", "missing")
 RENAMED: Final = {  # keys of recipes stored by earlier versions -> new
     "warm": "warm_start",
@@ -71,13 +71,13 @@ def from_dict(values: Mapping[str, Any], source: str) -> Recipe:
     return recipe
 
 
-def net_from_dict(values: Mapping[str, Any], source: str) -> VGGConfig | PretrainedConfig:
+def net_from_dict(values: Mapping[str, Any], source: str) -> NetConfig:
     """The net that a recipe's `as_dict` wrote under "net".
 
     Raises:
         InputError: an unknown key or value; names `source`.
     """
-    net: VGGConfig | PretrainedConfig = _checked(VGGConfig | PretrainedConfig, values, source)
+    net: NetConfig = _checked(NetConfig, values, source)
     return net
 
 
@@ -87,7 +87,8 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     Raises:
         InputError: an unknown key, or a value of another type or out of range.
     """
-    values = {key: value for key, value in recipe.as_dict().items() if key != "tree"}
+    values = {"heads": recipe.heads} | recipe.as_dict()
+    values.pop("tree", None)
     for setting in settings:
         key, equals, text = translated(setting, "--set").partition("=")
         if not equals:
@@ -121,7 +122,7 @@ def _checked(kind: Any, values: Any, source: str) -> Any:
     try:
         return TypeAdapter(kind).validate_json(json.dumps(values))
     except ValidationError as error:
-        # a net matches one of two classes, and the other's complaints are about keys only
+        # a net matches one of NETS, and the others' complaints are about keys only
         first = min(error.errors(), key=lambda each: each["type"] in KEY_ERRORS)
         kinds = [each.__name__ for each in NETS]
         key = ".".join(part for part in first["loc"] if isinstance(part, str) and part not in kinds)

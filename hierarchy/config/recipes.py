@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from hierarchy.config.baselines import BASELINES
-from hierarchy.config.schema import AugmentConfig, Recipe, TrainConfig, VGGConfig
+from hierarchy.config.schema import AugmentConfig, ParallelConfig, Recipe, TrainConfig, VGGConfig
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT
 
@@ -43,10 +43,11 @@ DISTILLED: Final = replace(
     warm_start=replace(TAUGHT, epochs=4, learning_rate=0.02, warm_up=0.1),
     about="`medium` trained further on labels and teachers: --init-from RUN --teacher RUN,RUN.",
 )
+SMALL_NET: Final = VGGConfig(stages=((16, 16), (32, 32), (64, 64), (128, 128)), dropout=0.1)
 # a quarter of the multiplications of `medium`; the flat net takes hours on two cores
 SMALL: Final = Recipe(
     "small",
-    net=VGGConfig(stages=((16, 16), (32, 32), (64, 64), (128, 128)), dropout=0.1),
+    net=SMALL_NET,
     fit=replace(TAUGHT, epochs=80),
     warm_start=replace(TAUGHT, epochs=10, learning_rate=0.03, warm_up=0.1),
     node=f"all,{FLAT}",
@@ -71,11 +72,33 @@ FULL: Final = Recipe(
     warm_start=replace(AVERAGED, epochs=12, learning_rate=0.01, ema=0.99),
     about="The most accurate net from scratch: eight wide convolutions, averaged weights; needs a GPU.",
 )
+HALF_NET: Final = VGGConfig(((32, 32), (64, 64), (128, 128), (256, 256)), spatial_dropout=0.05)
 HALF: Final = replace(
     FULL,
     name="half",
-    net=VGGConfig(((32, 32), (64, 64), (128, 128), (256, 256)), spatial_dropout=0.05),
+    net=HALF_NET,
     about="`full` at half its width: 1.2 million weights.",
+)
+# Caruana, "Multitask learning" (1997)
+FAST: Final = Recipe(
+    "fast",
+    net=replace(HALF_NET, blur=0.4),
+    augment=AugmentConfig(probability=0.8),
+    fit=replace(TAUGHT, epochs=80),
+    warm_start=replace(TAUGHT, epochs=30, learning_rate=0.03, warm_up=0.1),
+    heads="shared",
+    about="`half` with a head for every node on one body: --init-from RUN --teacher RUN,RUN.",
+)
+# Features of frozen bodies on unchanged faces are computed once, so that the heads take minutes.
+DUO: Final = Recipe(
+    "duo",
+    net=ParallelConfig((replace(HALF_NET, blur=0.4), replace(SMALL_NET, blur=0.4))),
+    augment=AugmentConfig(flip=False, rotation=0.0, scale=0.0, shift=0.0),
+    fit=TrainConfig(epochs=20, learning_rate=0.01, warm_up=0.0, freeze_backbone=True),
+    warm_start=TrainConfig(epochs=20, learning_rate=0.01, warm_up=0.0, freeze_backbone=True),
+    node=f"all,{FLAT}",
+    heads="shared",
+    about="Heads on the bodies of two runs, as of `half` and `small` with net.blur=0.4: --init-from RUN,RUN.",
 )
 
 # Its size (1.39 million weights), optimizer and augmentation are known; the widths are chosen to match.
@@ -105,7 +128,7 @@ EARLIER: Final = Recipe(
 
 RECIPES: Final[dict[str, Recipe]] = {
     recipe.name: recipe
-    for recipe in (SKETCH, TINY, SMALL, SHORT, MEDIUM, DISTILLED, HALF, FULL, EARLIER, *BASELINES)
+    for recipe in (SKETCH, TINY, SMALL, SHORT, MEDIUM, DISTILLED, HALF, FULL, FAST, DUO, EARLIER, *BASELINES)
 }
 
 

@@ -65,7 +65,21 @@ class PretrainedConfig:
     dropout: Fraction = 0.0  # before the logits
 
 
-def without_weights(net: VGGConfig | PretrainedConfig) -> VGGConfig | PretrainedConfig:
+@dataclass(frozen=True, config=CHECKED)
+class ParallelConfig:
+    """Several VGG-style nets side by side, their features concatenated before one dense layer of logits.
+
+    Each starts from the flat net of one run: `--init-from RUN,RUN`. The nets' own heads are not used.
+    """
+
+    bodies: Annotated[tuple[VGGConfig, ...], Field(min_length=2, max_length=8), BeforeValidator(_listed)]
+    dropout: Fraction = 0.0  # before the logits
+
+
+NetConfig = VGGConfig | PretrainedConfig | ParallelConfig
+
+
+def without_weights(net: NetConfig) -> NetConfig:
     """The same layers with random weights."""
     return replace(net, weights="random") if isinstance(net, PretrainedConfig) else net
 
@@ -145,16 +159,19 @@ class Recipe:
         fit: training of the flat net, and of all nets trained from scratch.
         warm_start: training of router and specialists from the flat net's weights; None: from scratch.
         node: nodes that are trained by default.
+        heads: separate: a net for every node; shared: one net, the trunk, with a head for every node and one
+            over all leaves, trained on the sum of their losses (Caruana, "Multitask learning", 1997).
         tree: of the nets.
         about: for people; not part of the identity, and not stored.
     """
 
     name: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}$")]
-    net: VGGConfig | PretrainedConfig = field(default_factory=VGGConfig)
+    net: NetConfig = field(default_factory=VGGConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     fit: TrainConfig = field(default_factory=TrainConfig)
     warm_start: TrainConfig | None = None
     node: str = "all"
+    heads: Literal["separate", "shared"] = "separate"
     tree: Annotated[Tree, PlainValidator(_tree)] = VALENCE
     about: str = field(default="", compare=False)
 
@@ -168,9 +185,11 @@ class Recipe:
         return self.fit if node == FLAT else self.warm_start or self.fit
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values; the tree only where it is not the default."""
+        """Plain JSON values; tree and heads only where they are not the default."""
         plain = dataclasses.asdict(self) | {"tree": self.tree.to_dict()}
         del plain["about"]
         if self.tree == VALENCE and not self.tree.aliases:
             del plain["tree"]  # as recipes were stored before trees were data
+        if self.heads == "separate":
+            del plain["heads"]  # as recipes were stored before nets could share
         return json.loads(json.dumps(plain))

@@ -70,8 +70,12 @@ def cost(nets: Sequence[NetRecord], runs: int = 1, idle: int = 0) -> dict[str, A
 
     Several such runs may be combined; of each run, a face may leave some nets idle.
     """
+    files = {net.file: net for net in nets}
+    share = (
+        (len(nets) - idle) / len(nets) if len(files) == len(nets) else 1
+    )  # the nets are about equally large
+    nets = list(files.values())
     macs = [net.macs for net in nets if net.macs is not None]
-    share = (len(nets) - idle) / len(nets)  # the nets of a recipe are about equally large
     return {
         "parameters": runs * sum(net.parameters for net in nets),
         "gmac": runs * share * sum(macs) / 1e9 if len(macs) == len(nets) else None,

@@ -1,19 +1,20 @@
 """Build the net that a recipe describes: VGG-style, or a pretrained backbone with a head."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import keras
 import numpy as np
 from keras import layers
 
-from hierarchy.config.schema import PretrainedConfig, VGGConfig, without_weights
+from hierarchy.config.schema import NetConfig, ParallelConfig, PretrainedConfig, without_weights
 from hierarchy.models import pretrained, vgg
 from hierarchy.taxonomy import Tree
 
 COUNTED: Final = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)  # for `macs`
 
 
-def build(tree: Tree, node: str, net: VGGConfig | PretrainedConfig, l2: float = 0.0) -> keras.Model:
+def build(tree: Tree, node: str, net: NetConfig, l2: float = 0.0) -> keras.Model:
     """A net uint8[N,48,48] -> logits float32[N, classes of the node].
 
     Args:
@@ -27,10 +28,12 @@ def build(tree: Tree, node: str, net: VGGConfig | PretrainedConfig, l2: float = 
     """
     if isinstance(net, PretrainedConfig):
         return pretrained.build(tree, node, net)
+    if isinstance(net, ParallelConfig):
+        return vgg.parallel(tree, node, net, l2)
     return vgg.build(tree, node, net, l2)
 
 
-def empty(tree: Tree, node: str, net: VGGConfig | PretrainedConfig) -> keras.Model:
+def empty(tree: Tree, node: str, net: NetConfig) -> keras.Model:
     """The same net in stock Keras layers with random weights, to load stored weights into."""
     return build(tree, node, without_weights(net))
 
@@ -57,19 +60,24 @@ def _head(net: keras.Model) -> list[keras.Layer]:
     return [each for each in net.layers if each.name.startswith("dense") or each.name in ("drop", vgg.HEAD)]
 
 
-def warm_start(tree: Tree, net: keras.Model, flat: keras.Model) -> None:
-    """Initialise a net from a flat net of the same layers.
+def warm_start(tree: Tree, net: keras.Model, flats: Sequence[keras.Model]) -> None:
+    """Initialise a net from a flat net of the same layers, or one of several bodies from a flat net for each.
 
     The weights of a class' logit are the mean over the flat net's leaves of that class: for the router, over
-    each branch.
+    each branch. Several flat nets give the mean of their logits.
     """
-    for target, source in zip(net.layers, flat.layers, strict=True):
-        if target.name != vgg.HEAD:
-            target.set_weights(source.get_weights())
-    kernel, bias = flat.get_layer(vgg.HEAD).get_weights()
+    kernels, biases = [], []
     groups = tree.members(net.name)
-    columns = np.stack([kernel[:, group].mean(axis=1) for group in groups], axis=1)
-    net.get_layer(vgg.HEAD).set_weights([columns, np.array([bias[group].mean() for group in groups])])
+    for place, flat in enumerate(flats):
+        before = vgg.prefix(place) if len(flats) > 1 else ""
+        for source in flat.layers:
+            if source.name not in (vgg.HEAD, "pixels", "drop"):
+                net.get_layer(f"{before}{source.name}").set_weights(source.get_weights())
+        kernel, bias = flat.get_layer(vgg.HEAD).get_weights()
+        kernels.append(np.stack([kernel[:, group].mean(axis=1) for group in groups], axis=1))
+        biases.append([bias[group].mean() for group in groups])
+    kernel = np.concatenate(kernels) / len(flats)
+    net.get_layer(vgg.HEAD).set_weights([kernel, np.mean(biases, axis=0)])
 
 
 def macs(net: keras.Model) -> int:

@@ -8,7 +8,7 @@ tree, from faces to labels, and is compared with the exported nets.
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -56,8 +56,8 @@ def export(run: runs.Run, kind: str, precision: str, faces: Callable[[], FaceDat
     calibration = _calibration(faces()) if precision == "int8" else None
     with tempfile.TemporaryDirectory() as folder:
         exporter = _Exporter(run, engine, Path(folder), calibration)
-        for node, path in paths.items():
-            yield exporter.net(node, path)
+        for path in dict.fromkeys(paths.values()):
+            yield exporter.net([node for node in paths if paths[node] == path], path)
         if (kind, precision) not in NO_TREE:
             yield exporter.tree()
         for file in sorted(exporter.files):
@@ -108,20 +108,24 @@ class _Exporter:
         self.entry: dict[str, Any] = {}
         self.files: list[str] = []
 
-    def net(self, node: str, path: Path) -> str:
-        """Export a net; the line about it."""
+    def net(self, nodes: Sequence[str], path: Path) -> str:
+        """Export the net of a node, or of several that share it; the line about it."""
         from hierarchy.models import serialization
 
-        net = self.nets[node] = serialization.load(path)
+        net = serialization.load(path)
         target = self._target(path.stem + self.engine.removeprefix(self.kind))
         with _quiet():
             CONVERTERS[self.kind](export_tree.named(net), target, self.precision, self.calibration)
-            DESCRIBERS[self.kind](target, export_tree.metadata(self.manifest, node))
-        exported = self.logits[node] = runtimes.ExportedModel(self.engine, target, KERAS_BACKEND)(self.probe)
+            DESCRIBERS[self.kind](target, export_tree.metadata(self.manifest, net.name))
+        exported = runtimes.ExportedModel(self.engine, target, KERAS_BACKEND)(self.probe)
         gap = _gap(exported, np.asarray(net(self.probe)))
         if not gap <= CLOSE[self.precision]:  # NaN too
             raise InputError(f"{path}: {self.engine} logits differ by {gap:.2g}; nothing was written")
-        return f"{self._add(node, target, self.manifest.checksums[node])}, logits within {gap:.2g} of Keras"
+        for node in nodes:
+            self.nets[node] = net
+            self.logits[node] = exported[:, slice(*self.manifest.nets[node].columns or (None,))]
+            line = self._add(node, target, self.manifest.checksums[node])
+        return f"{line}, logits within {gap:.2g} of Keras"
 
     def tree(self) -> str:
         """Export the nets as one model; the line about it."""

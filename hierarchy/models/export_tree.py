@@ -17,7 +17,7 @@ from hierarchy import runs, runtimes
 from hierarchy.data.images import SIDE
 from hierarchy.manifest import UNCALIBRATED, Calibration, RunManifest
 from hierarchy.models.export_formats import BRANCHES, INPUT, LABEL, LOGITS, OUTPUTS, PROBABILITIES
-from hierarchy.taxonomy import FLAT, ROUTER, Tree
+from hierarchy.taxonomy import FLAT, ROUTER, TRUNK, Tree
 from hierarchy.vision.align import LANDMARKS
 
 
@@ -26,11 +26,11 @@ def metadata(manifest: RunManifest, node: str) -> dict[str, str]:
 
     Args:
         manifest: of its run.
-        node: of the net, or `runtimes.TREE` for the whole tree.
+        node: of the net, TRUNK for one of all nodes, or `runtimes.TREE` for the whole tree.
     """
     tree = manifest.tree
     whole = node == runtimes.TREE
-    nets = runtimes.exported_nodes(manifest) if whole else (node,)
+    nets = runtimes.exported_nodes(manifest) if node in (runtimes.TREE, TRUNK) else (node,)
     return {
         "node": node,
         "classes": json.dumps(tree.leaves if whole else tree.classes_of(node)),
@@ -76,9 +76,14 @@ def joined(nets: Mapping[str, Any], manifest: RunManifest) -> Any:
 
     tree, faces = manifest.tree, keras.Input((SIDE, SIDE), dtype="uint8", name=INPUT)
 
+    unique = {id(net): net for net in nets.values()}
+    outputs = {key: net(faces) for key, net in unique.items()}
+
     def probability(node: str) -> Any:
-        about = calibration_of(manifest, node)
-        return ops.softmax((nets[node](faces) + np.array(about.offset, np.float32)) / about.temperature)
+        about, logits = calibration_of(manifest, node), outputs[id(nets[node])]
+        if columns := manifest.nets[node].columns:
+            logits = logits[:, slice(*columns)]
+        return ops.softmax((logits + np.array(about.offset, np.float32)) / about.temperature)
 
     if FLAT in nets:
         leaves = probability(FLAT)
@@ -136,11 +141,16 @@ def merge(nets: Mapping[str, Path], manifest: RunManifest, target: Path) -> None
     from onnx import TensorProto, helper
 
     tree, graph, models = manifest.tree, _Graph(), []
-    for node, path in nets.items():
+    shared = {path: TRUNK for node, path in nets.items() if manifest.nets[node].columns}
+    for path, name in ({path: node for node, path in nets.items()} | shared).items():
         # an edge is named after its node; the input, which is everybody's, is not
-        models.append(onnx.compose.add_prefix(onnx.load(path), f"{node}/", rename_inputs=False))
+        models.append(onnx.compose.add_prefix(onnx.load(path), f"{name}/", rename_inputs=False))
         graph.nodes += models[-1].graph.node
         graph.constants += models[-1].graph.initializer
+    for node in nets:
+        if columns := manifest.nets[node].columns:
+            start, stop = (np.array([end]) for end in columns)
+            graph.add("Slice", [f"{TRUNK}/{LOGITS}", start, stop, np.array([1])], f"{node}/{LOGITS}")
     _route(graph, nets, manifest)
     value = helper.make_tensor_value_info
     faces = value(INPUT, TensorProto.UINT8, ["N", SIDE, SIDE])

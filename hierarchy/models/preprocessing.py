@@ -24,21 +24,25 @@ def gaussian(sigma: float) -> np.ndarray:
     return (np.outer(line, line) / line.sum() ** 2).astype(np.float32)
 
 
-def preprocess(pixels: "keras.KerasTensor", crop: int, blur: float = 0.0) -> "keras.KerasTensor":
+def preprocess(
+    pixels: "keras.KerasTensor", crop: int, blur: float = 0.0, prefix: str = ""
+) -> "keras.KerasTensor":
     """uint8[N,48,48] -> float32[N,crop,crop,1] in [-1, 1]: the centre, grey 0 to -1 and 255 to 1.
 
     Augmentation interpolates every training face; a slight `blur` (sigma in pixels) makes the faces of
-    prediction as smooth. Its kernel is a weight of the layer "blur", which `gaussian` gives.
+    prediction as smooth. Its kernel is a weight of the layer "blur", which `gaussian` gives. The names of the
+    layers begin with `prefix`.
     """
     from keras import layers
 
-    image = layers.Reshape((SIDE, SIDE, 1), name="picture")(pixels)
+    image = layers.Reshape((SIDE, SIDE, 1), name=f"{prefix}picture")(pixels)
     if blur:  # an unpadded kernel takes one pixel per side
-        image = layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(image)
-        image = layers.Conv2D(1, 3, use_bias=False, trainable=False, dtype="float32", name="blur")(image)
+        image = layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name=f"{prefix}scale")(image)
+        fixed = {"use_bias": False, "trainable": False, "dtype": "float32"}
+        image = layers.Conv2D(1, 3, name=f"{prefix}blur", **fixed)(image)
     margin = SIDE - 2 * bool(blur) - crop
-    image = layers.Cropping2D(((margin // 2, margin - margin // 2),) * 2, name="centre")(image)
-    return image if blur else layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
+    image = layers.Cropping2D(((margin // 2, margin - margin // 2),) * 2, name=f"{prefix}centre")(image)
+    return image if blur else layers.Rescaling(1 / 127.5, offset=-1.0, name=f"{prefix}scale")(image)
 
 
 def views(pixels: np.ndarray, view: str) -> list[np.ndarray]:

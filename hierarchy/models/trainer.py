@@ -6,22 +6,25 @@ so without.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
+from keras import ops
 
 from hierarchy.config.schema import TrainConfig, VGGConfig
 from hierarchy.models import build, distributed, keras_setup, serialization
 from hierarchy.models.augmentation import Augmentation
 from hierarchy.models.callbacks import EpochCallback
 from hierarchy.models.dataloader import KerasDataset
+from hierarchy.taxonomy import FLAT
 from hierarchy.training.backend import VALIDATION_BATCH, TrainTask, check_roles, run_training
 from hierarchy.training.precision import arithmetic
 from hierarchy.training.progress import Progress
-from hierarchy.training.targets import class_weights, node_dataset, one_hot
+from hierarchy.training.targets import class_weights, labels_of, leaf_scores, node_dataset
 
 
 @distributed.data_parallel()
@@ -39,7 +42,7 @@ def fit_node(task: TrainTask) -> None:
     dataset = node_dataset(task.train, task.tree, task.node, task.fit, task.taught)
     net = trainable(task)
     if task.start:
-        build.warm_start(task.tree, net, serialization.load(task.start))
+        build.warm_start(task.tree, net, [serialization.load(path) for path in task.start])
     checkpoints = task.checkpoints(".weights.h5")
     trained, valid, started = net, task.valid.pixels, time.perf_counter()
     if task.fit.freeze_backbone and task.recipe.augment.still and not checkpoints.done:
@@ -53,7 +56,7 @@ def fit_node(task: TrainTask) -> None:
     if checkpoints.weights and not checkpoints.done:
         with checkpoints.reading(checkpoints.weights):
             model.load_weights(checkpoints.weights)
-    target = one_hot(task.valid.target(task.tree, task.node), task.classes)
+    target = labels_of(task.valid, task.tree, task.node)
     weights = dict(enumerate(class_weights(dataset.label, task.classes))) if task.fit.class_weights else None
 
     def epochs(progress: Progress) -> None:
@@ -103,15 +106,49 @@ def _compiled(net: keras.Model, task: TrainTask, steps: int) -> keras.Model:
     model = keras.Model(inputs, net(augmented))
     model.compile(
         _optimizer(task.fit, steps),
-        loss_of(task.fit),
-        weighted_metrics=[keras.metrics.CategoricalAccuracy("accuracy")],
+        loss_of(task.fit, list(task.tree.columns(task.node).values())),
+        weighted_metrics=[accuracy_of(task)],
     )
     model.optimizer.build(model.trainable_variables)
     return model
 
 
-def loss_of(fit: TrainConfig) -> keras.losses.Loss:
-    """The recipe's loss for targets and logits float32[N, K]."""
+class _HeadsLoss(keras.losses.Loss):
+    """The sum of the cross-entropies of a net's heads; a head whose targets are zero adds nothing."""
+
+    def __init__(self, columns: Sequence[slice], label_smoothing: float) -> None:
+        super().__init__()
+        self.columns, self.smoothing = columns, label_smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        losses = []
+        for own in self.columns:
+            target, log_probability = y_true[:, own], ops.log_softmax(y_pred[:, own])
+            spread = ops.mean(target, axis=1, keepdims=True)
+            smooth = (1 - self.smoothing) * target + self.smoothing * spread
+            losses.append(-ops.sum(smooth * log_probability, axis=1))
+        return sum(losses)
+
+
+def accuracy_of(task: TrainTask) -> keras.metrics.Metric:
+    """Share of faces with the right class; of the trunk, with the right leaf by router and specialist."""
+    heads, table = list(task.tree.columns(task.node).values()), leaf_scores(task.tree, task.node)
+    labels = task.tree.columns(task.node).get(FLAT, slice(None))
+
+    def correct(y_true: Any, y_pred: Any) -> Any:
+        scores = ops.concatenate([ops.log_softmax(y_pred[:, own]) for own in heads], axis=1)
+        answer = ops.argmax(ops.matmul(scores, table), axis=1)
+        return ops.cast(answer == ops.argmax(y_true[:, labels], axis=1), "float32")
+
+    if len(heads) == 1:
+        return keras.metrics.CategoricalAccuracy("accuracy")
+    return keras.metrics.MeanMetricWrapper(correct, name="accuracy")
+
+
+def loss_of(fit: TrainConfig, columns: Sequence[slice] = ()) -> keras.losses.Loss:
+    """The recipe's loss for targets and logits float32[N, K], summed over the columns of several heads."""
+    if len(columns) > 1:
+        return _HeadsLoss(columns, fit.label_smoothing)
     common: dict[str, Any] = {"from_logits": True, "label_smoothing": fit.label_smoothing}
     if fit.loss == "focal":
         return keras.losses.CategoricalFocalCrossentropy(gamma=fit.focal_gamma, **common)

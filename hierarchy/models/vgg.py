@@ -10,7 +10,7 @@ import keras
 from keras import layers
 
 from hierarchy.config.net_limits import check
-from hierarchy.config.schema import VGGConfig
+from hierarchy.config.schema import ParallelConfig, VGGConfig
 from hierarchy.data.dataset import SIDE
 from hierarchy.models.preprocessing import gaussian, preprocess
 from hierarchy.taxonomy import Tree
@@ -24,34 +24,73 @@ def build(tree: Tree, node: str, net: VGGConfig, l2: float = 0.0) -> keras.Model
     Raises:
         InputError: there is no such node, or the net cannot be built.
     """
-    check(net)
+    pixels = keras.Input((SIDE, SIDE), dtype="uint8", name="pixels")
+    model = _classified(pixels, _features(pixels, net, l2), net.dropout, (tree, node), l2)
+    set_blur(model, net)
+    return model
+
+
+def parallel(tree: Tree, node: str, net: ParallelConfig, l2: float = 0.0) -> keras.Model:
+    """Several bodies, their features concatenated; arguments and errors as in `build`."""
+    pixels = keras.Input((SIDE, SIDE), dtype="uint8", name="pixels")
+    features = [_features(pixels, body, l2, prefix(place)) for place, body in enumerate(net.bodies)]
+    x = layers.Concatenate(name="features")(features)
+    model = _classified(pixels, x, net.dropout, (tree, node), l2)
+    for place, body in enumerate(net.bodies):
+        set_blur(model, body, prefix(place))
+    return model
+
+
+def prefix(place: int) -> str:
+    """What the names of the layers of a body of `parallel` begin with."""
+    return f"body{place + 1}_"
+
+
+def set_blur(model: keras.Model, net: VGGConfig, before: str = "") -> None:
+    """Give the blur of a net's body its fixed kernel."""
+    if net.blur:
+        model.get_layer(f"{before}blur").set_weights([gaussian(net.blur)[:, :, None, None]])
+
+
+def _classified(
+    pixels: keras.KerasTensor, x: keras.KerasTensor, dropout: float, place: tuple[Tree, str], l2: float
+) -> keras.Model:
+    """The model from pixels through features to the logits of a tree's node."""
+    tree, node = place
+    x = layers.Dropout(dropout, name="drop")(x)
     classes = len(tree.classes_of(node))
-    penalty = keras.regularizers.L2(l2) if l2 else None
+    logits = layers.Dense(classes, kernel_regularizer=_penalty(l2), dtype="float32", name=HEAD)(x)
+    return keras.Model(pixels, logits, name=node)
+
+
+def _penalty(l2: float) -> keras.regularizers.Regularizer | None:
+    return keras.regularizers.L2(l2) if l2 else None
+
+
+def _features(pixels: keras.KerasTensor, net: VGGConfig, l2: float, before: str = "") -> keras.KerasTensor:
+    """The features of a body, float[N, F]; the names of its layers begin with `before`."""
+    check(net)
     weights = {
         "use_bias": not net.batch_norm,
         "kernel_initializer": "he_normal",
-        "kernel_regularizer": penalty,
+        "kernel_regularizer": _penalty(l2),
     }
-    pixels = keras.Input((SIDE, SIDE), dtype="uint8", name="pixels")
-    x = preprocess(pixels, net.crop, net.blur)
+    x = preprocess(pixels, net.crop, net.blur, before)
     for number, stage in enumerate(net.stages, 1):
         for index, width in enumerate(stage, 1):
-            name = f"block{number}_conv{index}"
+            name = f"{before}block{number}_conv{index}"
             x = _activated(layers.Conv2D(width, 3, padding=net.padding, name=name, **weights), x, net)
-        x = layers.MaxPooling2D(name=f"block{number}_pool")(x)
+        x = layers.MaxPooling2D(name=f"{before}block{number}_pool")(x)
         if net.spatial_dropout and number < len(net.stages):
-            x = layers.SpatialDropout2D(net.spatial_dropout, name=f"block{number}_drop")(x)
-    pool = net.head == "pool"
-    x = layers.GlobalAveragePooling2D(name="average")(x) if pool else layers.Flatten(name="flatten")(x)
+            x = layers.SpatialDropout2D(net.spatial_dropout, name=f"{before}block{number}_drop")(x)
+    if net.head == "pool":
+        x = layers.GlobalAveragePooling2D(name=f"{before}average")(x)
+    else:
+        x = layers.Flatten(name=f"{before}flatten")(x)
     for number, width in enumerate(net.dense, 1):
-        x = layers.Dropout(net.dropout, name=f"dense{number}_drop")(x)
-        x = _activated(layers.Dense(width, name=f"dense{number}", **weights), x, net)
-    x = layers.Dropout(net.dropout, name="drop")(x)
-    logits = layers.Dense(classes, kernel_regularizer=penalty, dtype="float32", name=HEAD)(x)
-    model = keras.Model(pixels, logits, name=node)
-    if net.blur:
-        model.get_layer("blur").set_weights([gaussian(net.blur)[:, :, None, None]])
-    return model
+        x = layers.Dropout(net.dropout, name=f"{before}dense{number}_drop")(x)
+        x = _activated(layers.Dense(width, name=f"{before}dense{number}", **weights), x, net)
+    return x
 
 
 def _activated(layer: keras.Layer, x: keras.KerasTensor, net: VGGConfig) -> keras.KerasTensor:

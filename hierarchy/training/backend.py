@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hierarchy.backends import COMMANDS, Backend
+from hierarchy.backends import COMMANDS, KERAS, Backend
 from hierarchy.config.backbones import BACKBONES
-from hierarchy.config.schema import PretrainedConfig, Recipe, TrainConfig
+from hierarchy.config.schema import ParallelConfig, PretrainedConfig, Recipe, TrainConfig
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.errors import InputError
 from hierarchy.runs import Run
-from hierarchy.taxonomy import Tree
+from hierarchy.taxonomy import TRUNK, Tree
 from hierarchy.training.checkpoints import CheckpointManager, EpochCallback, write_history
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class TrainTask:
         valid: PublicTest faces of the node's classes, which choose the best epoch.
         identity: values of the manifest besides the nets.
         taught: float[N, leaves], the teacher's probabilities for `train`, where the recipe needs them.
-        start: file of the flat net that weights are initialised from; None: random weights.
+        start: files of the flat nets that weights are initialised from, one for each body; none: at random.
         on_epoch_end: called with each epoch's history row; may stop the training by an exception.
         verbose: whether progress and epochs are printed.
     """
@@ -50,7 +50,7 @@ class TrainTask:
     valid: FaceDataset
     identity: dict[str, Any]
     taught: np.ndarray | None = None
-    start: Path | None = None
+    start: tuple[Path, ...] = ()
     on_epoch_end: EpochCallback | None = None
     verbose: bool = True
 
@@ -67,7 +67,8 @@ class TrainTask:
     @property
     def rng_seed(self) -> int:
         """The seed of this net: another for each node."""
-        return int(np.random.default_rng([self.seed, self.tree.nets.index(self.node)]).integers(2**31))
+        place = (*self.tree.nets, TRUNK).index(self.node)
+        return int(np.random.default_rng([self.seed, place]).integers(2**31))
 
     def checkpoints(self, suffix: str) -> CheckpointManager:
         """The net's checkpoints, with weights in files of a suffix."""
@@ -84,7 +85,7 @@ class TrainTask:
             "public_test_accuracy": checkpoints.best["val_accuracy"],
             "minutes": checkpoints.minutes,
             "images_per_second": float(np.median([row["images_per_second"] for row in rows])),
-            "warm_start": self.start is not None,
+            "warm_start": bool(self.start),
             "balanced": self.fit.balanced,
         }
 
@@ -141,11 +142,14 @@ def check_roles(task: TrainTask) -> None:
 
 
 def check_backend(recipe: Recipe, backend: Backend) -> None:
-    """Refuse a pretrained backbone of another backend's library.
+    """Refuse a pretrained backbone of another backend's library, and what the PyTorch mirror lacks.
 
     Raises:
         InputError: names the command that trains it.
     """
+    shared = recipe.heads == "shared" or isinstance(recipe.net, ParallelConfig)
+    if shared and backend.name != KERAS:
+        raise InputError(f"heads=shared and net.bodies need Keras, not {backend.name}: use {COMMANDS[KERAS]}")
     if not isinstance(recipe.net, PretrainedConfig):
         return
     home = BACKBONES[recipe.net.backbone].framework

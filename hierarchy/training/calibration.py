@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from hierarchy import routing
+from hierarchy import routing, runtimes
 from hierarchy.backends import Backend
 from hierarchy.config.overrides import from_dict
 from hierarchy.data.dataset import FaceDataset, Split
@@ -33,15 +33,17 @@ def calibrate(run: Run, faces: FaceDataset, backend: Backend) -> None:
     """
     manifest, training, validation = run.manifest(), faces.of(Split.Training), faces.of(Split.PublicTest)
     recipe, tree = from_dict(manifest.recipe, f"run {run.name!r}"), manifest.tree
-    calibration = {}
+    calibration, opened = {}, runtimes.own_nets(run, backend)
     for node, net in manifest.nets.items():
         offset = np.zeros(len(tree.classes_of(node)))
         if net.balanced:
             label = training.target(tree, node)
             counts = np.bincount(label[label >= 0], minlength=len(offset))
-            offset = np.log(np.maximum(counts, 1) / counts.sum())
+            # a net of its own saw its classes equally often, a head of the trunk the leaves
+            shown = np.array([len(group) if net.columns else 1 for group in tree.members(node)])
+            offset = np.log(np.maximum(counts, 1) / counts.sum() / (shown / shown.mean()))
         valid = validation.for_node(tree, node)
-        logits, target = backend.open(run.net(node))(valid.pixels), valid.target(tree, node)
+        logits, target = opened[node](valid.pixels), valid.target(tree, node)
         routing.check_finite(logits, f"run {run.name!r}: its {node} net")
         if recipe.fit_of(node).soft_label_weight:
             offset = offset * share(logits, offset, target)

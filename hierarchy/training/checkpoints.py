@@ -18,7 +18,7 @@ from hierarchy.errors import InputError, first_line
 from hierarchy.fileio import read_object, typed, write_atomic, write_json
 from hierarchy.manifest import FileName
 from hierarchy.runs import Run
-from hierarchy.taxonomy import Tree
+from hierarchy.taxonomy import TRUNK, Tree
 
 if TYPE_CHECKING:
     from hierarchy.training.backend import TrainTask
@@ -166,7 +166,7 @@ class CheckpointManager:
 def write_history(run: Run, tree: Tree, folder: Path) -> None:
     """Write history.csv of all nodes of a run into `folder`; the run's own rows for nodes without a log."""
     rows: list[Mapping[str, Any]] = []
-    for node in tree.nets:
+    for node in (*tree.nets, TRUNK):
         state = run.log / node / STATE
         stored = read_state(state)["rows"] if state.is_file() else run.history()
         rows += [row for row in stored if row["node"] == node]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hierarchy import fileio, runs
+from hierarchy import fileio, runs, runtimes
 from hierarchy.backends import Backend
 from hierarchy.errors import InputError
 from hierarchy.routing import predict_from_logits
@@ -70,7 +70,7 @@ def probabilities(names: Iterable[str], tree: Tree, backend: Backend, pixels: np
     parts = []
     for run in map(runs.run, names):
         manifest = run.manifest()
-        logits = {node: backend.open(run.net(node))(pixels) for node in manifest.nets}
+        logits = runtimes.outputs(runtimes.own_nets(run, backend), pixels)
         predictions, flat = predict_from_logits(tree, logits, manifest.calibration)
         if tree.complete(logits):
             parts.append(predictions.joint)

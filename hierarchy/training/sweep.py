@@ -9,7 +9,7 @@ from hierarchy.config.overrides import recipe_of
 from hierarchy.errors import InputError
 from hierarchy.training import train
 from hierarchy.training.resume import refuse_begun
-from hierarchy.training.warm_start import start_run
+from hierarchy.training.warm_start import start_runs
 
 Job = tuple[str | None, int | None, str | None]  # recipe, seed and name of a run, where they are given
 
@@ -35,7 +35,7 @@ def sweep(
         if one:
             chosen = train.recipe_named(one, same["settings"], same.get("tree"), same["backend"])
             if same.get("start") and not resume:
-                start_run(same["start"], chosen, same["backend"])
+                start_runs(same["start"].split(","), chosen, same["backend"])
         if run_name and len(jobs) > 1 and not resume:
             refuse_begun(runs.run(run_name))
     again = "the same command and --resume" if len(jobs) > 1 else None

@@ -6,7 +6,7 @@ outliers, with uniform targets.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -16,7 +16,7 @@ from hierarchy.config.schema import PretrainedConfig, Recipe, TrainConfig
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.formats import ferplus
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import FLAT, Tree
+from hierarchy.taxonomy import FLAT, ROUTER, TRUNK, Tree
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class NodeDataset:
     Attributes:
         pixels: uint8[N,48,48].
         label: int64[M], class index of the first M faces; the rest are outliers.
-        target: float32[N, classes of the node], rows sum to one.
+        target: float32[N, outputs of the net]; rows sum to one for each of its heads, or to zero where a face
+            is of no class of that head.
     """
 
     pixels: np.ndarray
@@ -45,8 +46,30 @@ def class_weights(label: np.ndarray, classes: int) -> np.ndarray:
 
 
 def one_hot(label: np.ndarray, classes: int) -> np.ndarray:
-    """Class indices int[N] -> float32[N, classes]."""
-    return np.eye(classes, dtype=np.float32)[label]
+    """Class indices int[N] -> float32[N, classes]; rows of zeros for indices below 0."""
+    return np.eye(classes, dtype=np.float32)[label] * (label >= 0)[:, None]
+
+
+def labels_of(faces: FaceDataset, tree: Tree, net: str) -> np.ndarray:
+    """The labels of faces at every head of a net, float32[N, its outputs], as in `NodeDataset.target`."""
+    parts = [one_hot(faces.target(tree, head), len(tree.classes_of(head))) for head in tree.heads(net)]
+    return np.concatenate(parts, axis=1)
+
+
+def leaf_scores(tree: Tree, net: str) -> np.ndarray:
+    """float32[outputs of a net, its answers], 1 for the outputs whose log probabilities an answer sums.
+
+    The trunk's answers are the leaves, by way of the router and a specialist; another net's are its classes.
+    """
+    columns = tree.columns(net)
+    if net == FLAT or len(columns) == 1:
+        return np.eye(len(tree.classes_of(net)), dtype=np.float32)
+    table = np.zeros((len(tree.classes_of(net)), len(tree.leaves)), np.float32)
+    for leaf, branch in enumerate(tree.branch_of_leaf):
+        table[columns[ROUTER].start + branch, leaf] = 1
+        if (own := columns.get(tree.branches[branch])) is not None:
+            table[own.start + tree.children[tree.branches[branch]].index(tree.leaves[leaf]), leaf] = 1
+    return table
 
 
 def check_recipe(recipe: Recipe, teacher: bool) -> None:
@@ -67,6 +90,10 @@ def check_recipe(recipe: Recipe, teacher: bool) -> None:
         raise InputError(
             f"fit.class_weights needs hard labels: not with {', '.join(f'fit.{key}' for key in soft)}"
         )
+    if recipe.heads == "shared" and any(fit.outlier_ratio or fit.class_weights for fit in fits):
+        raise InputError("heads=shared: not with fit.outlier_ratio or fit.class_weights")
+    if recipe.heads == "shared" and any(fit.loss != "cross-entropy" for fit in fits):
+        raise InputError("heads=shared needs fit.loss=cross-entropy")
     if isinstance(recipe.net, PretrainedConfig) and any(fit.l2 for fit in fits):
         raise InputError("fit.l2 is for VGG-style nets; pretrained backbones use fit.weight_decay")
 
@@ -99,6 +126,8 @@ def node_dataset(
         fit: weights of votes and teacher, ratio of outliers.
         taught: float[N, leaves], the teacher's probabilities, for `fit.distillation_weight`.
     """
+    if node == TRUNK:
+        return _of_every_head(training, tree, fit, taught)
     label = training.target(tree, node)
     inside = label >= 0
     chosen = inside & few_of_each(label, fit.samples_per_class) if fit.samples_per_class else inside
@@ -116,6 +145,26 @@ def node_dataset(
     return NodeDataset(
         np.concatenate([own.pixels, outliers]), label[chosen], np.concatenate([target, uniform])
     )
+
+
+def _of_every_head(
+    training: FaceDataset, tree: Tree, fit: TrainConfig, taught: np.ndarray | None
+) -> NodeDataset:
+    """The training set of the trunk: faces of all leaves, with a target for each head."""
+    flat = node_dataset(training, tree, FLAT, fit, taught)
+    label = training.target(tree, FLAT)
+    chosen = label >= 0
+    if fit.samples_per_class:
+        chosen &= few_of_each(label, fit.samples_per_class)
+    own = training.take(chosen)
+    soft = None if taught is None else _as_balanced(taught[chosen], label[label >= 0], fit)
+    fit = replace(fit, samples_per_class=0, oversample=False)  # the leaves' balance is every head's
+    targets = []
+    for head in tree.heads(TRUNK):
+        target = np.zeros((len(own), len(tree.classes_of(head))), np.float32)
+        target[own.target(tree, head) >= 0] = node_dataset(own, tree, head, fit, soft).target
+        targets.append(target)
+    return NodeDataset(flat.pixels, flat.label, np.concatenate(targets, axis=1))
 
 
 def few_of_each(label: np.ndarray, rows: int) -> np.ndarray:

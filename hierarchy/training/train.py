@@ -14,14 +14,14 @@ from hierarchy.data import loading
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.formats.ferplus import LABELS, relabelled
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import FLAT, VALENCE, tree_named
+from hierarchy.taxonomy import FLAT, TRUNK, VALENCE, tree_named
 from hierarchy.training.backend import TrainTask, check_backend
 from hierarchy.training.calibration import calibrate
 from hierarchy.training.checkpoints import EpochCallback
 from hierarchy.training.distillation import taught, teacher_checksums
 from hierarchy.training.resume import OTHER_RUNS, begin, plan_of, refuse_begun
 from hierarchy.training.targets import check_faces, check_recipe
-from hierarchy.training.warm_start import report_other_data, start_run, take_flat
+from hierarchy.training.warm_start import report_other_data, start_runs, take_flat
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,8 @@ def run(
         resume: continue the run of that name.
         deterministic: bit-identical results for the same seed.
         teacher: teacher runs separated by commas, for recipes with fit.distillation_weight.
-        start: run whose flat net is reused, or trained further where `node` includes flat.
+        start: run whose flat net is reused, or trained further where `node` includes flat; for a net of
+            several bodies, a run for each, separated by commas.
         labels: fer2013 or ferplus; None: fer2013.
         tree: name or .toml file of a tree; None: the recipe's, on resume the run's.
         backend: that fits the nets.
@@ -127,7 +128,8 @@ def _other_runs(
     """The runs that a run starts and learns from, with the checksums of their nets."""
     others = {key: before[key] for key in OTHER_RUNS if key in before}
     if start:
-        others["start"] = {start: start_run(start, recipe, backend).manifest().checksums[FLAT]}
+        begun = start_runs(start.split(","), recipe, backend)
+        others["start"] = {run.name: run.manifest().checksums[FLAT] for run in begun}
     if teacher:
         others["teacher"] = teacher_checksums(teacher.split(","), recipe.tree)
     return others
@@ -208,12 +210,12 @@ def train(
     soft = None
     if "teacher" in identity:
         soft = taught(identity["teacher"], recipe.tree, backend, training.pixels, run.log)
-    first = next(map(runs.run, identity.get("start", ())), None)
+    first = list(map(runs.run, identity.get("start", ())))
     for node in order(nodes, recipe):
         if _finished(run, node):
             continue
-        source = first if node == FLAT else run if recipe.warm_start else None
-        start = source.net(FLAT) if source else None
+        sources = first if node == FLAT else [run] if recipe.warm_start else []
+        start = tuple(source.net(FLAT) for source in sources)
         fit, valid = recipe.fit_of(node), validation.for_node(recipe.tree, node)
         seed = identity.get("seed", 0)
         parts = (training, valid, identity, soft, start, on_epoch_end, verbose)
@@ -222,11 +224,14 @@ def train(
 
 
 def order(nodes: Sequence[str], recipe: Recipe) -> list[str]:
-    """The nodes in the order of training, with the flat net where others are initialised from it."""
+    """The nets in the order of training, with the flat net where others are initialised from it."""
     needed = {*nodes, FLAT} if recipe.warm_start else set(nodes)
-    return [node for node in recipe.tree.nets if node in needed]
+    if recipe.heads == "separate":
+        return [node for node in recipe.tree.nets if node in needed]
+    return [FLAT] * (FLAT in needed) + [TRUNK] * bool(needed - {FLAT})
 
 
 def _finished(run: runs.Run, node: str) -> bool:
     nets = run.manifest().nets if run.trained else {}
-    return node in nets and nets[node].finished
+    heads = run.manifest().tree.nodes if node == TRUNK and run.trained else (node,)
+    return all(head in nets and nets[head].finished for head in heads)

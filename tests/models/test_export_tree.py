@@ -22,7 +22,7 @@ from hierarchy.models import export as exporting
 from hierarchy.models import export_formats, export_tree, serialization, vgg
 from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.runtimes import FORMATS, TREE
-from hierarchy.taxonomy import FLAT, ROUTER, VALENCE
+from hierarchy.taxonomy import FLAT, ROUTER, TRUNK, VALENCE
 
 DOCS = Path(__file__).parents[2] / "docs" / "deployment.md"
 SECTION = DOCS.read_text().split("## Exported nets")[1].split("\n## ")[0]
@@ -49,7 +49,7 @@ def calibrate(run, faces):
     """Offsets and temperatures by which nets of random weights use all of their classes."""
     entries = {}
     for node in run.manifest().nets:
-        logits = KERAS_BACKEND.open(run.net(node))(faces)
+        logits = runtimes.own_nets(run, KERAS_BACKEND)[node](faces)
         entries[node] = {
             "offset": (-logits.mean(axis=0)).tolist(),
             "temperature": float(logits.std(axis=0).min()),
@@ -172,7 +172,9 @@ def check_answers(run, faces):
     own = HierarchicalClassifier.load(run.name, engine="keras")
     np.testing.assert_allclose(nets.predict_proba(faces), own.predict_proba(faces), atol=1e-4)
     expected = nets.predictions(faces)
-    models = {node: serialization.load(run.net(node)) for node in run.manifest().nets}
+    paths = {node: run.net(node) for node in run.manifest().nets}
+    files = {path: serialization.load(path) for path in set(paths.values())}
+    models = {node: files[path] for node, path in paths.items()}
     joined = export_tree.joined(models, run.manifest())(faces)
     for outputs in (export_formats.RUNNERS["onnx"](tree_file(run, "onnx"), faces), joined):
         leaves, branches, labels = (np.asarray(outputs[name]) for name in export_formats.OUTPUTS)
@@ -188,6 +190,21 @@ def test_trees_of_other_shapes(own_home, faces, other_tree):
         run.add_net(node, data, {"backend": "tensorflow"}, {"recipe": recipe.as_dict()}, other_tree)
     calibrate(run, faces)
     assert len(export(run, "onnx")) == len((*other_tree.nodes, TREE))
+    check_answers(run, faces)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "litert", "openvino"])
+def test_heads_of_one_net_are_one_file(own_home, faces, kind):
+    run, recipe = runs.run("shared"), Recipe("tiny", net=VGGConfig(stages=((4,),)), heads="shared")
+    data = serialization.to_bytes(vgg.build(VALENCE, TRUNK, recipe.net))
+    run.add_net(TRUNK, data, {"backend": "tensorflow"}, {"recipe": recipe.as_dict()}, VALENCE)
+    calibrate(run, faces)
+    export(run, "onnx")
+    assert len(export(run, kind)) == len((TRUNK, TREE))
+    nets = runtimes.nets(run, KERAS_BACKEND, kind)[1]
+    own = runtimes.nets(run, KERAS_BACKEND, "keras")[1]
+    for node, logits in runtimes.outputs(nets, faces).items():
+        np.testing.assert_allclose(logits, own[node](faces), atol=1e-4)
     check_answers(run, faces)
 
 
