@@ -40,7 +40,8 @@ def train(
     init_from: Annotated[
         str | None,
         typer.Option(
-            help="Run to initialise from: its flat net is reused, or fine-tuned if --node includes flat."
+            help="Run to initialise from: its flat net is reused, or fine-tuned if --node includes flat; "
+            "runs a,b for a recipe with net.bodies."
         ),
     ] = None,
     label_source: Annotated[

@@ -116,10 +116,9 @@ def two_bodies(sketches, monkeypatch):
     return trained("duo", *SHORT[1:], recipe="duo", start="small,wide")
 
 
-def test_bodies_of_two_runs_have_common_heads(two_bodies, sketches):
+def test_bodies_of_two_runs_have_one_head(two_bodies, sketches):
     manifest = two_bodies.manifest()
     assert list(manifest.start) == ["small", "wide"]
-    assert manifest.shared
     assert HierarchicalClassifier.load("duo").predict_proba(sketches).sum(axis=1) == pytest.approx(1)
     parts = [runs.run(name).manifest().nets[FLAT].macs for name in manifest.start]
     assert manifest.nets[FLAT].macs == pytest.approx(sum(parts), rel=0.01)
