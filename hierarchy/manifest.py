@@ -9,7 +9,7 @@ import msgspec
 
 from hierarchy.errors import InputError
 from hierarchy.fileio import sha256, typed
-from hierarchy.taxonomy import Tree
+from hierarchy.taxonomy import TRUNK, Tree
 
 FER2013_LABELS: Final = "fer2013"  # whose labels a run learned where nothing else is recorded
 CHECKSUM: Final = "checksum"  # key of a manifest: of all its other values
@@ -33,7 +33,7 @@ class NetRecord(msgspec.Struct, frozen=True, rename={"size": "bytes", "copied_fr
         backend, precision: of the training.
         balanced: whether classes were shown equally often, so that class frequencies are added afterwards.
         finished: whether the training reached its end.
-        columns: its outputs among those of the file, first and last plus one, where nodes share a net.
+        shared: whether the file is the trunk, which has the outputs of other nodes too.
         copied_from: name of the run whose net this is, where it was not trained in this one.
     """
 
@@ -54,7 +54,7 @@ class NetRecord(msgspec.Struct, frozen=True, rename={"size": "bytes", "copied_fr
     warm_start: bool = False
     balanced: bool = False
     finished: bool = True
-    columns: tuple[int, int] | None = None
+    shared: bool = False
     copied_from: str | None = None
 
 
@@ -141,10 +141,9 @@ class RunManifest:
         """Whether all nets of the tree are there."""
         return self.tree.complete(self.nets)
 
-    @property
-    def shared(self) -> bool:
-        """Whether one net answers for all nodes of the tree."""
-        return self.complete and len({self.nets[node].file for node in self.tree.nodes}) == 1
+    def columns(self, node: str) -> slice:
+        """The outputs of a node among those of its net's file."""
+        return self.tree.columns(TRUNK)[node] if self.nets[node].shared else slice(None)
 
     @property
     def checksums(self) -> dict[str, str]:

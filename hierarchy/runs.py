@@ -124,9 +124,8 @@ class Run:
         versioned = {"versions": versions(about["backend"]), **about}
         record = {"file": file, "bytes": len(data), "sha256": sha256(data), **versioned}
         if node == TRUNK:
-            for head, columns in list(tree.columns(node).items())[:-1]:
-                part = {"classes": list(tree.classes_of(head)), "columns": [columns.start, columns.stop]}
-                nets = nets | {head: record | part}
+            heads = {head: {"classes": list(tree.classes_of(head)), "shared": True} for head in tree.nodes}
+            nets = nets | {head: record | own for head, own in heads.items()}
         else:
             nets = nets | {node: record}
         whole = {"run": self.name, "tree": tree.to_dict(), "tree_hash": tree.hash}

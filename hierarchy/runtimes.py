@@ -220,8 +220,8 @@ def _heads(manifest: RunManifest, nets: Mapping[str, Logits]) -> dict[str, Logit
     files = {manifest.nets[node].file: net for node, net in nets.items()}
     heads = {}
     for node, net in nets.items():
-        columns = manifest.nets[node].columns
-        heads[node] = Head(files[manifest.nets[node].file], slice(*columns)) if columns else net
+        about = manifest.nets[node]
+        heads[node] = Head(files[about.file], manifest.columns(node)) if about.shared else net
     return heads
 
 

@@ -74,7 +74,7 @@ def _of_keras(path: Path) -> VGG:
     layers = net_from_dict(manifest.recipe.get("net", {}), str(path))
     if not isinstance(layers, VGGConfig):
         raise InputError(f"{path}: only VGG-style nets of one body can be ported")
-    net = VGG(manifest.tree, TRUNK if manifest.nets[nodes[0]].columns else nodes[0], layers)
+    net = VGG(manifest.tree, TRUNK if manifest.nets[nodes[0]].shared else nodes[0], layers)
     port_weights.from_archive(path, net)
     return net.eval()
 

@@ -123,7 +123,7 @@ class _Exporter:
             raise InputError(f"{path}: {self.engine} logits differ by {gap:.2g}; nothing was written")
         for node in nodes:
             self.nets[node] = net
-            self.logits[node] = exported[:, slice(*self.manifest.nets[node].columns or (None,))]
+            self.logits[node] = exported[:, self.manifest.columns(node)]
             line = self._add(node, target, self.manifest.checksums[node])
         return f"{line}, logits within {gap:.2g} of Keras"
 

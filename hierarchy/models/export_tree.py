@@ -81,8 +81,8 @@ def joined(nets: Mapping[str, Any], manifest: RunManifest) -> Any:
 
     def probability(node: str) -> Any:
         about, logits = calibration_of(manifest, node), outputs[id(nets[node])]
-        if columns := manifest.nets[node].columns:
-            logits = logits[:, slice(*columns)]
+        if manifest.nets[node].shared:
+            logits = logits[:, manifest.columns(node)]
         return ops.softmax((logits + np.array(about.offset, np.float32)) / about.temperature)
 
     if FLAT in nets:
@@ -141,15 +141,16 @@ def merge(nets: Mapping[str, Path], manifest: RunManifest, target: Path) -> None
     from onnx import TensorProto, helper
 
     tree, graph, models = manifest.tree, _Graph(), []
-    shared = {path: TRUNK for node, path in nets.items() if manifest.nets[node].columns}
+    shared = {path: TRUNK for node, path in nets.items() if manifest.nets[node].shared}
     for path, name in ({path: node for node, path in nets.items()} | shared).items():
         # an edge is named after its node; the input, which is everybody's, is not
         models.append(onnx.compose.add_prefix(onnx.load(path), f"{name}/", rename_inputs=False))
         graph.nodes += models[-1].graph.node
         graph.constants += models[-1].graph.initializer
     for node in nets:
-        if columns := manifest.nets[node].columns:
-            start, stop = (np.array([end]) for end in columns)
+        if manifest.nets[node].shared:
+            columns = manifest.columns(node)
+            start, stop = np.array([columns.start]), np.array([columns.stop])
             graph.add("Slice", [f"{TRUNK}/{LOGITS}", start, stop, np.array([1])], f"{node}/{LOGITS}")
     _route(graph, nets, manifest)
     value = helper.make_tensor_value_info

@@ -40,7 +40,7 @@ def calibrate(run: Run, faces: FaceDataset, backend: Backend) -> None:
             label = training.target(tree, node)
             counts = np.bincount(label[label >= 0], minlength=len(offset))
             # a net of its own saw its classes equally often, a head of the trunk the leaves
-            shown = np.array([len(group) if net.columns else 1 for group in tree.members(node)])
+            shown = np.array([len(group) if net.shared else 1 for group in tree.members(node)])
             offset = np.log(np.maximum(counts, 1) / counts.sum() / (shown / shown.mean()))
         valid = validation.for_node(tree, node)
         logits, target = opened[node](valid.pixels), valid.target(tree, node)

@@ -76,7 +76,7 @@ def test_the_loss_is_the_sum_of_the_heads(few_sketches, rng):
 def test_a_trunk_is_one_net_for_all_nodes(sketches):
     run = trained("one", *SHORT, "heads=shared")
     manifest = run.manifest()
-    assert manifest.shared
+    assert all(manifest.nets[node].shared for node in VALENCE.nodes)
     assert {manifest.nets[node].file for node in VALENCE.nodes} == {f"{TRUNK}.keras"}
     assert from_dict(manifest.recipe, "one").heads == "shared"
     classifier = HierarchicalClassifier.load("one")
