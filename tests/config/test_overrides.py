@@ -1,7 +1,7 @@
 """`--set` changes one value of the right type or nothing; damaged recipes are refused."""
 
 import json
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ def test_every_value_can_be_set_to_itself(name):
     for part in fields(recipe):
         value = getattr(recipe, part.name)
         for key in fields(value) if is_dataclass(value) and part.name != "tree" else ():
-            text = json.dumps(getattr(value, key.name))
+            text = json.dumps(getattr(value, key.name), default=asdict)
             assert with_settings(recipe, [f"{part.name}.{key.name}={text}"]) == recipe
 
 

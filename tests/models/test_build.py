@@ -18,7 +18,7 @@ def test_a_specialist_starts_as_the_flat_net_restricted_to_its_leaves(rng, other
         logits = np.asarray(flat(faces))
         for branch in tree.nodes[1:]:
             net = build.build(tree, branch, TINY)
-            build.warm_start(tree, net, flat)
+            build.warm_start(tree, net, [flat])
             np.testing.assert_allclose(np.asarray(net(faces)), logits[:, tree.leaf_slice(branch)], atol=1e-5)
 
 
@@ -26,7 +26,7 @@ def test_the_router_starts_as_the_mean_of_each_branchs_leaves(rng, other_tree):
     faces = rng.integers(0, 256, (4, 48, 48), dtype=np.uint8)
     for tree in (VALENCE, other_tree):
         flat, router = build.build(tree, FLAT, TINY), build.build(tree, ROUTER, TINY)
-        build.warm_start(tree, router, flat)
+        build.warm_start(tree, router, [flat])
         logits = np.asarray(flat(faces))
         means = [logits[:, tree.leaf_slice(branch)].mean(axis=1) for branch in tree.branches]
         np.testing.assert_allclose(np.asarray(router(faces)), np.stack(means, axis=1), atol=1e-5)

@@ -113,7 +113,7 @@ def two_bodies(sketches, monkeypatch):
     monkeypatch.setitem(recipes.RECIPES, "duo", duo)
     trained("small", *SHORT, "net.blur=0.4", node=FLAT)
     trained("wide", "net.stages=[[6],[6]]", "fit.epochs=1", node=FLAT)
-    return trained("duo", *SHORT[1:], recipe="duo", start="small,wide")
+    return trained("duo", "fit.epochs=1", recipe="duo", start="small,wide")
 
 
 def test_bodies_of_two_runs_have_one_head(two_bodies, sketches):
@@ -162,4 +162,4 @@ def test_what_heads_cannot_share_is_refused(sketches, settings, start):
 @pytest.mark.parametrize("start", ["small", "small,small", "small,wide,small"])
 def test_every_body_needs_a_run(two_bodies, start):
     with pytest.raises(InputError, match="--init-from"):
-        trained("other", *SHORT[1:], recipe="duo", start=start)
+        trained("other", recipe="duo", start=start)
