@@ -2,7 +2,10 @@
 
 import sys
 
-from hierarchy.cli.main import main
+try:
+    from hierarchy.cli.main import main
+except KeyboardInterrupt:  # Ctrl-C before there is a command
+    sys.exit(130)
 
 if __name__ == "__main__":
     sys.exit(main())
