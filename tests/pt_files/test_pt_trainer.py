@@ -126,7 +126,7 @@ def test_a_warm_started_router_outputs_means_of_the_flat_nets_logits(own_home):
 def test_a_net_of_another_tree_is_warm_started_and_trained(node, own_home):
     trainer.fit_node(task(tree=ONE_LEAF, epochs=1))
     start = runs.run("mirror").net(FLAT)
-    warm = replace(task(node=node, tree=ONE_LEAF, epochs=1), start=start)
+    warm = replace(task(node=node, tree=ONE_LEAF, epochs=1), start=(start,))
     net, flat = trainer.Fitting(warm).net.eval().cpu(), trainer.serialization.load(start)
     with torch.inference_mode():
         pixels = torch.from_numpy(FACES.pixels[:5])
@@ -143,7 +143,7 @@ def test_a_run_starts_from_a_keras_flat_net(tiny_run):
     net = from_dict(tiny_run.manifest().recipe, "tiny").net
     start = tiny_run.net(FLAT)
     for node in (FLAT, "negative"):
-        begun = replace(task(node=node), start=start)
+        begun = replace(task(node=node), start=(start,))
         begun = replace(begun, recipe=replace(begun.recipe, net=net))
         ours, theirs = trainer.Fitting(begun).net.state_dict(), trainer.serialization.load(start).state_dict()
         same = [torch.equal(ours[name], theirs[name]) for name in ours if not name.startswith("logits")]
