@@ -7,6 +7,7 @@ ignored.
 
 import atexit
 import hashlib
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -37,7 +38,7 @@ def keep_home_clean() -> None:
     $MPLCONFIGDIR are kept if they are set.
     """
     for variable, name in (("KERAS_HOME", "keras"), ("MPLCONFIGDIR", "matplotlib")):
-        if variable not in os.environ:
+        if variable not in os.environ and importlib.util.find_spec(name):
             os.environ[variable] = _writable(folder() / name)
 
 

@@ -61,7 +61,9 @@ class Camera(Capture):
     def __init__(self, number: str) -> None:
         import cv2
 
-        cv2.utils.logging.setLogLevel(0)
+        from hierarchy.vision.opencv_detectors import silence
+
+        silence()
         self.camera = cv2.VideoCapture(int(number) if len(number) < len(str(LAST_CAMERA)) else LAST_CAMERA)
         if not self.camera.isOpened():
             raise InputError(f"not found, or in use by another program; {EXPECTED}")

@@ -20,7 +20,13 @@ SMALLEST: Final = 128  # pixels; smaller sides are padded for YuNet
 SURE: Final = 0.7  # minimum score of a face
 HAAR_LONGEST: Final = 4096  # pixels of the longer side; twice that takes two minutes and 3.5 GB
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # errors are raised too
+
+def silence() -> None:
+    """Keep OpenCV's messages from stderr; errors are raised too."""
+    (getattr(cv2.utils, "logging", None) or cv2).setLogLevel(0)  # releases differ in where it is
+
+
+silence()
 
 
 def yunet(longest: int, path: str | None = None) -> Detector:
