@@ -31,7 +31,8 @@ def to_bytes(net: keras.Model) -> bytes:
     ):
         for name in source.namelist():
             change = _halved if name == "model.weights.h5" else _stable
-            target.writestr(zipfile.ZipInfo(name), change(source.read(name)))  # fixed timestamps
+            about = zipfile.ZipInfo(name)  # a fixed time
+            target.writestr(about, change(source.read(name)), zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
 
