@@ -61,6 +61,8 @@ def _lines(
 
 
 def _stored(manifest: RunManifest) -> bool:
-    """Whether a run's nets are in its folder; of trials and baselines only what they predicted is kept."""
+    """Whether a run's nets or their exports are in its folder; of trials only what they predicted is kept."""
     folder = runs.run(manifest.run).folder
-    return all((folder / net.file).is_file() for net in manifest.nets.values())
+    own = [net.file for net in manifest.nets.values()]
+    exported = [name for nets in manifest.exports.values() for net in nets.values() for name in net.files]
+    return any(files and all((folder / name).is_file() for name in files) for files in (own, exported))
