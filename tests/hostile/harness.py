@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 GIB: Final = 1 << 30
+POLL: Final = 0.02  # seconds between two looks at a process' memory
 # all but tab and newline
 CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -76,8 +77,10 @@ def command(
         for timer in timers:
             timer.start()
         try:
-            _, status, usage = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
+            peak = 0
+            while child.poll() is None:
+                peak = max(peak, _peak(child.pid))
+                time.sleep(POLL)
         finally:
             for timer in timers:
                 timer.cancel()
@@ -85,7 +88,16 @@ def command(
         for file in (out, err):
             file.seek(0)
             texts.append(file.read().decode(errors="backslashreplace"))
-        return Outcome(child.returncode, *texts, time.monotonic() - begin, 1024 * usage.ru_maxrss)
+        return Outcome(child.returncode, *texts, time.monotonic() - begin, peak)
+
+
+def _peak(process: int) -> int:
+    """The largest memory of a process so far, in bytes; rusage would count its parent's at the fork too."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 
 
 def complaint(
