@@ -28,7 +28,10 @@ def atomic(path: Path) -> Iterator[Path]:
         InputError: the folder cannot be written or is of this package, the disk is full, or `path` is a
             folder or a device.
     """
-    target = Path(os.path.realpath(path))  # keep a link and write the file that it points to
+    try:
+        target = Path(os.path.realpath(path))  # keep a link and write the file that it points to
+    except OSError as error:  # the working folder was deleted
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
     temporary = target.with_name(f".{target.stem[:40]}.{os.urandom(4).hex()}{target.suffix}")
     try:
         if target.exists() and not target.is_file():

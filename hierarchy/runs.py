@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
@@ -23,6 +23,7 @@ from hierarchy.manifest import RunManifest, sealed
 from hierarchy.taxonomy import TRUNK, Tree
 
 DEFAULT_RUN: Final = "fer2013"  # the run that predict and evaluate use when none is named
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # of a run
 MANIFEST: Final = "recipe.json"
 HISTORY: Final = "history.csv"
 SHIPPED: Final = Path(__file__).with_name("weights")  # runs inside an installed package; read only
@@ -103,7 +104,8 @@ class Run:
             raise InputError(f"run {self.name!r} not found in {looked}: there are {known or 'no runs yet'}")
         path = self.folder / MANIFEST
         about = path.stat()
-        return _manifest(path, (about.st_mtime_ns, about.st_size, about.st_ino))
+        found = _manifest(path, (about.st_mtime_ns, about.st_size, about.st_ino))
+        return found if found.run == self.name else replace(found, run=self.name)  # its folder was renamed
 
     def add_net(
         self,
@@ -213,8 +215,9 @@ def copy(source: Run, target: Run) -> None:
 
 
 def names() -> list[str]:
-    """Names of all trained runs."""
-    return sorted({path.parent.name for place in places() for path in place.glob(f"*/{MANIFEST}")})
+    """Names of all trained runs; folders whose names no run can have are left out."""
+    folders = {path.parent.name for place in places() for path in place.glob(f"*/{MANIFEST}")}
+    return sorted(filter(NAME.fullmatch, folders))
 
 
 def run(name: str) -> Run:
@@ -223,6 +226,6 @@ def run(name: str) -> Run:
     Raises:
         InputError: the name could leave the results folder, or is too long for one.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise InputError(f"run name {name!r}: expected at most 100 letters, digits, '.', '_' and '-'")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise InputError(f"run name {name!r:.200}: expected at most 100 letters, digits, '.', '_' and '-'")
     return Run(name, folder_with(name, MANIFEST), home() / "logs" / name)

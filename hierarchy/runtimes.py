@@ -177,8 +177,8 @@ def nets(run: runs.Run, backend: Backend, engine: str) -> tuple[str, Mapping[str
         engine = next(preferred, own)
     if engine == own:
         return own, own_nets(run, backend)
-    if engine not in ENGINES:
-        raise InputError(f"engine {engine!r}: expected one of {', '.join((AUTO, own, *ENGINES))}")
+    if not isinstance(engine, str) or engine not in ENGINES:
+        raise InputError(f"engine {engine!r:.80}: expected one of {', '.join((AUTO, own, *ENGINES))}")
     if engine not in manifest.exports:
         raise InputError(f"run {run.name!r} was not exported to {engine}; run {command(run, engine)}")
     models, remedy = dict[str, Logits](), f"run {command(run, engine)} again, or use --engine {own}"

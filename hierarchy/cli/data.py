@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hierarchy.cli.options import DATA
+from hierarchy.cli.options import DATA, check_output, not_overwritten
 
 data = typer.Typer(help="Download, audit and convert data sets of faces.")
 
@@ -28,8 +28,14 @@ def audit(
 ) -> None:
     """Find wrong counts, blank images, non-faces, duplicates and conflicting labels."""
     from hierarchy.data import audit, loading
+    from hierarchy.data.formats import registry
 
-    result = audit.audit(loading.labelled_faces(data))
+    faces = loading.labelled_faces(data)
+    check_output("--out", out, (".csv",))
+    if source := registry.find(data):
+        files = [source, *source.rglob("*")] if source.is_dir() else [source]
+        list(not_overwritten(files, "--out", out))
+    result = audit.audit(faces)
     print(audit.as_table(result))
     print(f"all findings, one per row: {audit.write(result, out)}")
 

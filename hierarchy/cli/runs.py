@@ -10,4 +10,4 @@ def list_runs() -> None:
     """Print the name of every run, one per line."""
     from hierarchy import runs
 
-    print("\n".join(runs.names()))
+    print(*runs.names(), sep="\n")

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from hierarchy.errors import InputError, SkippedImage, install, skipped
 DATA_FILES: Final = (".csv", ".csv.gz", ".parquet")  # a glob gives them too
 LINK, NO_SUFFIX = "link to a folder", "no suffix"  # kinds that are left out, besides suffixes
 KINDS_SHOWN: Final = 5
+DEEP, DEEPEST = re.compile(r"(\*\*/)+"), "**/"  # one of them already means any depth
 
 
 def find(paths: Sequence[str], left_out: Counter[str] | None = None) -> Iterator[Path | InputError]:
@@ -35,6 +37,7 @@ def find(paths: Sequence[str], left_out: Counter[str] | None = None) -> Iterator
     several = len(paths) > 1 or any(map(glob.has_magic, paths))
     seen: set[str] = set()  # absolute paths: a.png and ./a.png are the same file
     for path in paths:
+        path = DEEP.sub(DEEPEST, path)
         empty, others = True, Counter[str]()
         for file in _guarded(path, others):
             empty = False

@@ -22,6 +22,7 @@ from hierarchy.errors import InputError, SkippedImage, error_context, first_line
 log = logging.getLogger(__name__)
 
 REMOTE: Final = "://"  # in an address that fsspec opens
+LOCAL: Final = ("file", "local")  # schemes of this machine's files
 PATH: Final = "path"  # column of a list
 BYTES: Final = ("image", "bytes")  # image columns of a Parquet file; the first is Hugging Face's
 PART_BYTES: Final = 2**27  # of images in the rows of a part: several parts are in memory at once
@@ -52,6 +53,7 @@ def entries(source: str, pixels: bool = True, left_out: Counter[str] | None = No
     """
     name = _chain(source)[1]
     try:
+        _check_files(source)
         if name.endswith(".csv"):
             yield from _listed(source)
         elif name.endswith(".parquet"):
@@ -121,6 +123,7 @@ def _chain(address: str) -> tuple[str, str, str]:
 def _opened(address: str) -> AbstractContextManager[BinaryIO]:
     import fsspec
 
+    _check_files(address)
     before, link, after = _chain(address)
     if not after:
         return cast(AbstractContextManager[BinaryIO], fsspec.open(address, "rb", expand=False))
@@ -128,6 +131,19 @@ def _opened(address: str) -> AbstractContextManager[BinaryIO]:
     return cast(
         AbstractContextManager[BinaryIO], _archive(f"{before}{scheme}{REMOTE}{after}").open(path, "rb")
     )
+
+
+def _check_files(address: str) -> None:
+    """Refuse an address of a pipe or a device of this machine, which might never end.
+
+    Raises:
+        InputError: names it.
+    """
+    for link in address.split("::"):
+        scheme, _, path = link.rpartition(REMOTE)
+        local = scheme in ("", *LOCAL) and os.path.exists(path)
+        if local and not os.path.isfile(path) and not os.path.isdir(path):
+            raise InputError(f"{address}: not a file; {EXPECTED}")
 
 
 @functools.lru_cache(1)
@@ -166,7 +182,7 @@ def _table(source: str) -> AbstractContextManager[BinaryIO]:
     """A file that lists or holds images, open for reading."""
     if REMOTE in source:
         return _opened(source)
-    if Path(source).exists() and not Path(source).is_file():  # a pipe or a device might never end
+    if os.path.isdir(source):
         raise InputError(f"{source}: not a file; {EXPECTED}")
     return open(source, "rb")
 

@@ -4,6 +4,7 @@ Runs that differ in their seed only form a group. Each row of a group's table is
 """
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,6 +26,7 @@ from hierarchy.reports.captions import covered, recipe_of
 from hierarchy.routing import Predictions, predict_from_logits
 from hierarchy.taxonomy import FLAT, Tree
 
+log = logging.getLogger(__name__)
 VIEWS: Final = ("single", "ten-crop")
 MAIN: Final = ("single", "all")  # view and part that systems are compared by
 PARTS: Final = {
@@ -96,7 +98,11 @@ def groups() -> Iterator[Group]:
     copies = set()
     for name in sorted(runs.names(), key=lambda name: (name != runs.DEFAULT_RUN, name)):
         run = runs.run(name)
-        manifest = run.manifest()
+        try:
+            manifest = run.manifest()
+        except InputError as error:
+            log.error(f"left out: {error}")
+            continue
         nets = json.dumps(manifest.checksums)
         finished = all(net.finished for net in manifest.nets.values())
         if finished and nets not in copies and (run.folder / predictions.FILE).is_file():

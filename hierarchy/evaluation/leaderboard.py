@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hierarchy import fileio, runs
+from hierarchy.errors import InputError
 from hierarchy.evaluation import run_report
 from hierarchy.evaluation.scores import Row, Scores
 from hierarchy.evaluation.systems import cost
@@ -65,7 +66,11 @@ def standings() -> list[dict[str, Any]]:
 
 
 def _of_run(run: runs.Run, speeds: Mapping[str, Mapping[str, float]]) -> Iterator[dict[str, Any]]:
-    path, manifest = run.folder / run_report.SCORES, run.manifest()
+    path = run.folder / run_report.SCORES
+    try:
+        manifest = run.manifest()
+    except InputError:  # `comparison` names it
+        return
     if not path.is_file():
         return
     scores = Scores.read(path)

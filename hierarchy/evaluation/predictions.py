@@ -5,7 +5,6 @@ All scores can be computed from it again; pixels are not stored.
 
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from hierarchy.taxonomy import FLAT, Tree
 
 FILE: Final = "predictions.npz"
 MAIN: Final = (Split.PrivateTest.name, "single")  # split and view of the report at a run's top
+LEAKS: Final = {"twin", "near"}  # columns that stand together
 COLUMNS: Final = ("row", "split", "label", "nets", "names", "twin", "near")
 MARK: Final = "logits of "  # before a node's name that is also a column's
 
@@ -100,6 +100,9 @@ def of_run(manifest: RunManifest, split: str, view: str) -> StoredPredictions:
     stored = read(path)
     if stored.nets != {node: manifest.checksums.get(node) for node in stored.logits}:
         raise InputError(f"{path}: made with other nets than the run's; evaluate it again")
+    for node, logits in stored.logits.items():
+        if logits.shape[1] != (classes := len(manifest.tree.classes_of(node))):
+            raise InputError(f"{path}: {logits.shape[1]} logits of the {node} net; expected {classes}")
     return stored
 
 
@@ -109,6 +112,8 @@ def _check_rows(columns: Mapping[str, np.ndarray]) -> None:
     for name, values in columns.items():
         if name not in ("nets", "names") and values.shape[:1] != rows:
             raise ValueError(f"{name} has other rows")
+        if name in ("twin", "near") and (values.ndim != 1 or values.dtype != bool or LEAKS - columns.keys()):
+            raise ValueError(f"{name} is not one of two masks")
         if name not in COLUMNS and (values.ndim != 2 or values.dtype.kind != "f"):
             raise ValueError(f"{name} is not a table of logits")
 
@@ -126,9 +131,9 @@ def read(path: Path) -> StoredPredictions:
         row, split, label = (columns[name] for name in COLUMNS[:3])
         nets = json.loads(str(columns["nets"]))
         _check_rows(columns)
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, RecursionError, zipfile.BadZipFile):
+        names = tuple(map(str, columns.get("names", FER2013_NAMES)))
+    except Exception:  # NumPy meets damaged files with nearly any exception
         raise InputError(f"{path}: cannot be read as predictions; write them with `evaluate`") from None
     leaks = Leakage(columns["twin"], columns["near"]) if "twin" in columns else None
     logits = {key.removeprefix(MARK): value for key, value in columns.items() if key not in COLUMNS}
-    names = tuple(map(str, columns.get("names", FER2013_NAMES)))
     return StoredPredictions(row, split, label, logits, leaks, nets, names)

@@ -64,6 +64,6 @@ def _parts(option: str, text: str | None) -> list[str | None]:
     parts = text.split(",")
     if len(set(parts)) < len(parts) or "" in parts:
         raise InputError(f"{option} {text!r}: a value is empty or repeated")
-    if option == "--seed" and not all(part.isascii() and part.isdigit() for part in parts):
-        raise InputError(f"--seed {text!r}: expected integers from 0, e.g. 0 or 0,1,2")
+    if option == "--seed" and not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+        raise InputError(f"--seed {text!r:.80}: expected integers from 0 to 999999999, e.g. 0 or 0,1,2")
     return [*parts]

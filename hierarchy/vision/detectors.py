@@ -65,6 +65,8 @@ def create_detector(name: str = AUTO, longest: int = LONGEST) -> Detector:
     Raises:
         InputError: no such detector, or a file that OpenCV cannot read.
     """
+    if not isinstance(name, str):
+        raise InputError(f"detector {name!r:.80}: {EXPECTED}")
     if name in DETECTORS:
         detector: Detector = pkgutil.resolve_name(f"{__package__}.{DETECTORS[name].create}")(longest)
         return detector

