@@ -24,6 +24,7 @@ from hierarchy.taxonomy import TRUNK, Tree
 
 DEFAULT_RUN: Final = "fer2013"  # the run that predict and evaluate use when none is named
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # of a run
+LONGEST: Final = 3000  # bytes of the home folder's path; a file's may have 4,096
 MANIFEST: Final = "recipe.json"
 HISTORY: Final = "history.csv"
 SHIPPED: Final = Path(__file__).with_name("weights")  # runs inside an installed package; read only
@@ -41,6 +42,8 @@ BACKENDS: Final = {
 def home() -> Path:
     """The folder of results/, logs/ and data/: $HIERARCHY_HOME, else the checkout, else the user's data."""
     if folder := os.environ.get("HIERARCHY_HOME"):
+        if len(os.fsencode(folder)) > LONGEST:
+            raise InputError(f"$HIERARCHY_HOME: more than {LONGEST:,} bytes, expected the path of a folder")
         return Path(folder)
     if CHECKOUT:
         return CHECKOUT

@@ -6,6 +6,7 @@ link with a path is listed, and the others are kept for reading.
 
 import functools
 import hashlib
+import importlib
 import logging
 import os
 from collections import Counter
@@ -26,6 +27,8 @@ LOCAL: Final = ("file", "local")  # schemes of this machine's files
 PATH: Final = "path"  # column of a list
 BYTES: Final = ("image", "bytes")  # image columns of a Parquet file; the first is Hugging Face's
 PART_BYTES: Final = 2**27  # of images in the rows of a part: several parts are in memory at once
+COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ": "lzma"}  # first bytes -> library
+UNPACKED: Final = 2**32  # bytes of a compressed tar archive: its list is spread over all of it
 MAX_ROWS: Final = 10**7  # of a Parquet file of images
 EXPECTED: Final = (
     f"expected a folder, a glob, a list (.csv or .parquet with a column {PATH}), or Parquet with a column "
@@ -146,6 +149,28 @@ def _check_files(address: str) -> None:
             raise InputError(f"{address}: not a file; {EXPECTED}")
 
 
+def _check_unpacked(address: str) -> None:
+    """Refuse a compressed tar archive that is too large to be listed, for which all of it is unpacked.
+
+    Raises:
+        InputError: it has more than UNPACKED bytes.
+    """
+    import fsspec
+
+    with fsspec.open(address, "rb", expand=False) as packed:
+        start = packed.read(max(map(len, COMPRESSED)))
+        packed.seek(0)
+        library = next((name for magic, name in COMPRESSED.items() if start.startswith(magic)), None)
+        if library is None:
+            return
+        read = 0
+        with importlib.import_module(library).open(packed) as file:
+            while data := file.read(1 << 20):
+                read += len(data)
+                if read > UNPACKED:
+                    raise InputError(f"{address}: more than {UNPACKED:,} bytes unpacked")
+
+
 @functools.lru_cache(1)
 def _archive(address: str) -> Any:
     """The file system of an archive, whose table of contents is read once."""
@@ -165,6 +190,8 @@ def _remote(source: str, left_out: Counter[str]) -> Iterator[Entry]:
     import fsspec
 
     before, link, after = _chain(source)
+    if link.startswith("tar://"):
+        _check_unpacked(f"{before}{after.removeprefix('::')}")
     system, root = fsspec.core.url_to_fs(source)
     paths = sorted(system.glob(root) if any(sign in root for sign in "*?[") else system.find(root))
     suffixes = images.suffixes()

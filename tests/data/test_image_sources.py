@@ -215,6 +215,19 @@ def test_an_address_of_a_pipe_is_refused_unopened(tmp_path, form, scheme):
         image_sources.read(address)
 
 
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+def test_a_compressed_archive_is_unpacked_to_a_bound(tmp_path, monkeypatch, kind):
+    (tmp_path / "a.png").write_bytes(b"picture")
+    with tarfile.open(tmp_path / f"a.tar.{kind}", f"w:{kind}") as archive:
+        archive.add(tmp_path / "a.png", "a.png")
+    address = f"tar://*.png::file://{tmp_path}/a.tar.{kind}"
+    (entry,) = listed(address)
+    assert image_sources.read(entry.path) == b"picture"
+    monkeypatch.setattr(image_sources, "UNPACKED", 1000)
+    with pytest.raises(InputError, match=r"a\.tar"):
+        listed(address)
+
+
 def test_parts_hold_few_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(image_sources, "PART_BYTES", 10)
     pq.write_table(

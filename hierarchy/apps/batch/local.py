@@ -120,7 +120,7 @@ def _predict_parts(job: Job, parts: Iterator[Part], workers: int | None) -> Iter
                 worker.terminate()
             raise
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # without waiting, its thread may fail at the end of Python
 
 
 def _start() -> None:

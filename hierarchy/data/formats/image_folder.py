@@ -4,6 +4,7 @@ Also FER+'s folders, which are written but not read: they hold votes in place of
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +85,8 @@ def write(faces: FaceDataset, folder: Path) -> None:
     Raises:
         InputError: a label cannot be a folder's name.
     """
-    if bad := [name for name in faces.names if name.startswith(".") or Path(name).name != name]:
+    unfit = re.compile(r"\.|.*[\0/]", re.DOTALL)
+    if bad := [name for name in faces.names if unfit.match(name) or Path(name).name != name]:
         raise InputError(f"{faces.source}: label {bad[0]!r} cannot be the name of a folder")
     for pixels, label, split, row in zip(faces.pixels, faces.label, faces.split, faces.row, strict=True):
         inner = folder / FOLDERS[Split(split)] / faces.names[label]
