@@ -157,3 +157,44 @@ def test_a_closed_stdout_ends_quietly(words):
             check=False,
         )
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def child(script: str, *words: object, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """A command line of the shell, with the words as its arguments."""
+    line = ["sh", "-c", script, "sh", *map(str, words)]
+    variables = {**os.environ, **env}
+    return subprocess.run(line, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+
+
+def test_without_a_stderr_faces_are_answered(tmp_path):
+    home = str(MAIN.parent)
+    portrait = MAIN.with_name("samples") / "portrait.jpg"
+    done = child('"$@" 2>&-', sys.executable, MAIN, "predict", portrait, folder=tmp_path, HIERARCHY_HOME=home)
+    assert done.returncode == 0 and "face at" in done.stdout
+
+
+def test_a_working_folder_that_is_gone_is_named(tmp_path):
+    (tmp_path / "gone").mkdir()
+    portrait, home = MAIN.with_name("samples") / "portrait.jpg", str(MAIN.parent)
+    words = ("predict", portrait, "--csv", "out.csv")
+    script = 'cd gone && rmdir ../gone && "$@"'
+    done = child(script, sys.executable, MAIN, *words, folder=tmp_path, HIERARCHY_HOME=home)
+    assert done.returncode == 2 and "out.csv" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_home_folder_whose_name_is_too_long_is_refused(command, pictures, monkeypatch):
+    monkeypatch.setenv("HIERARCHY_HOME", "a" * 5000)
+    result = command("predict", pictures[0])
+    refused(result, "$HIERARCHY_HOME")
+    assert len(result.err) < 200
+
+
+def test_only_names_that_a_run_can_have_are_listed(command, tiny_run, own_home):
+    odd = own_home / "results" / "\033[31mred\nname"
+    odd.mkdir()
+    (odd / "recipe.json").write_text("{}")
+    assert command("runs", "list").out == "tiny\n"
+
+
+def test_a_seed_is_a_short_number(command):
+    refused(command("train", "--data", "sketch", "--run", "x", "--seed", "9" * 5000), "--seed")
