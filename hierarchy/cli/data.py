@@ -28,14 +28,14 @@ def audit(
 ) -> None:
     """Find wrong counts, blank images, non-faces, duplicates and conflicting labels."""
     from hierarchy.data import audit, loading
+    from hierarchy.data.dataset import SKETCH
     from hierarchy.data.formats import registry
 
-    faces = loading.labelled_faces(data)
     check_output("--out", out, (".csv",))
-    if source := registry.find(data):
+    if out and data != SKETCH and (source := registry.find(data)):
         files = [source, *source.rglob("*")] if source.is_dir() else [source]
         list(not_overwritten(files, "--out", out))
-    result = audit.audit(faces)
+    result = audit.audit(loading.labelled_faces(data))
     print(audit.as_table(result))
     print(f"all findings, one per row: {audit.write(result, out)}")
 

@@ -7,12 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+from commands import Result
 from PIL import Image
 
 import tf_model
@@ -32,27 +31,6 @@ from hierarchy.taxonomy import VALENCE
 MAIN = Path(tf_model.__file__)
 LEAVES = VALENCE.leaves
 SLOW = ("tensorflow", "keras", "torch", "jax", "pandas", "sklearn", "imblearn", "matplotlib", "scipy")
-
-
-class Result(NamedTuple):
-    """Exit code, stdout and stderr of a command."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Result]
-
-
-@pytest.fixture
-def command(monkeypatch, capsys) -> Command:
-    def run(*words: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["tf_model.py", *map(str, words)])
-        code = tf_model.main()
-        return Result(code, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture
@@ -499,6 +477,12 @@ def test_data_audit_does_not_write_over_the_data(command, tmp_path):
     for out in (data, tmp_path / "link.csv", tmp_path / "faces.txt"):
         refused(command("data", "audit", "--data", data, "--out", out), "--out", out.name)
     assert data.read_bytes() == before
+
+
+def test_data_audit_takes_drawn_faces(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "SKETCHES", 30)
+    result = command("data", "audit", "--data", "sketch", "--out", tmp_path / "findings.csv")
+    assert result.code == 0 and (tmp_path / "findings.csv").is_file()
 
 
 def test_data_audit_writes_every_finding(command, foreign, own_home):

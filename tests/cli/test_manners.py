@@ -4,11 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from commands import Result
 from PIL import Image
 
 import tf_model
@@ -16,24 +15,6 @@ from hierarchy.data import download
 from hierarchy.inference import annotate
 
 MAIN = Path(tf_model.__file__)
-
-
-class Result(NamedTuple):
-    """Exit code, stdout and stderr of a command."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def command(monkeypatch, capsys) -> Callable[..., Result]:
-    def run(*words: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["tf_model.py", *map(str, words)])
-        code = tf_model.main()
-        return Result(code, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import jsonschema
 import pytest
 import typer.main
+from commands import Result
 from PIL import Image
 
 import hierarchy
@@ -27,27 +27,10 @@ SAMPLES = MAIN.parent / "samples"
 PORTRAIT = SAMPLES / "portrait.jpg"
 
 
-class Result(NamedTuple):
-    """Exit code, stdout and stderr of a command."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture(autouse=True)
 def shipped(own_home, monkeypatch):
     """The shipped runs; read only."""
     monkeypatch.setenv("HIERARCHY_HOME", str(MAIN.parent))
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    def run(*words: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["tf_model.py", *map(str, words)])
-        return Result(tf_model.main(), *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture
