@@ -6,6 +6,7 @@ does not matter here. Keras is imported when the first net needs it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,7 +18,7 @@ from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, as_pixels, fro
 from hierarchy.errors import InputError
 from hierarchy.manifest import UNCALIBRATED
 from hierarchy.models.keras_backend import KERAS_BACKEND
-from hierarchy.models.preprocessing import VIEWS, views
+from hierarchy.models.preprocessing import VIEWS, averaged
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import FLAT, ROUTER, Tree, tree_named
 from hierarchy.vision.detectors import AUTO, MOVING, WHOLE, create_detector
@@ -297,8 +298,7 @@ class HierarchicalClassifier:
             known = ", ".join(self.nets_)
             raise InputError(f"run {self.run_.name!r} has no {missing[0]} net: it has {known}")
         chosen = {node: self.nets_[node] for node in nodes}
-        each = [runtimes.outputs(chosen, view) for view in views(as_pixels(X), self.view)]
-        logits = {node: np.mean([one[node] for one in each], axis=0) for node in nodes}
+        logits = averaged(partial(runtimes.outputs, chosen), as_pixels(X), self.view)
         for node, values in logits.items():
             routing.check_finite(values, f"the {node} net")
         return logits

@@ -43,7 +43,7 @@ NEGATIVES = typer.Option(
 
 def _no_nan(value: float) -> float:
     if value != value:  # passes click's check of a range
-        raise typer.BadParameter("nan is no number")
+        raise typer.BadParameter("expected a number, not nan")
     return value
 
 

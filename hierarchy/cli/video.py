@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hierarchy.cli.options import DETECTOR, ENGINE, ROI, RUN, classifier_of, detector_of
+from hierarchy.cli.options import DETECTOR, ENGINE, ROI, RUN, check_output, classifier_of, detector_of
 
 if TYPE_CHECKING:
     from rich.progress import Task
@@ -112,9 +112,8 @@ def _targets(source: str, out: Path | None, csv: Path | None) -> list[Path]:
     from hierarchy.vision import draw
     from hierarchy.vision.video_writer import CODECS
 
-    for path, suffixes in ((out, tuple(CODECS)), (csv, (".csv",))):
-        if path and path.suffix.lower() not in suffixes:
-            raise InputError(f"{path}: expected a file ending in {', '.join(suffixes)}")
+    check_output("--out", out, tuple(CODECS))
+    check_output("--csv", csv, (".csv",))
     plot = csv and csv.with_suffix(PICTURE)
     targets = {"--out": out, "--csv": csv, "the timeline's plot": plot}
     taken = {_identity(source): "the video itself"}

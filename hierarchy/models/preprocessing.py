@@ -4,7 +4,7 @@ Preprocessing is made of stock Keras layers inside every net and stored with its
 faces, shifted or mirrored, so that they work with any engine.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -57,9 +57,12 @@ def views(pixels: np.ndarray, view: str) -> list[np.ndarray]:
     return [_shifted(side, *offset) for side in sides for offset in offsets]
 
 
-def averaged(net: Callable[[np.ndarray], np.ndarray], view: str) -> Callable[[np.ndarray], np.ndarray]:
-    """A net, uint8[N,48,48] -> logits, averaged over the views."""
-    return lambda pixels: np.mean([net(each) for each in views(pixels, view)], axis=0)
+def averaged(
+    nets: Callable[[np.ndarray], Mapping[str, np.ndarray]], pixels: np.ndarray, view: str
+) -> dict[str, np.ndarray]:
+    """What nets say of faces uint8[N,48,48], logits by node, averaged over the views."""
+    each = [nets(shown) for shown in views(pixels, view)]
+    return {node: np.mean([logits[node] for logits in each], axis=0) for node in each[0]}
 
 
 def _shifted(pixels: np.ndarray, down: int, right: int) -> np.ndarray:

@@ -132,16 +132,16 @@ class _HeadsLoss(keras.losses.Loss):
 
 def accuracy_of(task: TrainTask) -> keras.metrics.Metric:
     """Share of faces with the right class; of the trunk, with the right leaf by router and specialist."""
-    heads, table = list(task.tree.columns(task.node).values()), leaf_scores(task.tree, task.node)
-    labels = task.tree.columns(task.node).get(FLAT, slice(None))
+    columns = task.tree.columns(task.node)
+    if len(columns) == 1:
+        return keras.metrics.CategoricalAccuracy("accuracy")
+    heads, labels, table = list(columns.values()), columns[FLAT], leaf_scores(task.tree)
 
     def correct(y_true: Any, y_pred: Any) -> Any:
         scores = ops.concatenate([ops.log_softmax(y_pred[:, own]) for own in heads], axis=1)
         answer = ops.argmax(ops.matmul(scores, table), axis=1)
         return ops.cast(answer == ops.argmax(y_true[:, labels], axis=1), "float32")
 
-    if len(heads) == 1:
-        return keras.metrics.CategoricalAccuracy("accuracy")
     return keras.metrics.MeanMetricWrapper(correct, name="accuracy")
 
 

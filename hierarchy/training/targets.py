@@ -56,15 +56,10 @@ def labels_of(faces: FaceDataset, tree: Tree, net: str) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def leaf_scores(tree: Tree, net: str) -> np.ndarray:
-    """float32[outputs of a net, its answers], 1 for the outputs whose log probabilities an answer sums.
-
-    The trunk's answers are the leaves, by way of the router and a specialist; another net's are its classes.
-    """
-    columns = tree.columns(net)
-    if net == FLAT or len(columns) == 1:
-        return np.eye(len(tree.classes_of(net)), dtype=np.float32)
-    table = np.zeros((len(tree.classes_of(net)), len(tree.leaves)), np.float32)
+def leaf_scores(tree: Tree) -> np.ndarray:
+    """float32[outputs of the trunk, leaves], 1 where a leaf's log probability sums an output's."""
+    columns = tree.columns(TRUNK)
+    table = np.zeros((len(tree.classes_of(TRUNK)), len(tree.leaves)), np.float32)
     for leaf, branch in enumerate(tree.branch_of_leaf):
         table[columns[ROUTER].start + branch, leaf] = 1
         if (own := columns.get(tree.branches[branch])) is not None:
@@ -151,7 +146,6 @@ def _of_every_head(
     training: FaceDataset, tree: Tree, fit: TrainConfig, taught: np.ndarray | None
 ) -> NodeDataset:
     """The training set of the trunk: faces of all leaves, with a target for each head."""
-    flat = node_dataset(training, tree, FLAT, fit, taught)
     label = training.target(tree, FLAT)
     chosen = label >= 0
     if fit.samples_per_class:
@@ -164,7 +158,7 @@ def _of_every_head(
         target = np.zeros((len(own), len(tree.classes_of(head))), np.float32)
         target[own.target(tree, head) >= 0] = node_dataset(own, tree, head, fit, soft).target
         targets.append(target)
-    return NodeDataset(flat.pixels, flat.label, np.concatenate(targets, axis=1))
+    return NodeDataset(own.pixels, label[chosen], np.concatenate(targets, axis=1))
 
 
 def few_of_each(label: np.ndarray, rows: int) -> np.ndarray:

@@ -50,7 +50,7 @@ def test_outputs_of_a_trunk_are_those_of_all_nodes_and_of_the_leaves(other_tree)
 
 
 def test_leaf_scores_are_those_of_router_and_specialist(other_tree, rng):
-    table, columns = targets.leaf_scores(other_tree, TRUNK), other_tree.columns(TRUNK)
+    table, columns = targets.leaf_scores(other_tree), other_tree.columns(TRUNK)
     scores = rng.normal(size=len(other_tree.classes_of(TRUNK)))
     for leaf, name in enumerate(other_tree.leaves):
         branch = other_tree.branch_of(name)
