@@ -21,7 +21,7 @@ from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.models.preprocessing import VIEWS, averaged
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import FLAT, ROUTER, Tree, tree_named
-from hierarchy.vision.detectors import AUTO, MOVING, WHOLE, create_detector
+from hierarchy.vision.detectors import AUTO, MOVING, STILL, WHOLE, Detector, Searching, create_detector
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -51,6 +51,8 @@ class HierarchicalClassifier:
         tree: a Tree, the name of one, or a .toml file; None: the recipe's, or the loaded run's.
         flat_rows: whether faces may also be rows of 48 * 48 numbers, [N, 2304], as scikit-learn's tables are.
         detector: of faces in pictures, see `vision.detectors.create_detector`; "whole" takes them whole.
+        min_face: faces of so many pixels or more are searched for in pictures and videos.
+        rotate: auto or off: whether turned faces are searched for where no others are found.
         value_range: of arrays of floats: (0, 1) or (0, 255).
         colour: order of the channels of arrays: rgb or bgr.
         fetch: whether pictures may be http(s) addresses.
@@ -71,6 +73,8 @@ class HierarchicalClassifier:
     tree: Tree | str | None = None
     flat_rows: bool = False
     detector: str = AUTO
+    min_face: int = STILL.min_face
+    rotate: str = STILL.rotate
     value_range: tuple[float, float] = (0, 1)
     colour: str = "rgb"
     fetch: bool = False
@@ -235,7 +239,7 @@ class HierarchicalClassifier:
         from hierarchy.inference.faces import read
 
         self._check()
-        find = create_detector(self.detector if faces is None else faces)
+        find = self._detector(faces)
         return read(self, source, self._options(), find, min_confidence)
 
     def predict_video(
@@ -254,7 +258,7 @@ class HierarchicalClassifier:
         from hierarchy.vision.video import Video
 
         self._check()
-        tracker = Tracker(create_detector(faces, MOVING), self.predictions)
+        tracker = Tracker(self._detector(faces, MOVING.step), self.predictions)
         with Video(str(source)) as video:
             for frame, tracked, _ in track(video, tracker):
                 yield frame, tracked
@@ -286,7 +290,10 @@ class HierarchicalClassifier:
             return X
         from hierarchy.inference.faces import largest
 
-        return largest(X, self._options(), create_detector(WHOLE if crops else self.detector))
+        return largest(X, self._options(), self._detector(WHOLE if crops else None))
+
+    def _detector(self, name: str | None, step: int = STILL.step) -> Detector:
+        return create_detector(name or self.detector, Searching(self.min_face, self.rotate, step))
 
     def _options(self) -> "Options":
         from hierarchy.data.inputs import Options

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import hierarchy
-from hierarchy.data.formats.codes import FER2013_NAMES, FERPLUS_NAMES
+from hierarchy.data.formats import FER2013_NAMES, FERPLUS_NAMES
 from hierarchy.taxonomy import TREES
 
 HOUSE = Path(hierarchy.__file__).parent

@@ -10,7 +10,7 @@ import pytest
 from hierarchy import fileio, routing, runs
 from hierarchy.classifier import ROUTINGS, HierarchicalClassifier
 from hierarchy.data.dataset import UNLABELLED, FaceDataset, Split, as_pixels
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.data.labelling import training_set
 from hierarchy.errors import InputError, NotFittedError
 from hierarchy.manifest import Calibration

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from hierarchy.data.formats.codes import FER2013_NAMES, FERPLUS_NAMES
+from hierarchy.data.formats import FER2013_NAMES, FERPLUS_NAMES
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import ALIASES, FLAT, RESERVED, ROUTER, TREES, VALENCE, Tree, colour, tree_named
 

@@ -10,7 +10,7 @@ import typer
 
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import TREES, VALENCE
-from hierarchy.vision.detectors import DETECTORS, FILES
+from hierarchy.vision.detectors import DETECTORS, FILES, MIN_FACE, ROTATIONS, STILL, Searching
 
 if TYPE_CHECKING:
     from hierarchy.backends import Backend
@@ -34,6 +34,15 @@ ENGINE = typer.Option("--engine", help="auto, keras, or an exported engine such 
 DETECTOR = typer.Option(
     "--detector",
     help="; ".join([*(f"{name}: {entry.help}" for name, entry in DETECTORS.items()), f"{FILES}."]),
+)
+MIN_PIXELS = typer.Option(
+    "--min-face",
+    min=1,
+    metavar="PIXELS",
+    help=f"Search for faces of so many pixels or more. Fewer than {MIN_FACE}, the default, take longer.",
+)
+ROTATE = typer.Option(
+    "--rotate", help=f"{' or '.join(ROTATIONS)}: whether turned faces are searched for where no others are."
 )
 TTA = typer.Option("--tta", help="Test-time augmentation: single, flip or ten-crop.")
 NEGATIVES = typer.Option(
@@ -86,16 +95,16 @@ def _follows(arguments: list[str], option: str, value: str) -> bool:
     return f"{option}={value}" in arguments or (option, value) in zip(arguments, arguments[1:], strict=False)
 
 
-def detector_of(name: str, roi: str | None, *longest: int) -> "Detector":
+def detector_of(name: str, roi: str | None, searching: Searching = STILL) -> "Detector":
     """The face detector of a name, on the rectangle of --roi only.
 
     Raises:
-        InputError: no such detector, or no such rectangle.
+        InputError: no such detector, rectangle or --rotate.
     """
     from hierarchy.vision import align
     from hierarchy.vision.detectors import create_detector
 
-    find = create_detector(name, *longest)
+    find = create_detector(name, searching)
     if roi is None:
         return find
     parts = roi.split(",")

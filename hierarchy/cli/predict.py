@@ -14,7 +14,9 @@ from hierarchy.cli.options import (
     DETECTOR,
     ENGINE,
     MIN_CONFIDENCE,
+    MIN_PIXELS,
     ROI,
+    ROTATE,
     RUN,
     TTA,
     check_output,
@@ -23,6 +25,7 @@ from hierarchy.cli.options import (
     not_overwritten,
 )
 from hierarchy.cli.progress import ImageProgress, wanted
+from hierarchy.vision.detectors import STILL, Searching
 
 if TYPE_CHECKING:
     from hierarchy.errors import InputError
@@ -58,6 +61,8 @@ def predict(
         bool, typer.Option("--top1-only", help="Labels without probabilities; runs fewer nets per face.")
     ] = False,
     roi: Annotated[str | None, ROI] = None,
+    min_face: Annotated[int, MIN_PIXELS] = STILL.min_face,
+    rotate: Annotated[str, ROTATE] = STILL.rotate,
     json_schema: Annotated[
         bool, typer.Option("--json-schema", help="Print the JSON Schema of a line of --json, and exit.")
     ] = False,
@@ -83,7 +88,7 @@ def predict(
     if top1_only and (min_confidence or routing != "soft"):
         raise InputError("--top1-only uses soft routing and excludes --routing and --min-confidence")
 
-    find = detector_of(detector, roi)
+    find = detector_of(detector, roi, Searching(min_face, rotate))
     model = classifier_of(context, run, engine, routing=routing, view=tta)
     errors: list[InputError] = []
     left_out = Counter[str]()

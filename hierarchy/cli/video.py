@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hierarchy.cli.options import DETECTOR, ENGINE, ROI, RUN, check_output, classifier_of, detector_of
+from hierarchy.cli.options import (
+    DETECTOR,
+    ENGINE,
+    MIN_PIXELS,
+    ROI,
+    ROTATE,
+    RUN,
+    check_output,
+    classifier_of,
+    detector_of,
+)
+from hierarchy.vision.detectors import MOVING, Searching
 
 if TYPE_CHECKING:
     from rich.progress import Task
@@ -37,6 +48,12 @@ def video(
     detector: Annotated[str, DETECTOR] = "auto",
     engine: Annotated[str, ENGINE] = "auto",
     roi: Annotated[str | None, ROI] = None,
+    min_face: Annotated[int, MIN_PIXELS] = MOVING.min_face,
+    rotate: Annotated[str, ROTATE] = MOVING.rotate,
+    search_step: Annotated[
+        int,
+        typer.Option(min=1, help="Search every N-th processed frame as an image; others in part. 1: all."),
+    ] = MOVING.step,
     reconnect: Annotated[
         float, typer.Option(min=0, help="Seconds for which a lost camera or stream is opened again.")
     ] = 30.0,
@@ -51,22 +68,22 @@ def video(
     require("av")
     from hierarchy.inference.video import follow
     from hierarchy.training.progress import bar
-    from hierarchy.vision.detectors import MOVING
     from hierarchy.vision.tracker import Tracker
     from hierarchy.vision.video import Video
 
     targets = _targets(source, out, csv)
-    find = detector_of(detector, roi, MOVING)
+    find = detector_of(detector, roi, Searching(min_face, rotate, search_step))
     opened = Video(source, reconnect=reconnect)
     name = printable(opened.name)
     model = classifier_of(context, run, engine)
+    tracker = Tracker(find, model.predictions)
     labels: dict[int, str] = {}
     with bar("{task.completed} frames", "frames/s", redirect_stdout=sys.stdout.isatty()) as progress:
         progress.add_task("", total=opened.count, rate=0.0)
         (task,) = progress.tasks
         end = follow(
             opened,
-            Tracker(find, model.predictions),
+            tracker,
             model.tree_,
             out=out,
             table=csv,
@@ -76,7 +93,7 @@ def video(
         )
         rate = _rate(task)
     if not labels:
-        print(f"{name}  no face")
+        print(f"{name}  {tracker.none}")
     for path in targets:
         print(path)
     frames = round(task.completed)

@@ -15,7 +15,7 @@ import numpy as np
 
 from hierarchy import fileio, runs
 from hierarchy.data.dataset import SIDE, FaceDataset, Split
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.data.formats.ferplus import CHOICES
 from hierarchy.taxonomy import VALENCE, Tree
 

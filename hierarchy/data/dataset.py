@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from hierarchy.data.formats.codes import FER2013_NAMES, UNLABELLED
+from hierarchy.data.formats import FER2013_NAMES, UNLABELLED
 from hierarchy.data.images import SIDE
 from hierarchy.errors import InputError, first_line
 from hierarchy.runs import SKETCH

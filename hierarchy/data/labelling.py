@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hierarchy.data.dataset import FaceDataset, Split, as_pixels
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.data.formats.rows import encode
 from hierarchy.data.splits import add_validation_split
 from hierarchy.errors import InputError

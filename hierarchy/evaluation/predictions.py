@@ -14,7 +14,7 @@ import numpy as np
 
 from hierarchy import runs
 from hierarchy.data.dataset import Split
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.errors import InputError
 from hierarchy.fileio import check_archive
 from hierarchy.manifest import RunManifest

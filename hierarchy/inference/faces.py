@@ -19,6 +19,7 @@ from hierarchy.inference.predictor import (
     predict_stream,
 )
 from hierarchy.taxonomy import Tree
+from hierarchy.vision.align import no_face
 from hierarchy.vision.detectors import WHOLE, Detector
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def largest(source: Any, options: Options, find: Detector) -> np.ndarray:
     for picture in inputs.pictures(source, options):
         if not (faces := find(picture.grey)):
             raise InputError(
-                f"{picture.place}: no face found; detector={WHOLE!r} takes the whole picture as the face"
+                f"{picture.place}: {no_face(faces)}; detector={WHOLE!r} takes the whole picture as the face"
             )
         crops.append(faces[0].pixels)
     return np.stack(crops)

@@ -18,7 +18,7 @@ from hierarchy.data.image_files import DATA_FILES
 from hierarchy.errors import InputError, SkippedImage, printable, skipped
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import Tree
-from hierarchy.vision.align import DetectedFace, whole_image
+from hierarchy.vision.align import DetectedFace, no_face, whole_image
 from hierarchy.vision.detectors import Detector
 
 T = TypeVar("T")
@@ -38,6 +38,7 @@ class FacePrediction:
         confidence: probability of the label, else of the branch; None without a face and for labels only.
         probabilities: by leaf, sum to one; empty without a face and for labels only.
         crop: uint8[48,48], the input of the nets.
+        none: without a face, what was searched for.
     """
 
     path: str
@@ -48,13 +49,14 @@ class FacePrediction:
     confidence: float | None
     probabilities: dict[str, float]
     crop: np.ndarray | None = field(default=None, compare=False)
+    none: str = field(default=no_face([]), compare=False)
 
     def __repr__(self) -> str:
         return f"<{self.as_text()}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """The attributes but the crop, as JSON holds them."""
-        return {name: value for name, value in vars(self).items() if name != "crop"}
+        """The attributes but the last two, as JSON holds them."""
+        return {name: value for name, value in vars(self).items() if name not in ("crop", "none")}
 
     def as_json(self) -> str:
         """One line of JSON, floats unrounded."""
@@ -70,7 +72,7 @@ class FacePrediction:
         """One line of text, control characters in the path escaped."""
         path = printable(self.path)
         if self.face is None:
-            return f"{path}  no face"
+            return f"{path}  {self.none}"
         place = "" if self.score is None else "  face at {},{} ({}x{})".format(*self.face)
         text = f"{path}{place}  {self.branch} > {self.label or 'unsure'}"
         shares = "  ".join(f"{name} {value:.2f}" for name, value in self.probabilities.items())
@@ -172,7 +174,7 @@ def _crops(file: Path | Picture | InputError, find: Detector) -> Iterator[Crop |
         faces = find(source if isinstance(source, np.ndarray) else images.read(source, path))
         yield from (Crop(path, face) for face in faces)
         if not faces:
-            yield FacePrediction(path, None, None, None, None, None, {})
+            yield FacePrediction(path, None, None, None, None, None, {}, none=no_face(faces))
     except Exception as error:
         yield skipped(path, error)
 

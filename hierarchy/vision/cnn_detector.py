@@ -8,10 +8,10 @@ import numpy as np
 
 from hierarchy import fileio, runs, runtimes
 from hierarchy.errors import COMMAND, InputError
-from hierarchy.vision.align import PICTURE, DetectedFace, aligned
+from hierarchy.vision.align import PICTURE, rows_of
 from hierarchy.vision.boxes import overlap
-from hierarchy.vision.detectors import CNN, Detector
-from hierarchy.vision.opencv_detectors import largest_first, reduced
+from hierarchy.vision.detectors import CNN, LONGEST, Detector, Searching
+from hierarchy.vision.search import Engine, Search
 from hierarchy.vision.synthetic_scenes import WINDOW
 
 NAME: Final = "detector"
@@ -25,8 +25,8 @@ VOTES: Final = 2  # minimum number of windows on a face
 WindowNet = Callable[[np.ndarray], np.ndarray]  # uint8[1,H,W,1] -> logits float32[1,h,w,1]
 
 
-def create(longest: int) -> Detector:
-    """The trained or shipped detector, on images reduced to a longer side of `longest` pixels.
+def create(options: Searching) -> Detector:
+    """The trained or shipped detector, on images reduced to a longer side of LONGEST pixels.
 
     Raises:
         InputError: there is none, or it is damaged.
@@ -41,13 +41,11 @@ def create(longest: int) -> Detector:
     fileio.check_file(path, info["sha256"], remedy)
     net, minimum = loaded(path), float(info["sure"])
 
-    def find(grey: np.ndarray) -> list[DetectedFace]:
-        small, scale = reduced(grey, longest)
-        pairs = zip(*boxes(net, small, minimum), strict=True)
-        # FER-2013's crops are such boxes, as Haar's are
-        return largest_first(aligned(grey, box / scale, score, reference=PICTURE) for box, score in pairs)
-
-    return find
+    # FER-2013's crops are such boxes, as Haar's are
+    return Search(
+        Engine(lambda grey: rows_of(*boxes(net, grey, minimum)), LONGEST, seen=SMALLEST, reference=PICTURE),
+        options,
+    )
 
 
 def folder() -> Path:

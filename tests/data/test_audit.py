@@ -7,7 +7,7 @@ import pytest
 
 from hierarchy.data.audit import COLUMNS, PUBLISHED, Audit, as_table, audit, leaks, rows
 from hierarchy.data.dataset import FaceDataset, Split
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.taxonomy import VALENCE, Tree
 
 TRAINING, PUBLIC, PRIVATE = Split.Training, Split.PublicTest, Split.PrivateTest

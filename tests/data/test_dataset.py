@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from hierarchy.data.dataset import COLUMNS, SIDE, UNLABELLED, FaceDataset, Origin, Split
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT, ROUTER, TREES, Tree
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from hierarchy.data.dataset import UNLABELLED, Split
-from hierarchy.data.formats import fer2013_csv, registry
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES, fer2013_csv, registry
 from hierarchy.data.formats.rows import MAX_BLANK, MAX_LINE
 from hierarchy.errors import InputError
 

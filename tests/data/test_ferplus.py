@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from hierarchy.data.dataset import Split
-from hierarchy.data.formats import ferplus
-from hierarchy.data.formats.codes import FER2013_NAMES, FERPLUS_NAMES
+from hierarchy.data.formats import FER2013_NAMES, FERPLUS_NAMES, ferplus
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import TREES, VALENCE, Tree

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from hierarchy.data.dataset import Split
-from hierarchy.data.formats import image_folder
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES, image_folder
 from hierarchy.errors import InputError
 
 

@@ -10,7 +10,7 @@ import pytest
 from hierarchy.data import loading
 from hierarchy.data.audit import PUBLISHED
 from hierarchy.data.dataset import SIDE, FaceDataset, Split
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.data.synthetic.action_units import MAX_NOISE, MIN_SHARE, SOMETIMES, STRENGTHS, Unit, actions
 from hierarchy.data.synthetic.portrait import lids, opening, seam
 from hierarchy.data.synthetic.sketch import RANGES, draw, sketch_faces

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from hierarchy.data.dataset import FaceDataset, Split
-from hierarchy.data.formats import ferplus
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES, ferplus
 from hierarchy.evaluation import metrics
 from hierarchy.evaluation.predictions import Leakage, StoredPredictions
 from hierarchy.manifest import RunManifest

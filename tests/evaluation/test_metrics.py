@@ -9,8 +9,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precisio
 
 from hierarchy import routing
 from hierarchy.data.dataset import UNLABELLED, FaceDataset, Origin, Split
-from hierarchy.data.formats import ferplus
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES, ferplus
 from hierarchy.errors import InputError
 from hierarchy.evaluation import metrics, statistics
 from hierarchy.evaluation.predictions import Leakage

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from hierarchy.data.formats.codes import FERPLUS_NAMES
+from hierarchy.data.formats import FERPLUS_NAMES
 from hierarchy.reports import captions, plots
 from hierarchy.taxonomy import FLAT, ROUTER, VALENCE, colour
 

@@ -13,7 +13,7 @@ import pytest
 from hierarchy import routing, runs
 from hierarchy.data import loading
 from hierarchy.data.dataset import Split
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.errors import InputError
 from hierarchy.evaluation import metrics, predictions, run_report
 from hierarchy.reports.run_markdown import markdown

@@ -14,9 +14,20 @@ from hierarchy.data import images
 from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
 from hierarchy.vision import align, detectors, opencv_detectors
-from hierarchy.vision.detectors import DETECTORS, HAAR, WHOLE, YUNET, create_detector
+from hierarchy.vision.detectors import (
+    DETECTORS,
+    HAAR,
+    MOVING,
+    OFF,
+    SURE,
+    WHOLE,
+    YUNET,
+    Searching,
+    create_detector,
+)
 
 MIDDLE = (270, 230)  # of the face in the portrait, x and y
+FACE_HEIGHT = 211  # of its box
 
 
 def inside(box, point) -> bool:
@@ -37,14 +48,102 @@ def test_the_help_text_names_every_detector():
     assert all(f"{name}: {entry.help}" in help_text for name, entry in DETECTORS.items())
 
 
-def test_a_small_square_image_is_a_crop_and_is_searched_only_by_name(portrait):
-    crop = cv2.resize(portrait, (100, 100))
-    (face,) = create_detector()(crop)
-    assert face.box == [0, 0, 100, 100] and face.score is None
+@pytest.mark.parametrize("side", [49, 64, 100, 200])
+def test_of_a_small_square_image_what_it_shows_decides(portrait, side):
+    """Head and shoulders: the face; a face that fills it: a crop; nothing: a crop up to READY pixels."""
+    find = create_detector()
+    (face,) = find(cv2.resize(portrait[:512], (side, side), interpolation=cv2.INTER_AREA))
+    assert face.box[3] < side / 2 and face.score > SURE
+    crop = cv2.resize(portrait[110:350, 150:390], (side, side), interpolation=cv2.INTER_AREA)
+    (face,) = find(crop)
+    assert face.box == [0, 0, side, side] and face.score > SURE
     assert np.array_equal(face.pixels, images.crop(crop))
-    assert create_detector(YUNET)(crop)[0].score is not None
+    others = find(np.full((side, side), 90, np.uint8))
+    assert [face.score for face in others] == [None] * (side <= detectors.READY)
+
+
+def test_the_whole_image_is_the_face_by_name(portrait):
     (face,) = create_detector(WHOLE)(portrait)
     assert face.box == [0, 0, portrait.shape[1], portrait.shape[0]] and face.score is None
+
+
+def pasted(portrait, shape, height, places) -> np.ndarray:
+    """Grey scenes with the portrait's head at places, its face of a height in pixels."""
+    scale = height / FACE_HEIGHT
+    head = cv2.resize(portrait[:430, 60:460], None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    scene = np.full(shape, 120, np.uint8)
+    for x, y in places:
+        scene[y : y + head.shape[0], x : x + head.shape[1]] = head
+    return scene
+
+
+@pytest.mark.parametrize(("shape", "height"), [((3000, 4000), 32), ((3000, 4000), 84), ((1080, 1920), 40)])
+def test_small_faces_of_large_images_are_found_once(portrait, shape, height):
+    places = [(40, 30), (shape[1] // 2, shape[0] // 3), (shape[1] - 200, shape[0] - 200)]
+    scene = pasted(portrait, shape, height, places)
+    faces = create_detector(YUNET)(scene)
+    assert len(faces) == len(places) and faces.smallest <= detectors.MIN_FACE
+    assert all(abs(face.box[3] - height) < height / 4 for face in faces)
+    assert not create_detector(YUNET, Searching(min_face=400))(scene)
+
+
+def test_what_was_searched_is_bounded_and_said():
+    nothing = create_detector(YUNET, Searching(min_face=1, rotate=OFF))(np.full((200, 4000), 90, np.uint8))
+    assert 1 < nothing.smallest < detectors.MIN_FACE
+    assert align.no_face(nothing) == f"no face of {nothing.smallest} pixels or more"
+    assert align.no_face([]) == "no face"
+
+
+@pytest.mark.parametrize("angle", range(0, 360, 15))
+def test_a_turned_face_is_found_upright(portrait, angle):
+    (upright,) = create_detector()(portrait)
+    turn = cv2.getRotationMatrix2D(MIDDLE, angle, 0.6)
+    picture = cv2.warpAffine(portrait, turn, portrait.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+    (face,) = create_detector()(picture)
+    assert inside(face.box, MIDDLE) and abs((face.tilt - angle - upright.tilt + 180) % 360 - 180) < 30
+    assert np.corrcoef(face.pixels.ravel(), upright.pixels.ravel())[0, 1] > 0.4
+
+
+@pytest.mark.parametrize("name", [YUNET, HAAR])
+def test_right_angles_are_searched_unless_they_are_off(portrait, name):
+    picture = np.ascontiguousarray(np.rot90(portrait))
+    (face,) = create_detector(name)(picture)
+    (upright,) = create_detector(name)(portrait)
+    assert inside(face.box, (MIDDLE[1], portrait.shape[1] - MIDDLE[0]))
+    assert not create_detector(name, Searching(rotate=OFF))(picture)
+    if name == YUNET:
+        assert np.array_equal(face.pixels, upright.pixels)
+
+
+def test_a_video_is_searched_fully_at_first_and_its_faces_followed(portrait):
+    """The first frame as an image, later ones in part; all as images on request."""
+    scene = pasted(portrait, (1080, 1920), 50, [(300, 300), (1200, 500)])
+    still = create_detector(YUNET)(scene)
+    moving = create_detector(YUNET, MOVING)
+    assert same(moving(scene), still)
+    later = moving(np.roll(scene, 8, axis=1))
+    assert len(later) == len(still) and later.smallest is None
+    assert all(abs(a.box[0] + 8 - b.box[0]) < 8 for a, b in zip(placed(still), placed(later), strict=True))
+    always = create_detector(YUNET, Searching(step=1))
+    assert all(same(always(scene), still) for _ in range(2))
+
+
+def placed(faces):
+    return sorted(faces, key=lambda face: face.box)
+
+
+def same(faces, others) -> bool:
+    pairs = zip(faces, others, strict=True)
+    return all(one.box == two.box and np.array_equal(one.pixels, two.pixels) for one, two in pairs)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [Searching(min_face=0), Searching(min_face=1.5), Searching(min_face=True), Searching(rotate="left")],
+)
+def test_other_options_are_refused(options):
+    with pytest.raises(InputError, match="min_face|rotate"):
+        create_detector(WHOLE, options)
 
 
 def test_a_ready_crop_loads_no_detector(monkeypatch):

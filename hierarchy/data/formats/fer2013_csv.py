@@ -16,8 +16,7 @@ import numpy as np
 
 from hierarchy.data import splits
 from hierarchy.data.dataset import SIDE, SKETCH, FaceDataset, Split
-from hierarchy.data.formats import ferplus
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES, ferplus
 from hierarchy.data.formats.rows import Row, csv_rows, dataset, label_name
 from hierarchy.errors import InputError, error_context
 

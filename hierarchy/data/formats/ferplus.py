@@ -14,7 +14,7 @@ import numpy as np
 
 from hierarchy.data import splits
 from hierarchy.data.dataset import UNLABELLED, FaceDataset
-from hierarchy.data.formats.codes import FER2013_NAMES, FERPLUS_NAMES
+from hierarchy.data.formats import FER2013_NAMES, FERPLUS_NAMES
 from hierarchy.data.formats.rows import csv_rows
 from hierarchy.errors import InputError, error_context
 from hierarchy.taxonomy import Tree, spelling

@@ -19,7 +19,7 @@ import numpy as np
 
 from hierarchy.data import images, splits
 from hierarchy.data.dataset import SKETCH, FaceDataset, Split
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.data.formats.image_folder import png
 from hierarchy.data.formats.rows import Row, dataset, label_name
 from hierarchy.errors import InputError, error_context, first_line

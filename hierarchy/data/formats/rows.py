@@ -15,7 +15,7 @@ import numpy as np
 
 from hierarchy.data import splits
 from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.errors import InputError, error_context, first_line
 from hierarchy.taxonomy import spelling
 

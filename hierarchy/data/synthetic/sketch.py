@@ -14,7 +14,7 @@ import numpy as np
 
 from hierarchy.data.audit import PUBLISHED
 from hierarchy.data.dataset import SIDE, SKETCH, FaceDataset, Split
-from hierarchy.data.formats.codes import FER2013_NAMES
+from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.data.synthetic.action_units import STRENGTHS, actions
 from hierarchy.data.synthetic.portrait import CRISP, SOFT, Person, Stroke
 from hierarchy.errors import InputError
