@@ -29,6 +29,9 @@ FILLS: Final = 0.5  # share of the image's height from which on a face nearly fi
 LONGEST: Final = 640  # pixels of the longer side of the image that is searched first
 MIN_FACE: Final = 32  # pixels
 SURE, MAYBE = 0.7, 0.3  # minimum scores of a face, and of what is looked at again
+TURNED_SURE: Final = (
+    0.9  # the same of a turned face in a small square; upright crops seem turned at up to 0.86
+)
 UPRIGHT: Final = 45.0  # degrees; less is taken for upright
 ROTATE_AUTO, OFF = "auto", "off"
 ROTATIONS: Final = (ROTATE_AUTO, OFF)
@@ -133,8 +136,8 @@ def auto(options: Searching) -> Detector:
     whole_image = whole(options)
 
     @functools.cache
-    def search(sure: float = options.sure) -> Detector:
-        return create_detector(YUNET if yunet_file() else _without_yunet(), options._replace(sure=sure))
+    def search(options: Searching = options) -> Detector:
+        return create_detector(YUNET if yunet_file() else _without_yunet(), options)
 
     def find(grey: "np.ndarray") -> list["DetectedFace"]:
         height, width = grey.shape
@@ -142,10 +145,12 @@ def auto(options: Searching) -> Detector:
             return search()(grey)
         if height <= SIDE:
             return whole_image(grey)
-        likely = search(MAYBE)(grey)
-        if likely and likely[0].box[3] >= FILLS * height and abs(likely[0].tilt) < UPRIGHT:
-            return [replace(face, score=likely[0].score) for face in whole_image(grey)]
         faces = search()(grey)
+        if any(abs(face.tilt) >= UPRIGHT and (face.score or 0) >= TURNED_SURE for face in faces[:1]):
+            return faces
+        upright = search(options._replace(rotate=OFF, sure=MAYBE))(grey)
+        if upright and upright[0].box[3] >= FILLS * height:
+            return [replace(face, score=upright[0].score) for face in whole_image(grey)]
         return faces if faces or height > READY else whole_image(grey)
 
     return find
