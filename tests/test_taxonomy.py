@@ -1,12 +1,28 @@
 """Trees hold together, FER-2013's codes never move, and whatever is not a tree is refused on one line."""
 
+from itertools import combinations
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
 from hierarchy.data.formats import FER2013_NAMES, FERPLUS_NAMES
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import ALIASES, FLAT, RESERVED, ROUTER, TREES, VALENCE, Tree, colour, tree_named
+from hierarchy.taxonomy import (
+    ALIASES,
+    COLOURS,
+    CYCLE,
+    FLAT,
+    RESERVED,
+    ROUTER,
+    TREES,
+    VALENCE,
+    Tree,
+    colour,
+    ink,
+    tree_named,
+)
 
 SHAPES = {
     "2x2": Tree({"up": ["a", "b"], "down": ["c", "d"]}),
@@ -196,3 +212,57 @@ def test_a_missing_tree_is_named(name):
 def test_every_name_has_a_colour_of_its_own_kind(tree):
     for name in (*tree.leaves, *tree.nets, *tree.branches):
         assert colour(name) == colour(name) and colour(name).startswith("#") and len(colour(name)) == 7
+
+
+EYES = {  # linear RGB as colour-blind eyes see it: Machado, Oliveira and Fernandes (2009), severity 1
+    "normal": np.eye(3),
+    "protan": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deutan": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.01182, 0.04294, 0.968881],
+    ],
+    "tritan": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.3039],
+    ],
+}
+
+
+def linear(shade: str) -> np.ndarray:
+    parts = np.frombuffer(bytes.fromhex(shade[1:]), np.uint8) / 255
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours, 1 to 21, as WCAG 2 defines it."""
+    dark, light = sorted(linear(shade) @ (0.2126, 0.7152, 0.0722) for shade in (one, other))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    """CIELAB of linear sRGB, under D65."""
+    white = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    x, y, z = np.cbrt(np.array(white) @ rgb.clip(0.001, 1) / (0.9505, 1, 1.089))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("shade", {*COLOURS.values(), *CYCLE})
+def test_text_and_bars_have_the_contrast_of_wcag_aa(shade):
+    assert contrast(ink(shade), shade) >= 4.5 and contrast(shade, "#ffffff") >= 3
+
+
+@pytest.mark.parametrize("name", [*VALENCE.branches, *VALENCE.nets])
+def test_names_of_nets_are_legible_on_white(name):
+    assert contrast(colour(name), "#ffffff") >= 4.5
+
+
+@pytest.mark.parametrize("eyes", EYES)
+def test_expressions_are_told_apart_by_colour_blind_eyes(eyes):
+    seen = [lab(np.array(EYES[eyes]) @ linear(colour(name))) for name in FERPLUS_NAMES]
+    assert min(np.linalg.norm(one - other) for one, other in combinations(seen, 2)) > 20

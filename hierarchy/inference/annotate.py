@@ -78,5 +78,8 @@ def note(face: FacePrediction, model: Predictor | None) -> draw.Note | None:
         special = face.label is not None and face.branch in model.tree_.nodes
         node, name = (face.branch, face.label) if special else (ROUTER, face.branch)
         heat = occlusion.occlusion(model, node, model.tree_.classes_of(node).index(name), face.crop)
+    name, text = (face.label, "") if face.label else (face.branch, f"{face.branch}, unsure")
     title = f"{face.branch} > {face.label or 'unsure'}"
-    return draw.Note(face.face, title, face.label or face.branch, face.probabilities, face.crop, heat)
+    return draw.Note(
+        face.face, title, name, face.probabilities, face.crop, heat, text=text, likelihood=face.confidence
+    )

@@ -84,5 +84,5 @@ def follow(
 
 def note(face: TrackedFace) -> draw.Note:
     """What to draw for a tracked face."""
-    title = f"{face.track}  {face.branch} > {face.label}"
-    return draw.Note(face.face.box, title, face.label, face.shares)
+    title = f"{face.branch} > {face.label}"
+    return draw.Note(face.face.box, title, face.label, face.shares, number=face.track)

@@ -1,31 +1,38 @@
-"""An image with its faces framed and numbered, and their probabilities beside it."""
+"""A picture with its faces framed and labelled, and cards with their probabilities beside or below it."""
 
-import functools
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hierarchy.data.images import SIDE
-from hierarchy.taxonomy import colour
+from hierarchy.vision import cards
+from hierarchy.vision.labels import (
+    Box,
+    barred,
+    clipped,
+    framed,
+    labelled,
+    percent,
+    tag_height,
+    type_size,
+    written,
+)
 
 if TYPE_CHECKING:
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image
 
-SMALLEST: Final = 320  # pixels of the longer side; smaller images are enlarged
-LARGEST: Final = (
-    8192  # pixels a side; larger images are reduced before they are drawn, longer columns are cut
-)
-CARDS: Final = 60  # faces with a card beside the image; of others only the frame is drawn
-LINE, BAR, MARGIN = 18, 90, 10  # pixels: line of text, longest bar, around the column
-NAME, VALUE = 70, 50  # pixels: least width of a name, width of a number
-STRIP: Final = 6  # pixels: bar on a video
-HEAT: Final = 3  # enlargement of a crop with its heat map
+SMALLEST: Final = 640  # pixels of the longer side; smaller images are enlarged
+LARGEST: Final = 8192  # pixels a side; larger images are reduced before they are drawn, cards beyond it cut
+CARDS: Final = 60  # faces with a card; of others only the frame and the label are drawn
+TYPE: Final = 18  # pixels: least size of the type of cards
+PARTS: Final = 100  # the longer side in sizes of the type, where that is larger
+LEAST: Final = 12  # pixels: size of the smallest type at a face; 10 on videos
+VIDEO_LEAST: Final = 10
 SOFTWARE: Final = "hierarchy"  # PNG metadata of our drawings
-INK, PAPER = "#333333", "#ffffff"
+GROUND: Final = "#f0f2f5"  # of the page
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,14 @@ class Note:
 
     Attributes:
         box: [x, y, width, height] in pixels of the image.
-        title: the prediction as text.
+        title: the prediction with its branch, for the card.
         name: of the predicted class, which gives the colour.
         shares: probability by leaf; may be empty.
         crop: uint8[48,48], input of the nets; None: not shown.
         heat: float[48,48], heat map of the crop; None: not shown.
+        text: the prediction in short, at the face; empty: the name.
+        likelihood: its probability; None: that of the name among the shares, if it is there.
+        number: of the face or track; None: its place among the notes, where there are several.
     """
 
     box: Sequence[int]
@@ -47,6 +57,27 @@ class Note:
     shares: Mapping[str, float]
     crop: np.ndarray | None = None
     heat: np.ndarray | None = None
+    text: str = ""
+    likelihood: float | None = None
+    number: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The prediction in short."""
+        return self.text or self.name
+
+    @property
+    def share(self) -> float | None:
+        """Probability of the prediction."""
+        return self.shares.get(self.name) if self.likelihood is None else self.likelihood
+
+    @property
+    def texts(self) -> list[str]:
+        """What may stand at the face, the first that finds a place: number, label, probability; or fewer."""
+        parts = [self.label] if self.share is None else [self.label, percent(self.share)]
+        if self.number is None:
+            return ["  ".join(parts), self.label]
+        return [f"{self.number}  {'  '.join(parts)}", f"{self.number}  {self.label}", f"{self.number}"]
 
 
 def png(page: "Image.Image") -> bytes:
@@ -73,24 +104,24 @@ def may_take(file: Path) -> bool:
 
 
 def annotated(picture: np.ndarray, notes: Sequence[Note]) -> "Image.Image":
-    """An RGB image uint8[H,W,3] with a frame for every face, and a column of notes beside it.
+    """An RGB image uint8[H,W,3] with frame and label at every face, and cards beside or below it.
 
-    The page is at most LARGEST pixels high, and wider than that by the column only.
+    The page is at most LARGEST pixels high, and wider than that by the cards only.
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
-    image, scale = scaled(picture)
-    cards = [_card(note, number) for number, note in enumerate(notes[:CARDS], 1)]
-    width = image.width + 2 * MARGIN + max([card.width for card in cards], default=NAME + BAR + VALUE)
-    height = min(LARGEST, max(image.height, 2 * MARGIN + sum(card.height for card in cards)))
-    page = Image.new("RGB", (width, height), PAPER)
+    if len(notes) > 1:
+        notes = [replace(note, number=note.number or place) for place, note in enumerate(notes, 1)]
+    image = _labelled(*scaled(picture), notes)
+    if not (first := notes[:CARDS]):
+        return image
+    size = max(TYPE, max(image.size) / PARTS)
+    style, grid = cards.arranged(first, *image.size, size, LARGEST)
+    width, height = min(grid.width, 2 * LARGEST - 1), min(grid.height, LARGEST)
+    page = Image.new("RGB", (width, height), GROUND)
     page.paste(image)
-    top = MARGIN
-    for number, note in enumerate(notes, 1):
-        _frame(ImageDraw.Draw(page), note, number, scale, image.size)
-    for card in cards:
-        page.paste(card, (image.width + MARGIN, top))
-        top += card.height
+    for note, place in zip(first, grid.places, strict=True):
+        page.paste(cards.drawn(note, note.number, style, grid.card), place)
     return page
 
 
@@ -104,72 +135,54 @@ def scaled(picture: np.ndarray) -> tuple["Image.Image", float]:
     return Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC), scale
 
 
+def _labelled(image: "Image.Image", scale: float, notes: Sequence[Note]) -> "Image.Image":
+    """The image with frames and labels; on a strip above it, where a face leaves no room for its label."""
+    from PIL import Image
+
+    least = max(LEAST, max(image.size) / 130)
+    faces = [clipped([scale * value for value in note.box], *image.size) for note in notes]
+    strip = max((_missing(face, image.height, least) for face in faces), default=0)
+    strip = min(strip, LARGEST - image.height)
+    if strip:
+        taller = Image.new("RGB", (image.width, image.height + strip), GROUND)
+        taller.paste(image, (0, strip))
+        image = taller
+        faces = [(left, top + strip, right, bottom + strip) for left, top, right, bottom in faces]
+    _draw(image, faces, notes, least)
+    return image
+
+
+def _missing(face: Box, height: int, least: float) -> int:
+    """Height of the label of a face that leaves room for it neither above nor below; else 0."""
+    tag = tag_height(type_size(face, 1.5 * least))
+    return tag if face[1] < tag and height - face[3] < tag else 0
+
+
 def overlaid(picture: np.ndarray, notes: Sequence[Note]) -> np.ndarray:
-    """A video frame uint8[H,W,3] with box, title and bars of every face drawn on it; of the same shape."""
-    from PIL import Image, ImageDraw
+    """A video frame uint8[H,W,3] with frame, label and bars of every face drawn on it; of the same shape."""
+    from PIL import Image
 
     image = Image.fromarray(picture)
-    draw = ImageDraw.Draw(image)
-    for note in notes:
-        x, y, width, height = note.box
-        fill = colour(note.name)
-        draw.rectangle((x, y, x + max(width, 1), y + max(height, 1)), outline=fill, width=2)
-        top = min(max(y - LINE, 0), image.height - LINE)
-        draw.rectangle((x, top, x + draw.textlength(note.title, _font()) + 8, top + LINE), fill=fill)
-        draw.text((x + 4, top + 2), note.title, fill=PAPER, font=_font())
-        low = min(y + max(height, 1) + 3, image.height - STRIP * len(note.shares))
-        draw.rectangle((x, low - 2, x + BAR, low + STRIP * len(note.shares) - 1), fill=PAPER)
-        for rank, (name, share) in enumerate(note.shares.items()):
-            bar = (x, low + STRIP * rank, x + round(BAR * share), low + STRIP * (rank + 1) - 3)
-            draw.rectangle(bar, fill=colour(name))
+    faces = [clipped(note.box, *image.size) for note in notes]
+    _draw(image, faces, notes, max(VIDEO_LEAST, image.height / 60), bars=True)
     return np.array(image)
 
 
-def _frame(draw: "ImageDraw.ImageDraw", note: Note, number: int, scale: float, size: tuple[int, int]) -> None:
-    x, y, width, height = (round(scale * value) for value in note.box)
-    right, bottom = min(x + width, size[0]) - 1, min(y + height, size[1]) - 1
-    left, top = max(x, 0), max(y, 0)
-    fill = colour(note.name)
-    frame = (left, top, max(right, left), max(bottom, top))
-    draw.rectangle(frame, outline=fill, width=max(2, size[0] // 250))
-    draw.rectangle((left, top, left + 9 * len(str(number)) + 6, top + LINE), fill=fill)
-    draw.text((left + 4, top + 2), str(number), fill=PAPER, font=_font())
+def _draw(
+    image: "Image.Image", faces: Sequence[Box], notes: Sequence[Note], least: float, bars: bool = False
+) -> None:
+    """Frames first, then labels: the largest faces choose their places first."""
+    from PIL import ImageDraw
 
-
-def _card(note: Note, number: int) -> "Image.Image":
-    """The prediction of a face: title, a bar for every leaf, and the heat map if there is one."""
-    from PIL import Image, ImageDraw
-
-    title = f"{number}  {note.title}"
-    names = max([NAME, *(round(_font().getlength(name)) + 4 for name in note.shares)])
-    heat = None if note.heat is None or note.crop is None else _heated(note.crop, note.heat)
-    width = max(names + BAR + VALUE, round(_font().getlength(title)))
-    top = LINE * (1 + len(note.shares))
-    card = Image.new("RGB", (width, top + MARGIN + (heat.height + MARGIN if heat else 0)), PAPER)
-    if heat:
-        card.paste(heat, (0, top + MARGIN // 2))
-    draw = ImageDraw.Draw(card)
-    draw.text((0, 0), title, fill=colour(note.name), font=_font())
-    for row, (name, share) in enumerate(note.shares.items(), 1):
-        draw.text((0, LINE * row), name, fill=INK, font=_font())
-        end = names + round(BAR * share)
-        draw.rectangle((names, LINE * row + 3, end, LINE * (row + 1) - 4), fill=colour(name))
-        draw.text((end + 6, LINE * row), f"{share:.2f}", fill=INK, font=_font())
-    return card
-
-
-def _heated(crop: np.ndarray, heat: np.ndarray) -> "Image.Image":
-    """The enlarged crop, red where covering it lowers the probability most."""
-    from PIL import Image
-
-    share = 0.6 * np.clip(heat / max(heat.max(), 1e-9), 0, 1)[..., None]
-    mixed = crop[..., None] * (1 - share) + np.array([214.0, 40.0, 40.0]) * share
-    size = (HEAT * SIDE, HEAT * SIDE)
-    return Image.fromarray(mixed.round().astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
-
-
-@functools.cache
-def _font() -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
-    from PIL import ImageFont
-
-    return ImageFont.load_default(13)
+    draw = ImageDraw.Draw(image)
+    width = max(2, round(max(image.size) / 400))
+    order = sorted(zip(faces, notes, strict=True), key=lambda pair: pair[0][1] - pair[0][3])
+    for face, note in order:
+        framed(draw, face, note.name, min(width, max(1, (face[3] - face[1]) // 16)))
+    faces, notes = [face for face, _ in order], [note for _, note in order]
+    places, labels = labelled((0, 0, *image.size), faces, notes, least)
+    for label, note in zip(labels, notes, strict=True):
+        if label:
+            written(draw, label, note.name)
+    for face, note in order if bars else ():
+        barred(draw, places, face, note, least)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hierarchy.taxonomy import VALENCE, colour
-from hierarchy.vision.draw import LARGEST, LINE, SMALLEST, Note, annotated, overlaid
+from hierarchy.vision import cards, draw, labels
+from hierarchy.vision.draw import GROUND, LARGEST, SMALLEST, Note, annotated, overlaid
 
 LEAVES = VALENCE.leaves
 SHARES = {leaf: (index + 1) / 21 for index, leaf in enumerate(LEAVES)}
@@ -22,19 +23,16 @@ def count(page, name: str) -> int:
 
 def test_an_image_without_faces_is_not_changed(rng):
     picture = rng.integers(0, 256, (400, 500, 3), np.uint8)
-    page = np.asarray(annotated(picture, []))
-    assert page.shape[0] == 400 and page.shape[1] > 500 and np.array_equal(page[:, :500], picture)
+    assert np.array_equal(np.asarray(annotated(picture, [])), picture)
 
 
 def test_each_face_has_a_frame_and_bars_as_long_as_its_probabilities():
-    picture = np.zeros((400, 400, 3), np.uint8)
+    picture = np.zeros((400, 800, 3), np.uint8)
     page = annotated(picture, [note(LEAVES[0]), note(LEAVES[1], (200, 200, 90, 90))])
-    left = page.crop((0, 0, 400, 400))
+    left = page.crop((0, 0, 800, 400))
     assert count(left, LEAVES[0]) > 200 and count(left, LEAVES[1]) > 200
-    panel = page.crop((400, 0, page.width, page.height))
-    areas = [count(panel, leaf) for leaf in LEAVES[2:]]
+    areas = [count(page, leaf) for leaf in LEAVES[2:]]
     assert areas == sorted(areas) and areas[0] > 0
-    assert page.height > 2 * LINE * (1 + len(LEAVES))
 
 
 @pytest.mark.parametrize("box", [(-10, -10, 400, 400), (-50, -50, 20, 20), (90, 90, 30, 30)])
@@ -44,33 +42,80 @@ def test_a_box_may_reach_over_the_border(box):
 
 def test_a_small_crop_is_enlarged():
     page = annotated(np.zeros((48, 48, 3), np.uint8), [note(box=(0, 0, 48, 48))])
-    assert page.width > SMALLEST and page.getpixel((SMALLEST - 10, 5)) == (0, 0, 0)
+    assert page.width > SMALLEST and page.getpixel((SMALLEST // 2, SMALLEST // 2)) == (0, 0, 0)
 
 
 def test_bars_have_room_for_long_names_and_the_colours_of_the_tree(other_tree):
     shares = dict.fromkeys(other_tree.leaves, 1.0) | {"x" * 40: 1.0}
     for leaf in other_tree.leaves:
-        face = Note((20, 30, 40, 50), leaf, leaf, shares)
-        page = annotated(np.zeros((400, 400, 3), np.uint8), [face])
-        assert count(page.crop((0, 0, 400, 400)), leaf) > 100
-        bars = (np.asarray(page)[:, 400:] == tuple(bytes.fromhex(colour("x" * 40)[1:]))).all(axis=-1)
+        face = Note((20, 100, 40, 50), leaf, leaf, shares)
+        page = annotated(np.zeros((800, 800, 3), np.uint8), [face])
+        assert count(page.crop((0, 0, 800, 800)), leaf) > 100
+        bars = (np.asarray(page) == tuple(bytes.fromhex(colour("x" * 40)[1:]))).all(axis=-1)
         assert bars.any() and not bars[:, -10:].any()
         assert not np.array_equal(overlaid(np.zeros((200, 200, 3), np.uint8), [face]), 0)
 
 
-def test_heat_is_red_where_it_is_greatest():
+def test_heat_is_orange_where_it_is_greatest_and_has_a_legend():
     heat = np.zeros((48, 48))
     heat[30:40, 20:30] = 0.4
     plain = annotated(np.zeros((400, 400, 3), np.uint8), [note()])
     page = annotated(np.zeros((400, 400, 3), np.uint8), [note(heat=heat)])
-    assert page.height >= plain.height
 
-    def red(image):
-        panel = np.asarray(image).astype(int)[:, 400:]
-        return (panel[..., 0] - panel[..., 1] > 60).sum()
+    def orange(image):
+        pixels = np.asarray(image).astype(int)
+        return (abs(pixels - (216, 97, 25)) < 20).all(axis=-1).sum()
 
-    assert red(page) > red(plain) + 500
-    annotated(np.zeros((400, 400, 3), np.uint8), [note(heat=-heat)])  # no place matters
+    legend = annotated(np.zeros((400, 400, 3), np.uint8), [note(heat=-heat)])  # no place matters
+    assert orange(page) - 300 > orange(legend) > orange(plain) + 50
+
+
+def grid_of_faces(count, width, height, side):
+    columns = round((count * width / height) ** 0.5)
+    step = np.array([width / columns, height / -(-count // columns)])
+    corners = [(step * divmod(place, columns)[::-1] + (step - side) / 2).round() for place in range(count)]
+    picture = np.full((height, width, 3), 90, np.uint8)
+    return picture, [note(LEAVES[i % 6], (*map(int, c), side, side)) for i, c in enumerate(corners)]
+
+
+SCENES = [(1, 800, 600, 300), (6, 1600, 1000, 240), (24, 1600, 1100, 130), (60, 1920, 1200, 70)]
+
+
+@pytest.mark.parametrize("scene", [*SCENES, (500, 4000, 3000, 60), (40, 640, 480, 60)])
+def test_labels_cover_no_face_and_each_other(scene):
+    picture, notes = grid_of_faces(*scene)
+    faces = [labels.clipped(face.box, *scene[1:3]) for face in notes]
+    _, placed = labels.labelled((0, 0, *scene[1:3]), faces, notes, draw.LEAST)
+    boxes = np.array([*faces, *(label.box for label in placed if label)])
+    over = (boxes[:, None, :2] < boxes[None, :, 2:]).all(axis=-1)
+    over &= over.T
+    assert over.sum() == len(boxes) and (boxes >= 0).all()
+    assert placed.count(None) <= len(placed) // 10
+    assert all(label.size >= draw.LEAST * labels.SCALES[-1] for label in placed if label)
+
+
+def test_type_grows_with_the_face():
+    sizes = [labels.type_size((0, 0, side, side), 12) for side in (20, 100, 150, 1000)]
+    assert sizes == sorted(sizes) and sizes[0] == 12 < sizes[1] < sizes[2]
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_page_is_filled(scene):
+    page = annotated(*grid_of_faces(*scene))
+    ground = (np.asarray(page) == tuple(bytes.fromhex(GROUND[1:]))).all(axis=-1).mean()
+    assert ground < 0.2, f"{ground:.0%} of {page.size}"
+
+
+def test_a_face_that_fills_its_picture_has_its_label_above_it():
+    page = annotated(np.zeros((48, 96, 3), np.uint8), [note(box=(0, 0, 96, 48))])
+    assert count(page.crop((0, 0, page.width, 40)), LEAVES[0]) > 500
+
+
+def test_of_many_leaves_the_likeliest_are_shown_in_order():
+    shares = {f"leaf {number}": number / 4950 for number in range(100)}
+    rows = cards.shown(Note((0, 0, 9, 9), "", "leaf 99", shares))
+    assert list(rows) == [f"leaf {number}" for number in range(100 - cards.ROWS, 100)]
+    assert annotated(np.zeros((99, 99, 3), np.uint8), [Note((0, 0, 9, 9), "", "leaf 99", shares)])
 
 
 @pytest.mark.parametrize("box", [(20, 30, 40, 50), (-10, -10, 400, 400), (95, 95, 30, 30), (0, 0, 0, 0)])
