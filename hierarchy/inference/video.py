@@ -1,21 +1,25 @@
 """A video, frame by frame, into a timeline and a video with the predictions drawn on it."""
 
 import csv
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from hierarchy import fileio
+from hierarchy.errors import InputError
 from hierarchy.inference import timeline
 from hierarchy.reports.plots import png
 from hierarchy.taxonomy import Tree
 from hierarchy.vision import draw
+from hierarchy.vision.sound import Sound
 from hierarchy.vision.tracker import TrackedFace, Tracker, track
 from hierarchy.vision.video import Frame, SourceLost, Video
 from hierarchy.vision.video_writer import Writer
 
 PICTURE: Final = ".png"  # suffix of the timeline's plot, beside its CSV file
+log = logging.getLogger(__name__)
 
 
 def follow(
@@ -57,9 +61,9 @@ def follow(
             rows = csv.writer(stack.enter_context(file), lineterminator="\n")
             rows.writerow(timeline.columns(tree))
         if out:
-            writer = stack.enter_context(
-                Writer(stack.enter_context(fileio.atomic(out)), video.rate, video.size)
-            )
+            sound = _sound(video, stack)
+            target = stack.enter_context(fileio.atomic(out))
+            writer = stack.enter_context(Writer(target, video.rate, video.size, sound))
         try:
             for frame, faces, predicted in track(video, tracker, frame_step):
                 if table and frame.gap:
@@ -76,10 +80,21 @@ def follow(
             if not done:
                 raise
             end = error
+    if out and sound and sound.defect:
+        log.info(f"{video.name}: {out} is without sound, or without its end ({sound.defect})")
     if table:
         plot = timeline.drawn(table, Path(video.name).name)
         fileio.write_atomic(table.with_suffix(PICTURE), png(plot, draw.SOFTWARE))
     return end
+
+
+def _sound(video: Video, stack: ExitStack) -> Sound | None:
+    """The sound track of a video, closed with the stack; None, and a line, where there is none to be had."""
+    try:
+        return stack.enter_context(Sound(video.source))
+    except InputError as error:
+        log.info(f"{video.name}: without sound ({error})")
+        return None
 
 
 def note(face: TrackedFace) -> draw.Note:

@@ -34,24 +34,12 @@ class Container(Capture):
     """
 
     def __init__(self, source: "_File | str", timeout: float) -> None:
-        import av
-
         remote = isinstance(source, str)
         self.timeout = timeout if remote else float("inf")
-        options = {"max_pixels": str(MAX_PIXELS)}
-        # a playlist that is a file opens nothing else; FFmpeg lets that of a server open no local file
-        options |= {"rtsp_transport": "tcp"} if remote else {"protocol_whitelist": "none"}
         with ExitStack() as stack:
             if not isinstance(source, str):
                 stack.enter_context(source)
-            self.file = av.open(
-                source,
-                "r",
-                options=options,
-                metadata_errors="replace",
-                timeout=timeout if remote else None,
-                io_open=None if remote else _refuse,
-            )
+            self.file = _demuxer(source, timeout)
             stack.enter_context(self.file)
             self.stream = self._video()
             seconds, rate = (self.file.duration or 0) / 10**6, float(self.stream.guessed_rate or 0)
@@ -148,6 +136,37 @@ def opened(source: str, timeout: float) -> Container:
         raise InputError(f"expected a URL of one of {', '.join(SCHEMES)}")
     with _refused("no response, or not a video" if remote else "not a valid video"):
         return Container(source if remote else _file(source), timeout)
+
+
+@contextmanager
+def demuxed(path: str) -> "Iterator[av.container.InputContainer]":
+    """The streams of a file, closed at the end.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    with _refused("not a valid video"):
+        file = _file(path)
+    with file, _refused("not a valid video"), _demuxer(file) as streams:
+        yield streams
+
+
+def _demuxer(source: "_File | str", timeout: float | None = None) -> "av.container.InputContainer":
+    """FFmpeg on a file, or on a URL with seconds for it to respond."""
+    import av
+
+    remote = isinstance(source, str)
+    options = {"max_pixels": str(MAX_PIXELS)}
+    # a playlist that is a file opens nothing else; FFmpeg lets that of a server open no local file
+    options |= {"rtsp_transport": "tcp"} if remote else {"protocol_whitelist": "none"}
+    return av.open(
+        source,
+        "r",
+        options=options,
+        metadata_errors="replace",
+        timeout=timeout if remote else None,
+        io_open=None if remote else _refuse,
+    )
 
 
 @contextmanager

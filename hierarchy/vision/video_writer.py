@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 import numpy as np
 
 from hierarchy.errors import InputError, first_line
+from hierarchy.vision.sound import Sound
 
 if TYPE_CHECKING:
     import av
@@ -31,13 +32,14 @@ class Writer(AbstractContextManager["Writer"]):
         path: of the file; its suffix, one of CODECS, determines the codec.
         rate: frames per second, for the header and the duration of the last frame.
         size: (width, height) in pixels, rounded down to even numbers; above LARGE or SIDE it is reduced.
+        sound: to be copied along with the frames; its `defect` says why where it is not.
 
     Raises:
         OSError: it cannot be written.
         InputError: its frames cannot be encoded.
     """
 
-    def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
+    def __init__(self, path: Path, rate: float, size: tuple[int, int], sound: Sound | None = None) -> None:
         import av
 
         codec, options = CODECS[path.suffix.lower()]
@@ -49,11 +51,17 @@ class Writer(AbstractContextManager["Writer"]):
         self.stream.width, self.stream.height = self.width, self.height
         self.stream.pix_fmt = "yuv420p"
         self.stream.codec_context.time_base = Fraction(1, TICKS)
-        self.step, self.next = round(TICKS / rate), 0
+        self.step, self.next, self.sound = round(TICKS / rate), 0, sound
+        if sound:
+            try:
+                sound.enter(self.file, path)
+            except InputError as error:
+                sound.defect = str(error)
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None and self.next:
             self._write(None)
+            self._copy_sound()
         self.file.close()
 
     def add(self, picture: np.ndarray, now: float) -> None:
@@ -70,6 +78,12 @@ class Writer(AbstractContextManager["Writer"]):
         frame.duration = self.step
         self.next = frame.pts + 1
         self._write(frame)
+        self._copy_sound()
+
+    def _copy_sound(self) -> None:
+        """As far as the last frame lasts."""
+        if self.sound:
+            self.sound.copy(self.file, (self.next - 1 + self.step) / TICKS)
 
     def _write(self, frame: "av.VideoFrame | None") -> None:
         import av
