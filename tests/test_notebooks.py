@@ -9,7 +9,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "nb"
 BOOKS = sorted(FOLDER.glob("*.ipynb"))
-PLOTS = {"results": 5}  # cells that must give an image
+PLOTS = {"results": 5, "errors": 1, "quickstart": 1}  # cells that must give an image
 
 
 @pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
@@ -22,8 +22,9 @@ def test_notebook(path, monkeypatch):
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     NotebookClient(book, timeout=300, resources={"metadata": {"path": str(FOLDER)}}).execute()
     assert any(cell.outputs for cell in code)
-    plotting = [cell for cell in code if "plots." in cell.source and "display(" in cell.source]
+    plotting = [cell for cell in code if "display(" in cell.source or "plt.subplots" in cell.source]
     assert all(images(cell) for cell in plotting)
+    assert not any("<Figure" in str(output) for cell in code for output in cell.outputs if not images(cell))
     assert len(plotting) == PLOTS.get(path.stem, len(plotting))
 
 
@@ -38,7 +39,7 @@ def source_of(name: str) -> str:
 
 def test_results_take_names_and_counts_from_the_run():
     source = source_of("results")
-    assert "plots.coverage(scores)" in source and "of seven" not in source
+    assert "captions.coverage(scores)" in source and "of seven" not in source
     assert "run.history()" in source and "csv" not in source
     assert source.count("reported for the earlier two-tier system of this design") == 1
 
@@ -53,4 +54,4 @@ def test_no_example_face_is_shown_twice():
 
 
 def test_there_are_notebooks():
-    assert [path.stem for path in BOOKS] == ["explore", "results"]
+    assert [path.stem for path in BOOKS] == ["errors", "explore", "quickstart", "results"]

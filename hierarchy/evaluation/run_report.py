@@ -59,7 +59,7 @@ def write(
     } | ({"answer": manifest.answer} if manifest.answer else {})
     whole = about | dict(scores)
     write_atomic(folder / predictions.FILE, stored.to_bytes())
-    pictures = plots.files(whole, history, sketched=sketched(manifest))
+    pictures = plots.files(whole | {"run": manifest.run}, history, sketched=sketched(manifest))
     for name, data in pictures.items():
         write_atomic(folder / name, data)
     write_atomic(folder / REPORT, markdown(whole, manifest, pictures, robustness).encode())

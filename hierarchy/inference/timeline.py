@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hierarchy.inference.predictor import BOX
-from hierarchy.reports.plots import canvas
+from hierarchy.reports.plots import TICK, canvas
 from hierarchy.taxonomy import Tree, colour
 from hierarchy.vision.tracker import TrackedFace
 from hierarchy.vision.video import Frame
@@ -55,7 +55,7 @@ def drawn(path: Path, title: str) -> "Figure":
     if len(counts) > SHOWN:
         title += f"\nthe {SHOWN} faces seen longest, of {len(counts)}"
     shown = sorted(counts.index[:SHOWN])
-    figure, panels = canvas(max(len(shown), 1), 1, (8.5, 1.2 + 1.7 * max(len(shown), 1)), title)
+    figure, panels = canvas(max(len(shown), 1), 1, (8.5, 1.4 + 1.7 * max(len(shown), 1)), title)
     for track, axes in zip(shown, panels, strict=False):
         faces = rows[rows["track"] == track]
         points = (faces["time"] * POINTS / (last or 1)).astype(int).clip(upper=POINTS - 1)
@@ -68,5 +68,7 @@ def drawn(path: Path, title: str) -> "Figure":
         axes.set(ylim=(0, 1), xlim=(0, max(last, 1e-3)), ylabel=f"face {track:.0f}")
     panels[-1].set_xlabel("seconds")
     lines, labels = panels[0].get_legend_handles_labels()
-    figure.legend(lines, labels, loc="outside lower center", ncols=len(leaves), fontsize=8.5, frameon=False)
+    figure.legend(
+        lines, labels, loc="outside lower center", ncols=min(len(leaves), 6), fontsize=TICK, frameon=False
+    )
     return figure

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FILE, RUNS = "compare.png", "runs.png"
-ROW: Final = 0.28  # inches for a row of a panel
-CHARACTERS: Final = 80  # of a panel's title, on one line
+ROW: Final = 0.31  # inches for a row of a panel
+CHARACTERS: Final = 72  # of a panel's title, on one line
 MARKS: Final = {  # view and part: what is counted, and its mark
     ("single", "all"): ("all faces", "o"),
     ("single", "leak-free"): ("no identical twin in Training", "D"),
@@ -37,18 +37,20 @@ def forest(scored: Mapping[str, Sequence[Mapping[str, Any]]], classes: str) -> "
     equal = {name: rows for name, rows in trees.items() if any(row["equal_compute"] for row in rows)}
     scored = equal or trees or scored
     heights = [len(rows) + 2 for rows in scored.values()]
-    size = (10.0, 1.5 + ROW * sum(heights))
+    size = (11.5, 1.5 + ROW * sum(heights))
     title = f"Tree and flat net, {Split.PrivateTest.name}, {classes}, single view"
     figure, panels = plots.canvas(len(scored), 1, size, title, heights=heights)
     for axes, (name, rows) in zip(panels, scored.items(), strict=True):
         _lines(axes, rows)
-        axes.set_title(textwrap.fill(name, CHARACTERS), loc="left", fontsize=9.5, color=plots.INK)
+        axes.set_title(textwrap.fill(name, CHARACTERS), loc="left", fontsize=plots.LABEL, color=plots.INK)
         axes.sharex(panels[0])
     panels[-1].set_xlabel("accuracy, %")
     handles = [
         panels[0].plot([], [], mark, color=plots.INK, label=label)[0] for label, mark in MARKS.values()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=plots.TICK
+    )
     return figure
 
 
@@ -56,11 +58,12 @@ def standings(lines: Sequence[Mapping[str, Any]]) -> "Figure":
     """Accuracy of every row of runs.csv with its 95 % interval, in the colour of its system."""
     classes = ", ".join(dict.fromkeys(line["classes"] for line in lines))
     title = f"Every run, {Split.PrivateTest.name}, {classes}, single view"
-    figure, (axes,) = plots.canvas(1, 1, (10.0, 1.6 + 0.3 * len(lines)), title)
+    figure, (axes,) = plots.canvas(1, 1, (11.5, 1.6 + 0.3 * len(lines)), title)
     several = len({line["tree"] for line in lines}) > 1
     names = []
     for place, line in enumerate(lines):
-        _draw(axes, line, place, colour(FLAT) if line["answer"] == NAMES[FLAT] else plots.BLUE)
+        flat = line["answer"] == NAMES[FLAT]
+        _draw(axes, line, place, colour(FLAT) if flat else plots.BLUE, "s" if flat else "o")
         tree = f"{line['tree']}: " if several else ""
         labels = "" if line["labels"] == FER2013_LABELS else f", {line['labels']} labels"
         names.append(f"{tree}{line['run']}, {line['answer']} ({line['framework']}{labels})")

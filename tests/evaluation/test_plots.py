@@ -7,11 +7,13 @@ import sys
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 from PIL import Image
 
 from hierarchy.data.formats import FERPLUS_NAMES
-from hierarchy.reports import captions, plots
-from hierarchy.taxonomy import FLAT, ROUTER, VALENCE, colour
+from hierarchy.reports import captions, mistakes, plots
+from hierarchy.reports.figure import DPI
+from hierarchy.taxonomy import FLAT, ROUTER, VALENCE, colour, ink
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,40 @@ def test_pictures_of_scores_say_which_faces_and_how_many(whole):
         plots.reliability(whole),
     ):
         assert f"faces.csv, PrivateTest, n = {whole['n']}, six of seven classes" in title(figure)
+
+
+def test_pictures_of_a_run_name_it(whole, scored, monkeypatch):
+    monkeypatch.setattr(plots, "png", title)
+    for text in plots.files(whole | {"run": "mine"}, scored.history).values():
+        assert text.startswith("Run mine ")
+    assert not any("Run" in text for text in plots.files(whole, scored.history).values())
+
+
+def test_one_epoch_is_drawn_as_points_with_their_values(scored):
+    rows = [row for row in scored.history if row["epoch"] == "2"]
+    for axes in plots.curves(rows).axes[: len(VALENCE.nets)]:
+        training, held, best = axes.lines
+        assert [line.get_marker() for line in axes.lines] == ["s", "o", "o"]
+        assert [text.get_text() for text in axes.texts] == ["40.0", "60.0"]
+
+
+def test_type_is_legible_at_half_size(whole, scored):
+    figures = [plots.confusion(whole, captions.SOFT), plots.per_class(whole), plots.reliability(whole)]
+    for drawn in (*figures, plots.curves(scored.history)):
+        texts = [text for text in drawn.findobj(Text) if text.get_text()]
+        assert min(text.get_fontsize() for text in texts) * DPI / 72 / 2 >= 8  # pixels
+
+
+@pytest.mark.parametrize("correct", [0, 100, 300, 600, 1000])
+def test_numbers_of_a_confusion_have_contrast(whole, correct):
+    counts = [[correct, 1000 - correct], [1000 - correct, correct]]
+    figure = plots.confusion(whole | {"confusion": {ROUTER: counts}}, ROUTER)
+    (axes,) = figure.axes
+    (cells,) = axes.images
+    for text in axes.texts:
+        column, row = map(round, text.get_position())
+        ground = to_hex(cells.to_rgba(counts[row][column] / 1000))
+        assert to_hex(text.get_color()) == ink(ground)
 
 
 def test_the_same_scores_give_the_same_bytes(whole):
@@ -126,7 +162,7 @@ def test_curves_mark_the_epoch_that_is_best_on_public_test(scored):
     nodes = VALENCE.nets
     assert len(figure.axes) == 2 * len(nodes)
     for node, axes in zip(nodes, figure.axes, strict=False):
-        assert axes.get_title() == f"{node}: 60.0 % of PublicTest"
+        assert axes.get_title().split() == f"{node}: 60.0 % of PublicTest".split()
         training, held, best = axes.lines
         assert training.get_ydata().tolist() == pytest.approx([20, 40, 60])
         assert held.get_ydata().tolist() == pytest.approx([30, 60, 50])
@@ -157,3 +193,24 @@ def test_numbers_are_spelled_up_to_ten():
 def test_importing_the_pictures_loads_no_plotting():
     code = "import sys, hierarchy.reports.plots; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_mistakes_are_listed_by_pair_the_most_confident_first():
+    labels = np.array([0, 0, 0, 1, 2, -1, 0])
+    shares = np.array(
+        [[0.1, 0.6, 0.3], [0.1, 0.9, 0], [0.9, 0.1, 0], [0, 1, 0], [0.5, 0.2, 0.3]] + [[0, 0.9, 0.1]] * 2
+    )
+    table = mistakes.pairs(labels, shares, ["a", "b", "c"])
+    assert [(pair["labelled"], pair["predicted"], pair["faces"]) for pair in table] == [
+        ("a", "b", 3),
+        ("c", "a", 1),
+    ]
+    assert [sorted(shares[pair["rows"]].max(axis=1), reverse=True) for pair in table] == [
+        [0.9, 0.9, 0.6],
+        [0.5],
+    ]
+    assert table[0]["rows"].tolist()[-1] == 0 and [pair["share"] for pair in table] == [0.75, 1]
+    pixels = np.arange(7, dtype=np.uint8).repeat(48 * 48).reshape(7, 48, 48)
+    drawn = mistakes.sheet(pixels, shares, table, "title", columns=2)
+    assert [text.get_text() for text in drawn.axes[0].texts] == ["90 %", "90 %"]
+    assert len(mistakes.sheet(pixels, shares, [], "none").axes) == 1
