@@ -67,23 +67,27 @@ class Style:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where cards stand.
+    """Where the picture and its cards stand.
 
     Attributes:
         width, height: of the page.
+        picture: left and top of the picture.
         card: width of a card.
         places: left and top of every card.
+        filled: pixels of the page that show the picture or a card.
     """
 
     width: int
     height: int
+    picture: tuple[int, int]
     card: int
     places: tuple[tuple[int, int], ...]
+    filled: int
 
     @property
-    def side(self) -> float:
-        """Height of the least SCREEN on which the whole page is shown unreduced."""
-        return max(self.width / SCREEN, self.height)
+    def cost(self) -> float:
+        """Height of the least SCREEN on which the whole page is shown unreduced, more where it is empty."""
+        return max(self.width / SCREEN, self.height) * (self.width * self.height / self.filled) ** 2
 
 
 def shown(note: "Note") -> dict[str, float]:
@@ -104,36 +108,35 @@ def arranged(notes: Sequence["Note"], width: int, height: int, size: float, limi
     """
     while True:
         pages = {factor: _best(Style.of(notes, factor * size), len(notes), width, height) for factor in SIZES}
-        least = pages[SIZES[-1]].side
-        factor = next(factor for factor, page in pages.items() if page.side <= 1.04 * least)
+        least = pages[SIZES[-1]].cost
+        factor = next(factor for factor, page in pages.items() if page.cost <= 1.08 * least)
         if size < 8 or max(pages[factor].height, pages[factor].width - width) <= limit:
             return Style.of(notes, factor * size), pages[factor]
         size *= 0.8
 
 
 def _best(style: Style, count: int, width: int, height: int) -> Grid:
-    beside = ceil(count / max(1, (height - style.gap) // (style.height + style.gap)))
-    below = max(1, min(count, (width - style.gap) // (style.width + style.gap)))
-    grids = [_grid(style, count, width, height, columns, True) for columns in (beside, beside + 1)]
-    return min(*grids, _grid(style, count, width, height, below, False), key=lambda grid: grid.side)
+    ways = product(range(1, count + 1), (True, False))
+    grids = (_grid(style, count, width, height, columns, beside) for columns, beside in ways)
+    return min(grids, key=lambda grid: grid.cost)
 
 
 def _grid(style: Style, count: int, width: int, height: int, columns: int, beside: bool) -> Grid:
-    """Cards in rows of a number of columns, as equal as possible; below a picture they fill its width."""
-    gap, rows = style.gap, ceil(count / columns)
-    columns = ceil(count / rows)
-    card = style.width
+    """Cards in rows of a number of columns; below a picture they fill its width, if it is not too large."""
+    gap, rows, card = style.gap, ceil(count / columns), style.width
     if not beside:
         card = max(card, min(2 * card, (width - gap * (columns + 1)) // columns))
     area = columns * (card + gap) + gap, rows * (style.height + gap) + gap
-    left = width if beside else max(0, (width - area[0]) // 2)
-    top = max(0, (height - area[1]) // 2) if beside else height
+    page = (width + area[0], max(height, area[1])) if beside else (max(width, area[0]), height + area[1])
+    left = width if beside else (page[0] - area[0]) // 2
+    top = (page[1] - area[1]) // 2 if beside else height
+    picture = (0, (page[1] - height) // 2) if beside else ((page[0] - width) // 2, 0)
     places = [
         (left + gap + column * (card + gap), top + gap + row * (style.height + gap))
         for row, column in product(range(rows), range(columns))
     ]
-    size = (width + area[0], max(height, area[1])) if beside else (max(width, area[0]), height + area[1])
-    return Grid(*size, card, tuple(places[:count]))
+    filled = width * height + count * card * style.height
+    return Grid(*page, picture, card, tuple(places[:count]), filled)
 
 
 def drawn(note: "Note", number: int | None, style: Style, width: int) -> "Image.Image":

@@ -119,7 +119,7 @@ def annotated(picture: np.ndarray, notes: Sequence[Note]) -> "Image.Image":
     style, grid = cards.arranged(first, *image.size, size, LARGEST)
     width, height = min(grid.width, 2 * LARGEST - 1), min(grid.height, LARGEST)
     page = Image.new("RGB", (width, height), GROUND)
-    page.paste(image)
+    page.paste(image, grid.picture)
     for note, place in zip(first, grid.places, strict=True):
         page.paste(cards.drawn(note, note.number, style, grid.card), place)
     return page

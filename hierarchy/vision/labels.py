@@ -24,6 +24,7 @@ INK, PAPER = "#1f2328", "#ffffff"
 TRACK: Final = "#e4e7eb"  # ground of a bar
 OF_FACE: Final = 0.16  # size of type as a part of the face's height, between `smallest` and twice that
 SCALES: Final = (1.5, 1.25, 1.0, 0.8, 0.65)  # of the least type, the smallest for crowds
+CROWD: Final = 200  # faces; for more, only the smallest type is tried
 BARS: Final = 4.5  # of the size of type: longest bar on a video
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels; right and bottom are outside
 
@@ -142,7 +143,7 @@ def labelled(
         least: size of the type, to be multiplied by one of SCALES.
     """
     best: tuple[int, float, Places, list[Label | None]] | None = None
-    for scale in SCALES:
+    for scale in SCALES if len(faces) <= CROWD else SCALES[-1:]:
         places = Places(bounds, faces)
         pairs = zip(faces, notes, strict=True)
         labels = [_label(places, face, note.texts[:1], scale * least) for face, note in pairs]

@@ -42,7 +42,7 @@ def test_a_box_may_reach_over_the_border(box):
 
 def test_a_small_crop_is_enlarged():
     page = annotated(np.zeros((48, 48, 3), np.uint8), [note(box=(0, 0, 48, 48))])
-    assert page.width > SMALLEST and page.getpixel((SMALLEST // 2, SMALLEST // 2)) == (0, 0, 0)
+    assert max(page.size) > SMALLEST and page.getpixel((SMALLEST // 2, SMALLEST // 2)) == (0, 0, 0)
 
 
 def test_bars_have_room_for_long_names_and_the_colours_of_the_tree(other_tree):
@@ -99,16 +99,16 @@ def test_type_grows_with_the_face():
     assert sizes == sorted(sizes) and sizes[0] == 12 < sizes[1] < sizes[2]
 
 
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("scene", [*SCENES, (24, 640, 480, 60), (1, 512, 600, 200), (3, 2400, 400, 300)])
 def test_a_page_is_filled(scene):
     page = annotated(*grid_of_faces(*scene))
     ground = (np.asarray(page) == tuple(bytes.fromhex(GROUND[1:]))).all(axis=-1).mean()
-    assert ground < 0.2, f"{ground:.0%} of {page.size}"
+    assert ground < (0.2 if scene in SCENES else 0.3), f"{ground:.0%} of {page.size}"
 
 
 def test_a_face_that_fills_its_picture_has_its_label_above_it():
     page = annotated(np.zeros((48, 96, 3), np.uint8), [note(box=(0, 0, 96, 48))])
-    assert count(page.crop((0, 0, page.width, 40)), LEAVES[0]) > 500
+    assert count(page.crop((0, 0, page.width, 60)), LEAVES[0]) > 500
 
 
 def test_of_many_leaves_the_likeliest_are_shown_in_order():
