@@ -20,7 +20,9 @@ def test_notebook(path, monkeypatch):
     assert not any(line.startswith("def ") for cell in code for line in cell.source.splitlines())
     monkeypatch.delenv("HIERARCHY_HOME", raising=False)  # the notebooks show the default run
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
-    NotebookClient(book, timeout=300, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    NotebookClient(
+        book, timeout=300, iopub_timeout=60, resources={"metadata": {"path": str(FOLDER)}}
+    ).execute()
     assert any(cell.outputs for cell in code)
     plotting = [cell for cell in code if "display(" in cell.source or "plt.subplots" in cell.source]
     assert all(images(cell) for cell in plotting)
