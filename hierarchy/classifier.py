@@ -46,7 +46,7 @@ class HierarchicalClassifier:
         recipe: name or file of a recipe, for `fit`.
         settings: changes to it, e.g. ("fit.epochs=20",).
         routing: how `predict` chooses: soft, hard or lazy (labels of soft with early exit).
-        view: test-time augmentation: single, flip or ten-crop.
+        view: test-time augmentation: single, flip, crops or ten-crop.
         seed: of everything random in `fit`.
         tree: a Tree, the name of one, or a .toml file; None: the recipe's, or the loaded run's.
         flat_rows: whether faces may also be rows of 48 * 48 numbers, [N, 2304], as scikit-learn's tables are.

@@ -44,7 +44,7 @@ MIN_PIXELS = typer.Option(
 ROTATE = typer.Option(
     "--rotate", help=f"{' or '.join(ROTATIONS)}: whether turned faces are searched for where no others are."
 )
-TTA = typer.Option("--tta", help="Test-time augmentation: single, flip or ten-crop.")
+TTA = typer.Option("--tta", help="Test-time augmentation: single, flip, crops or ten-crop.")
 NEGATIVES = typer.Option(
     "--negatives", help="Folder of photographs without faces, in addition to scikit-learn's two."
 )

@@ -1,9 +1,10 @@
 """Preprocessing from uint8 pixels to the input of a net, and the views of test-time augmentation.
 
 Preprocessing is made of stock Keras layers inside every net and stored with its weights. Views are uint8
-faces, shifted or mirrored, so that they work with any engine.
+faces, shifted, turned or mirrored, so that they work with any engine.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,8 @@ from hierarchy.data.dataset import SIDE
 if TYPE_CHECKING:
     import keras
 
-VIEWS: Final = ("single", "flip", "ten-crop")
+VIEWS: Final = ("single", "flip", "crops", "ten-crop")
+TURN: Final = 5.0  # degrees by which a crop of `crops` is turned
 CORNER: Final = 2  # pixels between the centre crop and a corner crop of a 48-pixel face, for 44-pixel crops
 
 
@@ -48,8 +50,11 @@ def preprocess(
 def views(pixels: np.ndarray, view: str) -> list[np.ndarray]:
     """The views of faces, each uint8[N,48,48].
 
-    `single` is the face itself, `flip` adds its mirror image, `ten-crop` is centre and four corners of both.
+    `single` is the face itself, `flip` adds its mirror image, `crops` is the mirror image and the face turned
+    to either side, as a detector might have cut it, `ten-crop` is centre and four corners of both.
     """
+    if view == "crops":
+        return [pixels[:, :, ::-1], _turned(pixels, TURN), _turned(pixels, -TURN)]
     sides = [pixels] if view == "single" else [pixels, pixels[:, :, ::-1]]
     offsets = [(0, 0)]
     if view == "ten-crop":
@@ -63,6 +68,16 @@ def averaged(
     """What nets say of faces uint8[N,48,48], logits by node, averaged over the views."""
     each = [nets(shown) for shown in views(pixels, view)]
     return {node: np.mean([logits[node] for logits in each], axis=0) for node in each[0]}
+
+
+def _turned(pixels: np.ndarray, degrees: float) -> np.ndarray:
+    """The face turned clockwise around its middle; the border is repeated outside."""
+    from hierarchy.vision import align
+
+    turn, middle = math.radians(degrees), (SIDE - 1) / 2
+    linear = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+    move = np.column_stack([linear, middle - linear.sum(axis=1) * middle])
+    return np.array([align.warped(face, move) for face in pixels], np.uint8).reshape(pixels.shape)
 
 
 def _shifted(pixels: np.ndarray, down: int, right: int) -> np.ndarray:

@@ -219,7 +219,7 @@ def test_a_folder_without_images_is_refused(command, tiny_run, tmp_path):
         (f"--run {'x' * 300}", ["run name"]),
         ("", [repr(DEFAULT_RUN)]),
         ("--run tiny --routing firm", ["routing 'firm'", "soft, hard"]),
-        ("--run tiny --tta both", ["view 'both'", "single, flip, ten-crop"]),
+        ("--run tiny --tta both", ["view 'both'", "single, flip, crops, ten-crop"]),
         ("--run tiny --engine onyx", ["engine 'onyx'", "auto, keras, onnx"]),
         ("--run tiny --engine onnx", ["onnx", "python tf_model.py export --run tiny"]),
         ("--run tiny --detector mtcnn", ["--detector mtcnn: ", "auto, whole"]),

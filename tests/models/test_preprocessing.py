@@ -18,12 +18,19 @@ def test_grey_levels_become_minus_one_to_one(pixels):
     np.testing.assert_allclose(scaled[..., 0], pixels[:, 2:46, 2:46] / 127.5 - 1, atol=1e-6)
 
 
-@pytest.mark.parametrize(("view", "pictures"), [("single", 1), ("flip", 2), ("ten-crop", 10)])
+@pytest.mark.parametrize(("view", "pictures"), [("single", 1), ("flip", 2), ("crops", 3), ("ten-crop", 10)])
 def test_each_view_shows_its_number_of_whole_faces(pixels, view, pictures):
     shown = views(pixels, view)
     assert len(shown) == pictures
     assert all(picture.shape == pixels.shape and picture.dtype == np.uint8 for picture in shown)
-    np.testing.assert_array_equal(shown[0], pixels)
+    np.testing.assert_array_equal(shown[0], pixels[:, :, ::-1] if view == "crops" else pixels)
+
+
+def test_crops_are_turned_to_either_side():
+    bar = np.zeros((1, 48, 48), np.uint8)
+    bar[:, :, 23:25] = 255
+    left, right = (picture[0, 4].argmax() for picture in views(bar, "crops")[1:])
+    assert sorted((left, right)) == [pytest.approx(22, abs=1), pytest.approx(25, abs=1)] and left != right
 
 
 def test_ten_crop_shows_the_corners_and_their_mirror_images(pixels):
