@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hierarchy.cli.options import DETECTOR, ENGINE, RUN
+from hierarchy.cli.options import DETECTOR, ENGINE, MIN_PIXELS, ROTATE, RUN
+from hierarchy.vision.detectors import STILL, Searching
 
 
 def batch(
@@ -20,6 +21,8 @@ def batch(
     run: Annotated[str | None, RUN] = None,
     detector: Annotated[str, DETECTOR] = "auto",
     engine: Annotated[str, ENGINE] = "auto",
+    min_face: Annotated[int, MIN_PIXELS] = STILL.min_face,
+    rotate: Annotated[str, ROTATE] = STILL.rotate,
 ) -> None:
     """Predict millions of images; after an interruption, the same command resumes."""
     from hierarchy import runs
@@ -29,6 +32,6 @@ def batch(
     from hierarchy.apps.batch import local
     from hierarchy.apps.batch.job import Job
 
-    job = Job(run or runs.DEFAULT_RUN, detector, engine, str(out))
+    job = Job(run or runs.DEFAULT_RUN, detector, engine, str(out), Searching(min_face, rotate))
     total = local.batch(source, job, executor=executor, workers=workers, address=address, size=chunk_size)
     print(f"{out}: {total['pictures']:,} images, {total['faces']:,} faces, {total['errors']:,} errors")

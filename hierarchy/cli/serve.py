@@ -6,7 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
-from hierarchy.cli.options import DETECTOR, ENGINE, RUN
+from hierarchy.cli.options import DETECTOR, ENGINE, MIN_PIXELS, ROTATE, RUN
+from hierarchy.vision.detectors import STILL, Searching
 
 PACKAGES: Final = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
@@ -15,6 +16,8 @@ def serve(
     run: Annotated[str | None, RUN] = None,
     engine: Annotated[str, ENGINE] = "auto",
     detector: Annotated[str, DETECTOR] = "auto",
+    min_face: Annotated[int, MIN_PIXELS] = STILL.min_face,
+    rotate: Annotated[str, ROTATE] = STILL.rotate,
     address: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 8000,
     token_file: Annotated[
@@ -46,6 +49,7 @@ def serve(
         run=run or runs.DEFAULT_RUN,
         engine=engine,
         detector=detector,
+        searching=Searching(min_face, rotate),
         max_bytes=max_mb * 2**20,
         max_pixels=max_megapixels * 10**6,
         max_faces=max_faces,

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -27,6 +28,7 @@ from hierarchy.apps.batch import records
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import VALENCE
+from hierarchy.vision.detectors import Searching
 
 MAIN = Path(tf_model.__file__)
 FACES, PART, DRAWN = 8_000, 200, 500
@@ -284,6 +286,10 @@ def test_results_of_different_jobs_are_not_mixed(few, job, here, tmp_path):
     batching.batch(str(few), job, size=4)
     with pytest.raises(InputError, match=r"out: .*\(differs in part\)"):
         batching.batch(str(few), job, size=5)
+    with pytest.raises(InputError, match=r"out: .*\(differs in min_face\)"):
+        batching.batch(str(few), replace(job, searching=Searching(min_face=64)), size=4)
+    with pytest.raises(InputError, match="rotate 'left': expected one of auto, off"):
+        jobs.loaded(replace(job, searching=Searching(rotate="left")))
     (few / "8.png").write_bytes((few / "0.png").read_bytes())
     with pytest.raises(InputError, match=r"out: .*\(differs in pictures, names\)"):
         batching.batch(str(few), job, size=4)

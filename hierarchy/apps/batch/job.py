@@ -18,7 +18,7 @@ from hierarchy.data.image_sources import REMOTE, Entry
 from hierarchy.errors import InputError, SkippedImage
 from hierarchy.inference.predictor import FacePrediction, Picture, predict_stream
 from hierarchy.taxonomy import Tree
-from hierarchy.vision.detectors import Detector, create_detector
+from hierarchy.vision.detectors import STILL, Detector, Searching, create_detector
 
 if TYPE_CHECKING:
     import pyarrow
@@ -36,12 +36,14 @@ class Job:
         detector: of faces, see `vision.detectors.create_detector`.
         engine: what runs the nets, see `hierarchy.runtimes`.
         out: folder of the parts, which all workers can write.
+        searching: how the detector searches.
     """
 
     run: str
     detector: str
     engine: str
     out: str
+    searching: Searching = STILL
 
 
 @functools.cache  # once in a worker
@@ -51,7 +53,8 @@ def loaded(job: Job) -> tuple[HierarchicalClassifier, Detector]:
     Raises:
         InputError: there is no such run, engine or detector.
     """
-    return HierarchicalClassifier.load(job.run, engine=job.engine), create_detector(job.detector)
+    find = create_detector(job.detector, job.searching)
+    return HierarchicalClassifier.load(job.run, engine=job.engine), find
 
 
 def predict_part(job: Job, number: int, pictures: list[Entry]) -> Done:
@@ -110,7 +113,7 @@ def begin(job: Job, about: dict[str, Any]) -> None:
     out = Path(job.out)
     manifest = runs.run(job.run).manifest()
     identity = about | {"run": job.run, "faces": job.detector, "engine": job.engine}
-    identity |= {"tree": manifest.tree.hash, "nets": manifest.checksums}
+    identity |= {"tree": manifest.tree.hash, "nets": manifest.checksums, **job.searching._asdict()}
     if (out / records.JOB).exists():
         known = fileio.read_object(out / records.JOB)
         other = [key for key, value in identity.items() if known.get(key) != value]

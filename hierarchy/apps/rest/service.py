@@ -40,14 +40,14 @@ class PredictionService:
 
     def __init__(self, settings: Settings, model: Predictor, metrics: Metrics) -> None:
         self.settings, self.metrics = settings, metrics
-        create_detector(settings.detector)
+        create_detector(settings.detector, settings.searching)
         model.predictions(np.zeros((BATCH, SIDE, SIDE), np.uint8))
         self.batcher = MicroBatcher(model, metrics.batches.observe)
         self.own = threading.local()  # a detector per thread: YuNet is not thread-safe
         self.pool = ThreadPoolExecutor(settings.workers, "images", self._start)
 
     def _start(self) -> None:
-        self.own.find = create_detector(self.settings.detector)
+        self.own.find = create_detector(self.settings.detector, self.settings.searching)
 
     def close(self) -> None:
         """Finish the images that are being predicted, then end all threads."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hierarchy import runs, runtimes
 from hierarchy.data.images import MAX_PIXELS
 from hierarchy.errors import InputError
-from hierarchy.vision.detectors import AUTO
+from hierarchy.vision.detectors import AUTO, STILL, Searching
 
 TOKEN_VARIABLE = "TWO_TIER_TOKEN"  # noqa: S105 - the name of an environment variable
 
@@ -15,7 +15,7 @@ class Settings:
     """Settings of one service.
 
     Attributes:
-        run, engine, detector: as of `predict`.
+        run, engine, detector, searching: as of `predict`.
         max_bytes: of the body of a request.
         max_pixels: of an image, by its header; at most `images.MAX_PIXELS`.
         max_faces: detected in an image.
@@ -35,6 +35,7 @@ class Settings:
     run: str = runs.DEFAULT_RUN
     engine: str = runtimes.AUTO
     detector: str = AUTO
+    searching: Searching = STILL
     max_bytes: int = 16 * 2**20
     max_pixels: int = MAX_PIXELS
     max_faces: int = 64
