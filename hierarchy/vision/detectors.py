@@ -86,8 +86,9 @@ DETECTORS: Final[dict[str, DetectorEntry]] = {
     WHOLE: DetectorEntry("detectors:whole", "the whole image is one face"),
     YUNET: DetectorEntry("opencv_detectors:yunet", "YuNet"),
     HAAR: DetectorEntry("opencv_detectors:haar", "OpenCV's Haar cascade"),
-    CNN: DetectorEntry("cnn_detector:create", "the net of `detector train`"),
 }
+# not listed: in photographs, it finds more that is no face than Haar does
+TRIAL: Final = {CNN: DetectorEntry("cnn_detector:create", "the net of `detector train`")}
 FILES: Final = "a YuNet file (.onnx), or an SSD: net.prototxt,net.caffemodel"
 EXPECTED: Final = f"expected one of {', '.join(DETECTORS)}, {FILES}"
 
@@ -96,7 +97,7 @@ def create_detector(name: str = AUTO, options: Searching = STILL) -> Detector:
     """The face detector of a name, or of model files.
 
     Args:
-        name: one of DETECTORS, or paths as in FILES.
+        name: one of DETECTORS or TRIAL, or paths as in FILES.
         options: how it searches; for the frames of a video, MOVING or alike, and a detector for each video.
 
     Raises:
@@ -105,8 +106,8 @@ def create_detector(name: str = AUTO, options: Searching = STILL) -> Detector:
     if not isinstance(name, str):
         raise InputError(f"detector {name!r:.80}: {EXPECTED}")
     options.check()
-    if name in DETECTORS:
-        detector: Detector = pkgutil.resolve_name(f"{__package__}.{DETECTORS[name].create}")(options)
+    if entry := DETECTORS.get(name) or TRIAL.get(name):
+        detector: Detector = pkgutil.resolve_name(f"{__package__}.{entry.create}")(options)
         return detector
     from hierarchy.vision import opencv_detectors
 
