@@ -15,6 +15,7 @@ from hierarchy.errors import InputError, SkippedImage, install, skipped
 DATA_FILES: Final = (".csv", ".csv.gz", ".parquet")  # a glob gives them too
 LINK, NO_SUFFIX = "link to a folder", "no suffix"  # kinds that are left out, besides suffixes
 KINDS_SHOWN: Final = 5
+MANY: Final = 1000  # names of folders of a glob, above which links are looked at
 DEEP, DEEPEST = re.compile(r"(\*\*/)+"), "**/"  # one of them already means any depth
 
 
@@ -104,18 +105,37 @@ def _expand(path: str, others: Counter[str]) -> Iterator[Path | InputError]:
                 others[_kind(match)] += 1
 
 
-def _matches(pattern: str, root: str = "") -> list[str]:
-    """The matches of a glob, sorted; `**` does not follow links to folders, which may form a loop."""
-    head, deep, rest = f"/{pattern}/".replace(os.sep, "/").partition("/**/")
-    if not deep:
-        return sorted(os.path.join(root, match) for match in glob.glob(pattern, root_dir=root or None))
-    head, rest = head[1:], rest.removesuffix("/")
-    starts = _matches(head, root) if head else [root or ("/" if pattern.startswith("/") else ".")]
-    if not rest:
-        return starts
-    return sorted(
-        {match for start in starts for folder in _folders(start) for match in _matches(rest, folder)}
-    )
+def _matches(pattern: str) -> list[str]:
+    """The matches of a glob, sorted; `**` does not follow links to folders, which may form a loop.
+
+    They are found name by name, since `*/../*/..` and links to `.` name the same folders again and again.
+    """
+    names, found = re.findall(r"^/|[^/]+", pattern.replace(os.sep, "/")), [""]
+    for name in names[:-1] if names[-1:] == ["**"] else names:
+        if len(found) > MANY:
+            found = _different(found)
+        if name == "**":
+            found = _different([folder for each in found for folder in _folders(each or os.curdir)])
+        else:
+            below = [(each, glob.glob(name, root_dir=each or None)) for each in found]
+            found = [os.path.join(each, match) for each, matches in below for match in matches]
+        if name == os.pardir:
+            found = _different(found)
+    found = [each or os.curdir for each in found]
+    return sorted(each for each in found if os.path.isdir(each) or not pattern.endswith("/"))
+
+
+def _different(folders: list[str]) -> list[str]:
+    """Each folder by one of its names."""
+    return [*{_identity(folder): folder for folder in folders}.values()]
+
+
+def _identity(path: str) -> object:
+    try:
+        about = os.stat(path or os.curdir)
+    except OSError:
+        return path
+    return about.st_dev, about.st_ino
 
 
 def _folders(start: str) -> Iterator[str]:

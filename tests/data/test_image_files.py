@@ -103,3 +103,17 @@ def test_an_unexpected_exception_is_the_error_of_its_path(monkeypatch: pytest.Mo
     bad, good = image_files.find(["b", "a"])
     assert good == Path("a") and isinstance(bad, SkippedImage) and bad.path == "b"
     assert isinstance(bad.__cause__, ZeroDivisionError)
+
+
+def test_globs_that_name_the_same_folders_again_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.png").touch()
+        (tmp_path / "a" / f"link {name}").symlink_to(".")
+    for pattern in ("*/../" * 600 + "*/x.png", "**/../*/" + "*/../" * 99 + "*/x.png"):
+        assert {path.resolve().parent.name for path in image_files.find([pattern])} == {"a", "b"}
+    assert {path.resolve() for path in image_files.find(["a/" + "*/" * 39 + "x.png"])} == {
+        tmp_path / "a" / "x.png"
+    }
+    assert isinstance(next(image_files.find(["*/../" * 20_000 + "*.png"])), InputError)
