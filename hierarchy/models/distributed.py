@@ -3,24 +3,36 @@
 Every process gets its share of each batch; weights are replicated.
 """
 
+import ctypes
 import logging
 import os
+import shutil
+import signal
 import socket
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from hierarchy.errors import InputError
+from hierarchy.fileio import write_atomic
+from hierarchy.manifest import FileName
 
 log = logging.getLogger(__name__)
 
 PATIENCE: Final = 60  # seconds that hosts wait for each other at the start
 CONNECT: Final = 3  # seconds to connect to a host
 LOST: Final = ("Gloo", "coordination", "heartbeat")  # words in JAX's errors after another process has died
+STDERR: Final = 2  # its file descriptor
+_ENDING: Final = threading.Lock()  # of the thread that ends this process
+_HANDLERS: Final = list[Any]()  # of C, which does not count references
 _DEVICES: list[int] = []  # their total number; empty without `begin`
 _HOSTS: list[str] = []
 _LISTENING: list[socket.socket] = []  # keeps this process reachable for the others
@@ -41,14 +53,17 @@ def begin(devices: int, hosts: Sequence[str], rank: int) -> None:
 
     if devices > 1:
         jax.config.update("jax_num_cpu_devices", devices)
-    if hosts:
-        _meet(hosts, rank)
-        jax.config.update("jax_cpu_collectives_implementation", "gloo")
-        # the default would listen on every interface
-        jax.distributed.initialize(hosts[0], len(hosts), rank, coordinator_bind_address=hosts[0])
-    if jax.local_device_count() < devices:
-        raise InputError(f"--devices {devices}: this machine has {jax.local_device_count()}")
-    _DEVICES[:], _HOSTS[:] = [devices * max(len(hosts), 1)], hosts
+    with _lost_hosts_named():
+        if hosts:
+            _meet(hosts, rank)
+            _HOSTS[:] = hosts
+            _name_lost_hosts_at_abort()
+            jax.config.update("jax_cpu_collectives_implementation", "gloo")
+            # the default would listen on every interface
+            jax.distributed.initialize(hosts[0], len(hosts), rank, coordinator_bind_address=hosts[0])
+        if jax.local_device_count() < devices:
+            raise InputError(f"--devices {devices}: this machine has {jax.local_device_count()}")
+    _DEVICES[:] = [devices * max(len(hosts), 1)]
 
 
 def _meet(hosts: Sequence[str], rank: int) -> None:
@@ -92,19 +107,75 @@ def data_parallel() -> Iterator[None]:
         return
     import keras
 
+    with _lost_hosts_named(), keras.distribution.DataParallel(auto_shard_dataset=False).scope():
+        yield
+
+
+@contextmanager
+def _lost_hosts_named() -> Iterator[None]:
     try:
-        with keras.distribution.DataParallel(auto_shard_dataset=False).scope():
-            yield
+        yield
     except Exception as error:
-        if not _HOSTS or not any(word in str(error) for word in LOST):
-            raise
-        gone = [host for host in _HOSTS if not _answers(host)]
-        print(
-            f"error: lost {', '.join(gone) or 'another process'} of --hosts; restart all with --resume",
-            file=sys.stderr,
-            flush=True,
-        )
-        os._exit(2)
+        _exit_if_lost(str(error))
+        raise
+
+
+def _exit_if_lost(message: str) -> None:
+    """Name the hosts that went away, and exit; return where the message speaks of something else."""
+    if not _HOSTS or not any(word in message for word in LOST):
+        return
+    _ENDING.acquire()  # never released: one thread prints
+    gone = [host for host in _HOSTS if not _answers(host)]
+    line = f"error: lost {', '.join(gone) or 'another process'} of --hosts; restart all with --resume"
+    print(line, file=sys.stderr, flush=True)
+    os._exit(2)
+
+
+def _name_lost_hosts_at_abort() -> None:
+    """Name a leading host that went away, upon which a thread of JAX prints on stderr and aborts.
+
+    What is not Python's goes to a file from here on, which is shown if the reason is another.
+    """
+    try:
+        stderr, native = os.dup(STDERR), tempfile.TemporaryFile()
+    except OSError:  # it is closed
+        return
+
+    def aborted(number: int) -> None:
+        native.seek(0)
+        message = native.read()
+        _exit_if_lost(message.decode(errors="replace"))
+        os.write(stderr, message)
+
+    os.dup2(native.fileno(), STDERR)
+    sys.stderr = os.fdopen(stderr, "w", buffering=1, errors="backslashreplace")
+    for handler in logging.getLogger("hierarchy").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stderr)
+    _HANDLERS[:] = [ctypes.CFUNCTYPE(None, ctypes.c_int)(aborted)]
+    ctypes.CDLL(None).signal(signal.SIGABRT, *_HANDLERS)  # Python's handlers run in the main thread, too late
+
+
+def share_checkpoints(folder: Path) -> None:
+    """Give the leading host's checkpoints of a node to the others.
+
+    They are an epoch apart where a host died while the epoch's end was written.
+    """
+    if not _HOSTS:
+        return
+    import jax
+    from jax.experimental.multihost_utils import broadcast_one_to_all
+
+    files = {path.name: path.read_bytes() for path in sorted(folder.glob("[!.]*")) if path.is_file()}
+    data = msgspec.msgpack.encode(files)
+    sent = np.zeros(int(broadcast_one_to_all(np.int32(len(data)))), np.uint8)
+    if not jax.process_index():
+        sent[:] = np.frombuffer(data, np.uint8)
+    received = np.asarray(broadcast_one_to_all(sent)).tobytes()
+    if jax.process_index():
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, content in msgspec.msgpack.decode(received, type=dict[FileName, bytes]).items():
+            write_atomic(folder / name, content)  # the last one is state.json
 
 
 def check(batch_size: int) -> None:

@@ -43,6 +43,7 @@ def fit_node(task: TrainTask) -> None:
     net = trainable(task)
     if task.start:
         build.warm_start(task.tree, net, [serialization.load(path) for path in task.start])
+    distributed.share_checkpoints(task.run.log / task.node)
     checkpoints = task.checkpoints(".weights.h5")
     trained, valid, started = net, task.valid.pixels, time.perf_counter()
     if task.fit.freeze_backbone and task.recipe.augment.still and not checkpoints.done:
