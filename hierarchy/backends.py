@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from hierarchy.errors import COMMAND, InputError
 from hierarchy.routing import Logits
@@ -57,6 +57,7 @@ def quiet() -> Iterator[None]:
         os.close(null)
 
 
+@runtime_checkable
 class Backend(Protocol):
     """Trains and opens nets.
 

@@ -4,6 +4,7 @@ A net is a callable uint8[N,48,48] -> logits; where it comes from (Keras, an exp
 does not matter here. Keras is imported when the first net needs it.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -15,7 +16,7 @@ import numpy as np
 from hierarchy import routing, runs, runtimes
 from hierarchy.backends import Backend
 from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, as_pixels, from_rows
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, check_choice
 from hierarchy.manifest import UNCALIBRATED
 from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.models.preprocessing import VIEWS, averaged
@@ -161,6 +162,8 @@ class HierarchicalClassifier:
         Raises:
             InputError: no such run, another tree, damaged weights, an engine it was not exported to.
         """
+        if not isinstance(backend, Backend):
+            raise InputError(f"backend {backend!r:.80}: expected one, such as KERAS_BACKEND")
         return cls(**params)._opened(runs.run(run), backend, engine)
 
     def save(self, run: str) -> None:
@@ -259,6 +262,8 @@ class HierarchicalClassifier:
 
         self._check()
         tracker = Tracker(self._detector(faces, MOVING.step), self.predictions)
+        if not isinstance(source, str | int | np.integer | os.PathLike):
+            raise InputError(f"source {source!r:.80}: expected a path, a camera's number, or a URL")
         with Video(str(source)) as video:
             for frame, tracked, _ in track(video, tracker):
                 yield frame, tracked
@@ -272,6 +277,7 @@ class HierarchicalClassifier:
             InputError: the run has no such net.
         """
         X = self._faces(X)
+        check_choice("node", node, (*self.tree_.nodes, FLAT))
         if node != FLAT and not self.tree_.complete(self.nets_):
             return routing.node_logits_from_flat(self.tree_, self.logits(FLAT, X), node)
         calibration = self.calibration_.get(node, UNCALIBRATED)
@@ -293,7 +299,9 @@ class HierarchicalClassifier:
         return largest(X, self._options(), self._detector(WHOLE if crops else None))
 
     def _detector(self, name: str | None, step: int = STILL.step) -> Detector:
-        return create_detector(name or self.detector, Searching(self.min_face, self.rotate, step))
+        return create_detector(
+            self.detector if name is None else name, Searching(self.min_face, self.rotate, step)
+        )
 
     def _options(self) -> "Options":
         from hierarchy.data.inputs import Options
@@ -345,6 +353,8 @@ class HierarchicalClassifier:
             from hierarchy import estimator
 
             raise estimator.not_fitted("this HierarchicalClassifier is not fitted: call fit, or load a run")
-        for name, value, known in (("routing", self.routing, ROUTINGS), ("view", self.view, VIEWS)):
-            if value not in known:
-                raise InputError(f"{name} {value!r}: expected one of {', '.join(known)}")
+        for name in ("flat_rows", "fetch"):
+            if not isinstance(value := getattr(self, name), bool | int | np.bool_):
+                raise InputError(f"{name} {value!r:.80}: expected True or False")
+        check_choice("routing", self.routing, ROUTINGS)
+        check_choice("view", self.view, VIEWS)

@@ -2,7 +2,7 @@
 
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ EXTRAS: Final = {  # extra -> its requirements in a checkout, and the modules th
     "robustness": ("requirements-robustness.txt", ("numba", "skimage")),
     "heic": ("requirements-heic.txt", ("pillow_heif",)),
 }
+LONGEST: Final = 4000  # characters of a message
 # C0, DEL, C1, line separators, directions of writing, tags, surrogates
 _UNPRINTABLE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
@@ -40,6 +41,22 @@ class InputError(ValueError):
 
     The command line prints the message and exits with code 2. Any other exception that escapes is a bug.
     """
+
+    def __str__(self) -> str:
+        """The message, whatever values it shows: in one line, the middle of a long one left out."""
+        text = super().__str__()
+        text = text if len(text) <= LONGEST else f"{text[: LONGEST - 500]} ... {text[-500:]}"
+        return printable(text)
+
+
+def check_choice(name: str, value: object, known: Iterable[str]) -> None:
+    """Refuse a value that is no known text, arrays among them, which cannot be compared.
+
+    Raises:
+        InputError: names it and what is known.
+    """
+    if not isinstance(value, str) or value not in known:
+        raise InputError(f"{name} {value!r:.80}: expected one of {', '.join(known)}")
 
 
 def first_line(error: BaseException) -> str:

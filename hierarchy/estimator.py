@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,7 +105,7 @@ def _recipe(owner: "HierarchicalClassifier") -> tuple["Recipe", list[str]]:
     settings = [owner.settings] if isinstance(owner.settings, str) else owner.settings
     if not isinstance(owner.recipe, str):
         raise InputError(f"recipe {owner.recipe!r:.80}: expected the name or file of a recipe")
-    if not isinstance(settings, Sequence) or not all(isinstance(each, str) for each in settings):
+    if not isinstance(settings, list | tuple) or not all(isinstance(each, str) for each in settings):
         raise InputError(f"settings {settings!r:.80}: expected key=value, or a list of such")
     if not isinstance(owner.seed, int | np.integer) or owner.seed < 0:
         raise InputError(f"seed {owner.seed!r:.80}: expected an integer from 0")

@@ -17,7 +17,7 @@ import numpy as np
 
 from hierarchy import fileio, runs
 from hierarchy.backends import Backend, quiet
-from hierarchy.errors import BASE, COMMAND, InputError, first_line, install
+from hierarchy.errors import BASE, COMMAND, InputError, check_choice, first_line, install
 from hierarchy.manifest import RunManifest
 from hierarchy.routing import Logits
 from hierarchy.taxonomy import FLAT
@@ -172,13 +172,12 @@ def nets(run: runs.Run, backend: Backend, engine: str) -> tuple[str, Mapping[str
             or was made from another net.
     """
     manifest, own = run.manifest(), own_name(backend)
+    check_choice("engine", engine, (AUTO, own, *ENGINES))
     if engine == AUTO:
         preferred = (name for name in LOSSLESS if name in manifest.exports and backend.exported)
         engine = next(preferred, own)
     if engine == own:
         return own, own_nets(run, backend)
-    if not isinstance(engine, str) or engine not in ENGINES:
-        raise InputError(f"engine {engine!r:.80}: expected one of {', '.join((AUTO, own, *ENGINES))}")
     if engine not in manifest.exports:
         raise InputError(f"run {run.name!r} was not exported to {engine}; run {command(run, engine)}")
     models, remedy = dict[str, Logits](), f"run {command(run, engine)} again, or use --engine {own}"

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from hierarchy.data import base64_text, images
-from hierarchy.errors import InputError, error_context, first_line
+from hierarchy.errors import InputError, check_choice, error_context, first_line
 
 RANGES: Final = ((0, 1), (0, 255))  # of float arrays
 COLOURS: Final = ("rgb", "bgr")
@@ -39,8 +39,7 @@ class Options(NamedTuple):
         """Raises InputError for values that are not known."""
         if not isinstance(self.value_range, tuple | list) or tuple(self.value_range) not in RANGES:
             raise InputError(f"value_range {shown(self.value_range)}: expected one of {RANGES}")
-        if self.colour not in COLOURS:
-            raise InputError(f"colour {shown(self.colour)}: expected one of {', '.join(COLOURS)}")
+        check_choice("colour", self.colour, COLOURS)
 
 
 class Picture(NamedTuple):

@@ -49,7 +49,7 @@ def labelled(tree: Tree, X: Any, y: Any = None) -> FaceDataset:
     if y is None:
         raise InputError("an array of faces needs y, the class name of every face")
     pixels, known = as_pixels(X), dict.fromkeys((*tree.leaves, *FER2013_NAMES))
-    plain = [tree.leaf_named(str(name)) or spelling(str(name)) for name in y]
+    plain = [tree.leaf_named(str(name)) or spelling(str(name)) for name in _names(y)]
     if unknown := [name for name in plain if name not in known]:
         raise InputError(f"y: unknown name {unknown[0]!r}: expected one of {', '.join(known)}")
     label, names = encode(plain)
@@ -57,3 +57,12 @@ def labelled(tree: Tree, X: Any, y: Any = None) -> FaceDataset:
         return replace(X, label=label, names=names)
     row = np.arange(len(pixels), dtype=np.int32)
     return FaceDataset(pixels, label, np.zeros(len(row), np.int8), row, source="fit", names=names)
+
+
+def _names(y: Any) -> list[Any]:
+    try:
+        if not isinstance(y, str | bytes):
+            return list(y)
+    except (TypeError, NotImplementedError):  # a number, for example, or memory of several axes
+        pass
+    raise InputError(f"y {y!r:.80}: expected the class name of every face")

@@ -1,6 +1,7 @@
 """Faces of any pictures: all of them with their predictions, or the largest of each as input of the nets."""
 
 from collections.abc import Iterable, Iterator
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,8 @@ def read(
     Raises:
         InputError: something cannot be read; in a list, with its row.
     """
+    if not isinstance(min_confidence, Real) or not 0 <= min_confidence <= 1:
+        raise InputError(f"min_confidence {min_confidence!r:.80}: expected a number from 0 to 1")
     results = predict_stream(classifier, _files(source, options), min_confidence, find=find)
     return FacePredictions(map(_unfailed, results), classifier.tree_)
 

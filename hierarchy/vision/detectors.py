@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hierarchy.errors import InputError, not_installed
+from hierarchy.errors import InputError, check_choice, not_installed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,8 +59,7 @@ class Searching(NamedTuple):
         """Raises InputError for other values."""
         if isinstance(self.min_face, bool) or not isinstance(self.min_face, int) or self.min_face < 1:
             raise InputError(f"min_face {self.min_face!r}: expected a number of pixels from 1 on")
-        if self.rotate not in ROTATIONS:
-            raise InputError(f"rotate {self.rotate!r}: expected one of {', '.join(ROTATIONS)}")
+        check_choice("rotate", self.rotate, ROTATIONS)
 
 
 STILL: Final = Searching()
