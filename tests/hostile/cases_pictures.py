@@ -35,6 +35,7 @@ KINDS: Final = {
     "tiff jpeg": ("TIFF", {"compression": "jpeg"}),
     "tiff packbits": ("TIFF", {"compression": "packbits"}),
 }
+SAMPLES: Final = ROOT / "samples"
 MUTATIONS: Final = 24  # of each kind
 # thin, wide, at the limits and beyond; the nets see the whole of those that are decoded
 SIDES: Final = ((1, 4_000_000), (1, 50_000_000), (50_000_000, 1), (1, 65_535), (65_535, 1), (65_500, 763))
@@ -139,6 +140,40 @@ def _damaged_detector(data: bytes, names: tuple[str, ...], folder: Path) -> str 
     return complaint(outcome, codes=(2,), names=names[:1], answers=0, lines=1)
 
 
+def _option(words: tuple[str, ...], codes: tuple[int, ...], folder: Path) -> str | None:
+    """An option of the search, for a picture and for a video."""
+    for source in (("predict", SAMPLES / "portrait.jpg"), ("video", SAMPLES / "clip.mp4")):
+        outcome = command(*source, *words, folder=folder, seconds=120)
+        names = (words[0].strip("-").replace("-", "_").partition("_")[0],) if codes == (2,) else ()
+        if text := complaint(outcome, codes=codes, names=names, lines=1 if names else None, seconds=120):
+            return f"{source[0]}: {text}"
+    return None
+
+
+def _crowd(columns: int, rows: int, folder: Path) -> str | None:
+    """A picture of many faces: nearly all are found and answered, and the drawing is bounded."""
+    face = Image.open(SAMPLES / "portrait.jpg").convert("RGB").resize((96, 96))
+    picture = Image.new("RGB", (96 * columns, 96 * rows))
+    for number in range(columns * rows):
+        picture.paste(face, (96 * (number % columns), 96 * (number // columns)))
+    picture.save(folder / "a.png")
+    outcome = command("predict", "a.png", "--save", "out", folder=folder, seconds=180)
+    if text := complaint(outcome, codes=(0,), seconds=180):
+        return text
+    if (number := len(outcome.out.splitlines())) < 0.9 * columns * rows:
+        return f"{number} of {columns * rows} faces"
+    drawn = Image.open(next((folder / "out").iterdir()))
+    return None if drawn.height <= draw.LARGEST and drawn.width < 2 * draw.LARGEST else f"{drawn.size}"
+
+
+def _noise(words: tuple[str, ...], folder: Path) -> str | None:
+    """50 megapixels of noise, which look like faces nowhere, or everywhere."""
+    grey = np.random.default_rng(0).integers(0, 256, (7000, 7142), np.uint8)
+    Image.fromarray(grey).save(folder / "a.png", compress_level=1)
+    outcome = command("predict", "a.png", *words, folder=folder, seconds=180)
+    return complaint(outcome, codes=(0,), seconds=180)
+
+
 def cases() -> Iterator[Case]:
     """Damaged bytes, headers, sides, drawings and detectors."""
     for kind in KINDS:
@@ -164,6 +199,17 @@ def cases() -> Iterator[Case]:
         for detector in ("auto", "whole", "yunet", "haar") if max(shape) != 7_000 else ("auto", "yunet"):
             check = functools.partial(_searched, detector, shape)
             yield Case("detector", f"{detector} {shape}", _without_folder(check))
+    for value in ("0", "-1", "nan", "inf", "1e3", "", "x", "9" * 5000):
+        check = functools.partial(_option, ("--min-face", value), (0, 2) if len(value) > 9 else (2,))
+        yield Case("options of the search", f"--min-face {value[:9]}", check)
+    for value in ("", "x", "AUTO", "90", "auto,off", "\x1b[2J"):
+        check = functools.partial(_option, ("--rotate", value), (2,))
+        yield Case("options of the search", f"--rotate {value!r}", check)
+    for words in (("--min-face", "9"), ("--min-face", "999999999"), ("--rotate", "off")):
+        yield Case("options of the search", " ".join(words), functools.partial(_option, words, (0,)))
+    for words in ((), ("--save", "out"), ("--min-face", "1"), ("--detector", "haar")):
+        yield Case("50 megapixels of noise", " ".join(words), functools.partial(_noise, words))
+    yield Case("many faces", "500", functools.partial(_crowd, 25, 20))
     for data in (b"", b"\0" * 1000, b"garbage {", b"\xff" * 5000):
         for names in (("a.onnx",), ("a.prototxt", "a.caffemodel"), ("a.txt",)):
             check = functools.partial(_damaged_detector, data, names)

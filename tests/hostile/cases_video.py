@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from films import CONTAINERS, headers, mutated, sizes, streams, whole
+from films import CONTAINERS, headers, mutated, sizes, sounding, streams, whole
 from harness import GIB, ROOT, Case, command, complaint
 
 MUTATIONS: Final = 40  # of each container
@@ -23,6 +23,24 @@ for path in sys.argv[2:]:
             times = [frame.time for frame in video]
         assert times == sorted(set(times)), "times"
         print(len(times), times[-1])
+    except InputError as error:
+        assert "\\n" not in str(error) and path in str(error), str(error)
+        print("refused")
+"""
+# writes the frames of each path beside it, with its sound
+COPY: Final = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from hierarchy.errors import InputError
+from hierarchy.inference.video import follow
+from hierarchy.taxonomy import VALENCE
+from hierarchy.vision.tracker import Tracker
+from hierarchy.vision.video import Video
+for path in sys.argv[2:]:
+    try:
+        follow(Video(path), Tracker(lambda grey: [], None), VALENCE, out=Path(f"{path}.out.mkv"))
+        print("written")
     except InputError as error:
         assert "\\n" not in str(error) and path in str(error), str(error)
         print("refused")
@@ -43,8 +61,8 @@ def decoded(data: Callable[[], bytes], suffix: str, frames: range | None, folder
 class Batch:
     """Many inputs of a kind, decoded by one process, which the first of them starts."""
 
-    def __init__(self, inputs: dict[str, Callable[[], bytes]], suffix: str) -> None:
-        self.inputs, self.suffix = inputs, suffix
+    def __init__(self, inputs: dict[str, Callable[[], bytes]], suffix: str, script: str = DECODE) -> None:
+        self.inputs, self.suffix, self.script = inputs, suffix, script
         self.lock, self.outcomes = threading.Lock(), dict[str, str | None]()
 
     def check(self, name: str, folder: Path) -> str | None:
@@ -58,7 +76,7 @@ class Batch:
         files = [f"{number}{self.suffix}" for number in range(len(self.inputs))]
         for file, data in zip(files, self.inputs.values(), strict=True):
             (folder / file).write_bytes(data())
-        outcome = command(str(ROOT), *files, folder=folder, program=("-c", DECODE), seconds=300)
+        outcome = command(str(ROOT), *files, folder=folder, program=("-c", self.script), seconds=300)
         text = complaint(outcome, codes=(0,), seconds=300, memory=GIB, lines=0)
         done = len(outcome.out.splitlines())  # the next one ended the process
         for number, name in enumerate(self.inputs):
@@ -79,6 +97,15 @@ def cases() -> Iterator[Case]:
         changed = {f"{suffix} mutation {n}": partial(mutated, suffix, n) for n in range(MUTATIONS)}
         yield from Batch(cut | changed, suffix).cases("damaged video")
     yield from Batch(headers(), ".mp4").cases("numbers in a video's header")
+    for suffix in (".mp4", ".mkv", ".ts"):
+        changed = {
+            f"{suffix} mutation {n}": partial(mutated, suffix, n, sounding) for n in range(MUTATIONS)
+        } | {
+            f"{suffix} whole": partial(sounding, suffix),
+            f"{suffix} without sound": partial(whole, suffix),
+            f"{suffix} of 100 tracks": partial(sounding, suffix, 100),
+        }
+        yield from Batch(changed, suffix, COPY).cases("sound of a video")
     kind = "bounds of a video"
     for name, data, suffix, frames in (
         ("frames of 16,000x16,000", partial(sizes, [16000]), ".mjpeg", range(1)),

@@ -29,6 +29,14 @@ def written(suffix: str, times: list[float], count: int, last: float, folder: Pa
     return None if len(got) == count and got[-1] <= last else f"{len(got)} frames up to {got[-1]:.0f} s"
 
 
+def large(size: tuple[int, int], folder: Path) -> str | None:
+    """`video --out` of frames of 8K."""
+    (folder / "a.mp4").write_bytes(made(".mp4", "mpeg4", [0, 0.04, 0.08], size))
+    outcome = command("video", "a.mp4", "--out", "o.mp4", folder=folder, seconds=120)
+    text = complaint(outcome, codes=(0,), seconds=120, memory=2 * GIB)
+    return text or (None if (folder / "o.mp4").stat().st_size else "no video")
+
+
 def joined(suffix: str, folder: Path) -> str | None:
     """Two recordings in one file: all frames, each with its time."""
     (folder / f"a{suffix}").write_bytes(2 * whole(suffix))
@@ -229,6 +237,8 @@ def cases() -> Iterator[Case]:
     yield Case("a clock that jumps", "two recordings in one file", partial(joined, ".ts"))
     for name, make in refusals():
         yield Case("no video, or an output that must not be", name, partial(refused, make))
+    for size in ((7680, 4320), (8192, 64), (64, 8192)):
+        yield Case("bounds of a video", f"--out of {size}", partial(large, size))
     for part in (0.5, 0.6, 0.75):
         yield Case("an unreadable tail", f"{part:.0%} of a file", partial(tail, part))
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):

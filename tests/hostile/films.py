@@ -45,10 +45,10 @@ def whole(suffix: str) -> bytes:
         return film(Path(folder) / f"a{suffix}", CONTAINERS[suffix], times).read_bytes()
 
 
-def mutated(suffix: str, seed: int) -> bytes:
+def mutated(suffix: str, seed: int, make: Callable[[str], bytes] = whole) -> bytes:
     """A video with some bytes changed, a piece removed or repeated, or numbers made large."""
     rng = np.random.default_rng(seed)
-    data = bytearray(whole(suffix))
+    data = bytearray(make(suffix))
     places = rng.integers(0, len(data) if seed % 2 else min(len(data), 1500), 1 + seed % 9)
     match seed % 4:
         case 0:
@@ -130,6 +130,28 @@ def streams(count: int) -> bytes:
     more = data[track : track + size] * count
     head = struct.pack(">I", int.from_bytes(data[moov : moov + 4]) + len(more))
     return data[:moov] + head + data[moov + 4 : track + size] + more + data[track + size :]
+
+
+@cache
+def sounding(suffix: str, tracks: int = 1) -> bytes:
+    """Two seconds of frames with sound tracks."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"a{suffix}"
+        with av.open(str(path), "w") as target:
+            video = target.add_stream("libx264", 25)
+            video.width, video.height = SIZE
+            sounds = [target.add_stream("aac", 8000, layout="mono") for _ in range(tracks)]
+            for number in range(50):
+                target.mux(
+                    video.encode(av.VideoFrame.from_ndarray(np.full(SIZE[::-1], number, np.uint8), "gray"))
+                )
+                for sound in sounds:
+                    frame = av.AudioFrame.from_ndarray(np.zeros((1, 320), np.float32), "fltp", "mono")
+                    frame.sample_rate, frame.pts = 8000, 320 * number
+                    target.mux(sound.encode(frame))
+            for stream in (video, *sounds):
+                target.mux(stream.encode(None))
+        return path.read_bytes()
 
 
 def wave() -> bytes:
