@@ -233,6 +233,27 @@ def test_score_needs_a_name_for_every_face(pixels, faces):
             classifier.score(X, y)
 
 
+@pytest.mark.parametrize("value", [5, ..., [], {}, np.zeros((3, 48, 48)), np.zeros(2, [("a", int)]), "x\ny"])
+def test_arguments_of_other_types_are_refused_in_one_line(value, pixels):
+    classifier = opened(*NODES)
+    for use in (
+        lambda: classifier.score(pixels, value),
+        lambda: classifier.logits(value, pixels),
+        lambda: classifier.read(pixels, faces=value),
+        lambda: classifier.read(pixels, min_confidence=value),
+        lambda: next(classifier.predict_video(value)),
+        lambda: HierarchicalClassifier.load(backend=value),
+        lambda: HierarchicalClassifier.load(engine=value),
+        *(
+            lambda name=name: HierarchicalClassifier.load(**{name: value})
+            for name in ("routing", "view", "tree")
+        ),
+    ):
+        with pytest.raises(InputError) as raised:
+            use()
+        assert "\n" not in str(raised.value)
+
+
 def test_a_flat_net_predicts_for_the_whole_tree(pixels, any_tree):
     classifier = opened(FLAT, of=any_tree)
     expected = routing.softmax(net(FLAT, tree=any_tree)(pixels))

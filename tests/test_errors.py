@@ -13,6 +13,12 @@ def test_an_input_error_gets_its_place():
         raise InputError("too short")
 
 
+def test_a_message_is_one_line_of_bounded_length():
+    message = str(InputError("a\x1b[2J\nb" + "x" * 10**6 + "end"))
+    assert message.startswith(r"a\x1b[2J\nb") and message.endswith("end")
+    assert len(message) < 2 * errors.LONGEST
+
+
 def test_bugs_and_results_pass_through():
     with error_context("x.csv"):
         result = 1

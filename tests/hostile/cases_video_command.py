@@ -237,7 +237,7 @@ def cases() -> Iterator[Case]:
     yield Case("a clock that jumps", "two recordings in one file", partial(joined, ".ts"))
     for name, make in refusals():
         yield Case("no video, or an output that must not be", name, partial(refused, make))
-    for size in ((7680, 4320), (8192, 64), (64, 8192)):
+    for size in ((7680, 4320), (8190, 64), (64, 8190)):
         yield Case("bounds of a video", f"--out of {size}", partial(large, size))
     for part in (0.5, 0.6, 0.75):
         yield Case("an unreadable tail", f"{part:.0%} of a file", partial(tail, part))
