@@ -67,6 +67,8 @@ PARAMS = {
     "seed": 3,
     "tree": TREES["valence7"],
     "flat_rows": True,
+    "min_face": 40,
+    "rotate": "off",
     "detector": "haar",
     "value_range": (0, 255),
     "colour": "bgr",
