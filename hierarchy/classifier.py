@@ -6,7 +6,7 @@ does not matter here. Keras is imported when the first net needs it.
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,8 +16,8 @@ import numpy as np
 from hierarchy import routing, runs, runtimes
 from hierarchy.backends import Backend
 from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, as_pixels, from_rows
-from hierarchy.errors import InputError, check_choice
-from hierarchy.manifest import UNCALIBRATED
+from hierarchy.errors import COMMAND, InputError, check_choice
+from hierarchy.manifest import UNCALIBRATED, Conformal
 from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.models.preprocessing import VIEWS, averaged
 from hierarchy.routing import Predictions
@@ -57,6 +57,8 @@ class HierarchicalClassifier:
         value_range: of arrays of floats: (0, 1) or (0, 255).
         colour: order of the channels of arrays: rgb or bgr.
         fetch: whether pictures may be http(s) addresses.
+        coverage: above 0, below 1: faces get a set of leaves too, which holds the true one with this
+            probability, see `routing.prediction_sets`; None: no sets. With the single view only.
 
     Attributes:
         tree_: of the fitted or loaded run.
@@ -79,6 +81,7 @@ class HierarchicalClassifier:
     value_range: tuple[float, float] = (0, 1)
     colour: str = "rgb"
     fetch: bool = False
+    coverage: float | None = None
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments by name."""
@@ -186,6 +189,16 @@ class HierarchicalClassifier:
         """Probabilities of `classes_`, float64[N, leaves], rows sum to one, for faces uint8[N,48,48]."""
         return self.predictions(self._faces(X)).joint[:, np.argsort(self.tree_.leaves)]
 
+    def predict_set(self, X: Any) -> np.ndarray:
+        """Which of `classes_` are in the prediction set of `coverage`: bool[N, leaves], for faces as above.
+
+        Raises:
+            InputError: there is no `coverage`, or as `routing.thresholds`.
+        """
+        if (sets := self.predictions(self._faces(X)).sets) is None:
+            raise InputError("predict_set needs a coverage, as in HierarchicalClassifier.load(coverage=0.9)")
+        return sets[:, np.argsort(self.tree_.leaves)]
+
     def score(self, X: Any, y: Any = None) -> float:
         """Accuracy of `predict` on faces with names `y`, or the dataset's own labels.
 
@@ -206,7 +219,12 @@ class HierarchicalClassifier:
         """Branch and leaf probabilities of faces uint8[N,48,48]; without a tree, the flat net's sums."""
         X = self._faces(X)
         nodes = self.tree_.nodes if self.tree_.complete(self.nets_) else (FLAT,)
-        return routing.predict_from_logits(self.tree_, self._outputs(nodes, X), self.calibration_)[0]
+        logits = self._outputs(nodes, X)
+        predictions = routing.predict_from_logits(self.tree_, logits, self.calibration_)[0]
+        if self.coverage is None:
+            return predictions
+        sets = routing.prediction_sets(self.tree_, logits, self._conformal(), self.coverage)
+        return replace(predictions, sets=sets)
 
     def outputs(self, X: Any) -> dict[str, np.ndarray]:
         """Logits of every net before calibration, float32[N, its classes], for faces uint8[N,48,48]."""
@@ -318,6 +336,16 @@ class HierarchicalClassifier:
             routing.check_finite(values, f"the {node} net")
         return logits
 
+    def _conformal(self) -> Conformal:
+        """What prediction sets are made from, checked to serve view and coverage."""
+        if self.view != VIEWS[0]:
+            raise InputError(f"coverage is calibrated for the view {VIEWS[0]}, not for {self.view}")
+        if self.conformal_ is None:
+            command = f"{COMMAND} evaluate --run {self.run_.name}"
+            raise InputError(f"run {self.run_.name!r} has no conformal scores for coverage; run {command}")
+        routing.thresholds(self.tree_, self.conformal_, self.coverage)
+        return self.conformal_
+
     def _opened(
         self,
         run: runs.Run,
@@ -337,9 +365,11 @@ class HierarchicalClassifier:
         self.classes_ = np.sort(self.tree_.leaves)
         self.backend_ = backend
         self.engine_, self.nets_ = runtimes.nets(run, backend, engine)
-        self.calibration_ = manifest.calibration
+        self.calibration_, self.conformal_ = manifest.calibration, manifest.conformal
         self._check(fitted=False)
         self.run_ = run
+        if self.coverage is not None:
+            self._conformal()
         return self
 
     def _expected_tree(self) -> Tree | None:

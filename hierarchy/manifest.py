@@ -12,6 +12,7 @@ from hierarchy.fileio import sha256, typed
 from hierarchy.taxonomy import TRUNK, Tree
 
 FER2013_LABELS: Final = "fer2013"  # whose labels a run learned where nothing else is recorded
+LEVELS: Final = 200  # coverages 1 / LEVELS, 2 / LEVELS ... 1, whose quantiles are recorded
 CHECKSUM: Final = "checksum"  # key of a manifest: of all its other values
 # a file in the run's folder, never a path
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[^\W_][\w .+-]{0,99}\Z")]
@@ -73,6 +74,35 @@ UNCALIBRATED: Final = Calibration((0.0,), 1.0)  # of a net without calibration; 
 
 
 @dataclass(frozen=True)
+class BranchScores:
+    """Nonconformity scores, 1 - P(true leaf), of the calibration faces of a branch, ascending.
+
+    Attributes:
+        n: faces.
+        quantiles: the k-th is the least threshold that holds coverage k / LEVELS; the last the largest score.
+    """
+
+    n: Annotated[int, msgspec.Meta(ge=1, le=10**9)]
+    quantiles: Annotated[
+        tuple[Annotated[float, msgspec.Meta(ge=0, le=1)], ...],
+        msgspec.Meta(min_length=LEVELS, max_length=LEVELS),
+    ]
+
+
+@dataclass(frozen=True)
+class Conformal:
+    """What prediction sets are made from, see `routing.prediction_sets`.
+
+    Attributes:
+        calibration: by node, its temperatures fitted on other faces than those of `branches`.
+        branches: scores by branch of the true leaf.
+    """
+
+    calibration: dict[str, Calibration]
+    branches: dict[str, BranchScores]
+
+
+@dataclass(frozen=True)
 class ExportedFiles:
     """An exported net: its files with their checksums, and the checksum of the net it was made from."""
 
@@ -107,6 +137,7 @@ class RunManifest:
         start: run -> checksum of the flat net that it started from.
         teacher: run -> node -> checksum of the nets that taught it.
         calibration: by node; empty before it is fitted.
+        conformal: of prediction sets; None before it is fitted.
         exports: engine -> node -> files.
         answer: how several runs predict together; None for a single run.
     """
@@ -124,17 +155,23 @@ class RunManifest:
     start: dict[str, str] = field(default_factory=dict)
     teacher: dict[str, dict[str, str]] = field(default_factory=dict)
     calibration: dict[str, Calibration] = field(default_factory=dict)
+    conformal: Conformal | None = None
     exports: dict[str, dict[str, ExportedFiles]] = field(default_factory=dict)
     answer: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.recipe.get("net", {}), dict):
             raise ValueError("Expected `object` - at `$.recipe.net`")
-        for node, about in self.calibration.items():
+        self._check_calibration(self.calibration, "$.calibration")
+        if self.conformal:
+            self._check_calibration(self.conformal.calibration, "$.conformal.calibration")
+            if self.conformal.branches.keys() != set(self.tree.branches):
+                raise ValueError("Expected the branches of the tree - at `$.conformal.branches`")
+
+    def _check_calibration(self, calibration: dict[str, Calibration], place: str) -> None:
+        for node, about in calibration.items():
             if node not in self.tree.nets or len(about.offset) not in (1, len(self.tree.classes_of(node))):
-                raise ValueError(
-                    f"Expected an offset for each class of the node - at `$.calibration`, {node!r}"
-                )
+                raise ValueError(f"Expected an offset for each class of the node - at `{place}`, {node!r}")
 
     @property
     def complete(self) -> bool:

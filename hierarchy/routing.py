@@ -1,18 +1,20 @@
-"""From the nets' logits to one answer: soft, hard, early exit, or abstaining below the branch. Pure numpy.
+"""From the nets' logits to one answer: soft, hard, early exit, abstaining, or a set of leaves. Pure numpy.
 
 soft: argmax of P(branch) * P(leaf | branch). hard: argmax inside the likelier branch. lazy (early exit): the
 soft label, without running a specialist that can no longer win. Every sum runs over one row's own few numbers
 in a fixed order, so that a row's bits do not depend on its batch.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from numbers import Real
+from typing import Any, Final
 
 import numpy as np
 
 from hierarchy.errors import InputError
-from hierarchy.manifest import UNCALIBRATED, Calibration
+from hierarchy.manifest import LEVELS, UNCALIBRATED, BranchScores, Calibration, Conformal
 from hierarchy.taxonomy import FLAT, ROUTER, Tree
 
 ABSTAINED: Final = -1  # the leaf of a face for which only the branch is reported
@@ -27,11 +29,13 @@ class Predictions:
         branch: float64[N, branches], P(branch); rows sum to one.
         leaf: float64[N, leaves], P(leaf | its branch); the leaves of each branch sum to one.
         tree: that names the columns.
+        sets: bool[N, leaves], the prediction sets, see `prediction_sets`; None where none were asked for.
     """
 
     branch: np.ndarray
     leaf: np.ndarray
     tree: Tree
+    sets: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.branch)
@@ -46,7 +50,8 @@ class Predictions:
 
     def take(self, rows: np.ndarray) -> "Predictions":
         """The predictions at `rows`, an index array or a bool mask."""
-        return Predictions(self.branch[rows], self.leaf[rows], self.tree)
+        sets = None if self.sets is None else self.sets[rows]
+        return Predictions(self.branch[rows], self.leaf[rows], self.tree, sets)
 
 
 def check_finite(logits: np.ndarray, source: str) -> None:
@@ -183,3 +188,59 @@ def lazy(
                 table[due, tree.leaf_slice(name)] = own * branch[due, column][:, None]
                 nets[due] += name in tree.nodes
     return table.argmax(axis=1), nets
+
+
+def thresholds(tree: Tree, conformal: Conformal, coverage: Any) -> np.ndarray:
+    """The largest nonconformity score of each leaf in a prediction set, float64[leaves].
+
+    Raises:
+        InputError: a coverage that is no number between 0 and 1, or too large for the calibration faces.
+    """
+    if isinstance(coverage, bool) or not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
+        raise InputError(f"coverage {coverage!r:.80}: expected a number above 0 and below 1")
+    branches = [_threshold(float(coverage), name, conformal.branches[name]) for name in tree.branches]
+    return np.array(branches)[list(tree.branch_of_leaf)]
+
+
+def _threshold(coverage: float, branch: str, scores: BranchScores) -> float:
+    largest = math.floor(1e4 * scores.n / (scores.n + 1)) / 1e4
+    if coverage > largest:
+        raise InputError(
+            f"coverage {coverage:g}: at most {largest:g}, since {scores.n:,} calibration faces are {branch}"
+        )
+    return scores.quantiles[math.ceil(coverage * LEVELS - 1e-9) - 1]
+
+
+def prediction_sets(
+    tree: Tree, logits: Mapping[str, np.ndarray], conformal: Conformal, coverage: float
+) -> np.ndarray:
+    """Sets of leaves that hold the true one with a probability of `coverage` or more: bool[N, leaves].
+
+    Split-conformal, with the score 1 - P(leaf) of the least ambiguous sets (Sadinle, Lei and Wasserman 2019)
+    and a threshold for each branch (Mondrian; Vovk, Gammerman and Shafer 2005), so that the probability holds
+    within each branch. The likeliest leaf is always a member.
+
+    Args:
+        tree: of the nets.
+        logits: as for `predict_from_logits`.
+        conformal: of the run's manifest.
+        coverage: above 0, below 1.
+
+    Raises:
+        InputError: as `thresholds`.
+    """
+    joint = predict_from_logits(tree, logits, conformal.calibration)[0].joint
+    inside = 1 - joint <= thresholds(tree, conformal, coverage)
+    inside[np.arange(len(joint)), joint.argmax(axis=1)] = True
+    return np.asarray(inside)
+
+
+def set_names(tree: Tree, inside: np.ndarray) -> list[str]:
+    """Names of a set of leaves bool[leaves]; a branch stands for all of its several leaves."""
+    names = list[str]()
+    for branch, leaves in tree.children.items():
+        members = [
+            leaf for leaf, member in zip(leaves, inside[tree.leaf_slice(branch)], strict=True) if member
+        ]
+        names += [branch] if 1 < len(leaves) == len(members) else members
+    return names

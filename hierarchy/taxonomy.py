@@ -28,7 +28,7 @@ TOML_BYTES: Final = 1 << 16  # of a tree's file, at most: parsing time may grow 
 RESERVED: Final = (ROUTER, FLAT, TRUNK, ALL, "tree")  # names of nets, which no branch or leaf may have
 COLUMNS: Final = (  # of tables of predictions, beside one column per leaf
     *("path", "x", "y", "width", "height", "score", "branch", "label", "confidence"),
-    *("face", "error", "frame", "time", "track"),
+    *("face", "error", "frame", "time", "track", "prediction_set"),
 )
 
 ALIASES: Final[dict[str, str]] = {  # common spellings of expressions in public data sets

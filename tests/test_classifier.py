@@ -4,6 +4,7 @@ import gc
 from dataclasses import replace
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ from hierarchy.data.dataset import UNLABELLED, FaceDataset, Split, as_pixels
 from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.data.labelling import training_set
 from hierarchy.errors import InputError, NotFittedError
-from hierarchy.manifest import Calibration
+from hierarchy.manifest import LEVELS, BranchScores, Calibration, Conformal
 from hierarchy.models.preprocessing import VIEWS
 from hierarchy.taxonomy import FLAT, ROUTER, TREES, VALENCE, Tree
 
@@ -73,6 +74,7 @@ PARAMS = {
     "value_range": (0, 255),
     "colour": "bgr",
     "fetch": True,
+    "coverage": 0.9,
 }
 
 
@@ -182,6 +184,52 @@ def test_logits_are_calibrated(pixels):
     raw = classifier.logits(ROUTER, pixels)
     classifier.calibration_ = {ROUTER: Calibration((1.0, -1.0), 2.0)}
     assert np.array_equal(classifier.logits(ROUTER, pixels), (raw + [1.0, -1.0]) / 2.0)
+
+
+SCORES = BranchScores(100, tuple(level / LEVELS for level in range(1, LEVELS + 1)))  # all coverages alike
+
+
+def conformal(tree: Tree) -> Conformal:
+    return Conformal({}, dict.fromkeys(tree.branches, SCORES))
+
+
+def test_a_prediction_set_has_the_leaves_that_are_likely_enough(pixels, any_tree):
+    classifier = opened(*any_tree.nodes, of=any_tree, coverage=0.7)
+    classifier.conformal_ = conformal(any_tree)
+    sets, probability = classifier.predict_set(pixels), classifier.predict_proba(pixels)
+    assert sets.any(axis=1).all() and sets.shape == probability.shape
+    likeliest = probability.argmax(axis=1)[:, None] == np.arange(len(any_tree.leaves))
+    assert np.array_equal(sets, likeliest | (1 - probability <= 0.7))
+    face = classifier.read(pixels[0], faces="whole")[0]
+    members = {leaf for name in face.prediction_set for leaf in any_tree.children.get(name, (name,))}
+    assert members == set(classifier.classes_[sets[0]])
+    hard = opened(*any_tree.nodes, of=any_tree, coverage=0.001, routing="hard")
+    hard.conformal_ = conformal(any_tree)
+    assert all(each.label in each.prediction_set for each in hard.read(list(pixels), faces="whole"))
+
+
+@pytest.mark.parametrize("coverage", [0, 1, -0.5, float("nan"), float("inf"), True, "0.9", [0.9], 0.991])
+def test_a_coverage_that_cannot_be_held_is_refused(pixels, coverage):
+    classifier = opened(*NODES, coverage=coverage)
+    classifier.conformal_ = conformal(VALENCE)
+    with pytest.raises(InputError, match="coverage"):
+        classifier.predict(pixels)
+    classifier.coverage = 0.99  # the most that a hundred faces allow
+    classifier.predict(pixels)
+
+
+def test_sets_need_a_coverage_the_single_view_and_conformal_scores(pixels, manifest_run):
+    manifest_run("old")
+    with pytest.raises(InputError, match="evaluate --run old"):
+        HierarchicalClassifier.load("old", coverage=0.9)
+    manifest_run("new", conformal=msgspec.to_builtins(conformal(VALENCE)))
+    assert HierarchicalClassifier.load("new", coverage=0.9).conformal_ == conformal(VALENCE)
+    with pytest.raises(InputError, match="0.99"):
+        HierarchicalClassifier.load("new", coverage=0.999)
+    with pytest.raises(InputError, match="flip"):
+        HierarchicalClassifier.load("new", coverage=0.9, view="flip")
+    with pytest.raises(InputError, match="coverage"):
+        opened(*NODES).predict_set(pixels)
 
 
 def test_a_view_averages_the_logits_of_its_images(pixels):

@@ -210,3 +210,13 @@ def test_the_router_decides_the_branch(tree):
     logits = {node: np.zeros((1, len(tree.classes_of(node)))) for node in tree.nodes}
     logits[ROUTER][0, 1] = 50.0
     assert tree.branch_of_leaf[routing.soft(routing.from_logits(tree, logits))[0]] == 1
+
+
+@pytest.mark.parametrize("tree", TREES, ids=str)
+def test_a_whole_branch_of_several_leaves_is_named_in_their_place(tree):
+    assert routing.set_names(tree, np.zeros(len(tree.leaves), bool)) == []
+    whole = [branch if len(leaves) > 1 else leaves[0] for branch, leaves in tree.children.items()]
+    assert routing.set_names(tree, np.ones(len(tree.leaves), bool)) == whole
+    first = np.arange(len(tree.leaves)) == 0
+    assert routing.set_names(tree, first) == [tree.leaves[0]]
+    assert tree.leaves[0] not in routing.set_names(tree, ~first)

@@ -12,13 +12,17 @@ from hypothesis import strategies as some
 
 from hierarchy import fileio, runs
 from hierarchy.errors import DISTRIBUTION, InputError
-from hierarchy.manifest import CHECKSUM, Calibration
+from hierarchy.manifest import CHECKSUM, LEVELS, Calibration
 from hierarchy.taxonomy import FLAT, ROUTER, VALENCE, Tree
 
 NET = b"the bytes of a net"
 ON = {"backend": "tensorflow"}
 RECIPE = {"recipe": {"name": "made"}}
 OTHER = Tree({"up": ["bright", "calm"], "down": ["dull"]}, aliases={"grey": "dull"})
+CALIBRATED = {"offset": [0.0], "temperature": 1.0}
+SCORED = {"n": 9, "quantiles": [0.5] * LEVELS}
+SCORES = dict.fromkeys(VALENCE.branches, SCORED)
+WIDE = [1.5] * LEVELS
 
 
 def add(run: runs.Run, node: str = ROUTER, data: bytes = NET, tree: Tree = VALENCE, **about) -> None:
@@ -145,6 +149,12 @@ def test_missing_nets_are_named(made):
         {"calibration": {ROUTER: {"offset": [0.0], "temperature": float("inf")}}},
         {"calibration": {ROUTER: {"offset": [0.0], "temperature": 1e-320}}},
         {"calibration": {ROUTER: {"offset": [1e300], "temperature": 1}}},
+        {"conformal": {"calibration": {}, "branches": {}}},
+        {"conformal": {"calibration": {"none": CALIBRATED}, "branches": SCORES}},
+        {"conformal": {"calibration": {}, "branches": {**SCORES, "none": SCORED}}},
+        {"conformal": {"calibration": {}, "branches": dict.fromkeys(SCORES, SCORED | {"n": 0})}},
+        {"conformal": {"calibration": {}, "branches": dict.fromkeys(SCORES, SCORED | {"quantiles": [0.5]})}},
+        {"conformal": {"calibration": {}, "branches": dict.fromkeys(SCORES, SCORED | {"quantiles": WIDE})}},
         {"calibration": {ROUTER: {"offset": [0.0] * 5, "temperature": 1}}},
         {"calibration": {"x\ny": {"offset": [0.0], "temperature": 1}}},
         {"nets": {ROUTER: {"file": "../router.keras", "sha256": "x"}}},

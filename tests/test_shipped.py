@@ -15,9 +15,18 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import audit
 from hierarchy.data.dataset import Split
 from hierarchy.data.formats.ferplus import relabelled
-from hierarchy.evaluation import compare_report, evaluate, leaderboard, metrics, predictions, run_report
+from hierarchy.evaluation import (
+    compare_report,
+    evaluate,
+    leaderboard,
+    metrics,
+    prediction_sets,
+    predictions,
+    run_report,
+)
 from hierarchy.evaluation.scores import Scores
 from hierarchy.manifest import FER2013_LABELS, RunManifest
+from hierarchy.training import conformal
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
@@ -119,6 +128,25 @@ def test_committed_scores_and_predictions_are_complete():
         assert scores.classes == manifest.tree
         assert stored.nets == {node: manifest.checksums[node] for node in stored.logits}
         assert (stored.target(manifest.tree) >= 0).sum() == scores.n == sum(scores.origins.values())
+
+
+def test_the_committed_predictions_give_the_prediction_sets(monkeypatch):
+    """Thresholds of PublicTest, and what they achieve on PrivateTest."""
+    monkeypatch.setenv("HIERARCHY_HOME", str(ROOT))
+    manifests = [runs.run(path.parent.name).manifest() for path in RESULTS.glob(f"*/{runs.MANIFEST}")]
+    with_sets = [manifest for manifest in manifests if manifest.conformal]
+    assert runs.DEFAULT_RUN in [manifest.run for manifest in with_sets]
+    for manifest in with_sets:
+        public, test = (predictions.of_run(manifest, split, "single") for split in evaluate.ROLES)
+        leaf = public.target(manifest.tree)
+        fitted = conformal.fit(manifest.tree, public.logits, leaf, manifest.calibration)
+        for name, scores in manifest.conformal.branches.items():
+            np.testing.assert_allclose(fitted.branches[name].quantiles, scores.quantiles, atol=1e-3)
+        sets = prediction_sets.score(manifest, test.logits, test.target(manifest.tree), test.leaks)
+        recorded = fileio.read_json(RESULTS / manifest.run / run_report.SCORES)["prediction_sets"]
+        differ(recorded, sets, 1e-9)
+        for asked, groups in sets.items():  # PrivateTest is a little easier than PublicTest
+            assert groups["faces"]["all"]["ci95"][1] > float(asked)
 
 
 @pytest.fixture(scope="module")

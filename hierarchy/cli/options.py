@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -147,7 +147,7 @@ def backend_of(context: typer.Context) -> "Backend":
 
 
 def classifier_of(
-    context: typer.Context, run: str | None, engine: str, **params: str
+    context: typer.Context, run: str | None, engine: str, **params: Any
 ) -> "HierarchicalClassifier":
     """The classifier of a run, the shipped one by default; logs a warning if it knows drawn faces only."""
     from hierarchy import runs

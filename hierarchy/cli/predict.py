@@ -28,9 +28,9 @@ from hierarchy.cli.progress import ImageProgress, wanted
 from hierarchy.vision.detectors import STILL, Searching
 
 if TYPE_CHECKING:
+    from hierarchy.classifier import HierarchicalClassifier
     from hierarchy.errors import InputError
     from hierarchy.inference.predictor import FacePrediction
-    from hierarchy.taxonomy import Tree
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,10 @@ def predict(
     routing: Annotated[str, typer.Option(help="soft or hard.")] = "soft",
     tta: Annotated[str, TTA] = "single",
     min_confidence: Annotated[float, MIN_CONFIDENCE] = 0.0,
+    coverage: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Add the set of leaves that holds the true one this often: 0.9."),
+    ] = None,
     engine: Annotated[str, ENGINE] = "auto",
     detector: Annotated[str, DETECTOR] = "auto",
     save: Annotated[
@@ -85,11 +89,13 @@ def predict(
         raise InputError("--csv-safe needs --csv FILE")
     if explain and not save:
         raise InputError("--explain needs --save DIR")
-    if top1_only and (min_confidence or routing != "soft"):
-        raise InputError("--top1-only uses soft routing and excludes --routing and --min-confidence")
+    if top1_only and (min_confidence or routing != "soft" or coverage is not None):
+        raise InputError(
+            "--top1-only uses soft routing and excludes --routing, --min-confidence and --coverage"
+        )
 
     find = detector_of(detector, roi, Searching(min_face, rotate))
-    model = classifier_of(context, run, engine, routing=routing, view=tta)
+    model = classifier_of(context, run, engine, routing=routing, view=tta, coverage=coverage)
     errors: list[InputError] = []
     left_out = Counter[str]()
     with _progress(paths) as progress:
@@ -100,7 +106,7 @@ def predict(
 
             results = saved(results, save, model if explain else None)
         try:
-            _write(_predicted(results, progress, errors), csv, csv_safe, as_json, model.tree_)
+            _write(_predicted(results, progress, errors), csv, csv_safe, as_json, model)
         finally:
             for error in errors:
                 log.error(f"error: {_line(error)}", exc_info=error.__cause__)
@@ -111,14 +117,18 @@ def predict(
 
 
 def _write(
-    predictions: "Iterable[FacePrediction]", csv: Path | None, safe: bool, as_json: bool, tree: "Tree"
+    predictions: "Iterable[FacePrediction]",
+    csv: Path | None,
+    safe: bool,
+    as_json: bool,
+    model: "HierarchicalClassifier",
 ) -> None:
     """Write a CSV file, or print a line for every prediction."""
     if csv:
         from hierarchy.errors import printable
         from hierarchy.inference import writers
 
-        writers.write_csv(predictions, csv, tree, safe)
+        writers.write_csv(predictions, csv, model.tree_, safe, model.coverage is not None)
         return print(printable(str(csv)))
     for prediction in predictions:
         print(prediction.as_json() if as_json else prediction.as_text(), flush=True)

@@ -42,6 +42,7 @@ class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ferplus: Row | None = None  # against the plurality of FER+ taggers
     leak_free: Row | None = None  # without copies in Training; None where they were not searched for
     leak_free_near: Row | None = None  # without near copies either
+    prediction_sets: Mapping[str, Any] | None = None  # by coverage; None without conformal scores
     answer: str | None = None  # how several runs predict together
 
     @classmethod

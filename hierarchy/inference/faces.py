@@ -59,7 +59,8 @@ class FacePredictions(list[FacePrediction]):
             import pandas as pd
         except ImportError:
             raise InputError("to_frame needs pandas: pip install pandas") from None
-        return pd.DataFrame([face.as_row() for face in self], columns=list(columns(self.tree)))
+        names = columns(self.tree, any(face.prediction_set for face in self))
+        return pd.DataFrame([face.as_row() for face in self], columns=list(names))
 
 
 def read(

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from hierarchy.inference.predictor import SET
+
 _SHARE: Final = {"type": "number", "minimum": 0, "maximum": 1}
 
 
@@ -26,16 +28,24 @@ FACE: Final[dict[str, Any]] = {
         "description": "by leaf, sum to one; empty without a face and for labels only",
     },
 }
+SETS: Final[dict[str, Any]] = {
+    SET: {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "with --coverage: leaves, or branches for all of theirs, that hold the true leaf with "
+        "this probability; absent without a face",
+    },
+}
 
 
 def face_schema(path: bool = True) -> dict[str, Any]:
-    """The schema of a face, with the `path` of its image or without it."""
+    """The schema of a face: of the command line with the `path` of its image and prediction sets."""
     name = {"path": {"type": "string", "description": "of the image; file.csv#row for a row of a data file"}}
-    properties = {**(name if path else {}), **FACE}
+    required = {**(name if path else {}), **FACE}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Prediction of a face",
         "type": "object",
-        "properties": properties,
-        "required": list(properties),
+        "properties": required | (SETS if path else {}),
+        "required": list(required),
     }

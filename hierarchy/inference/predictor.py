@@ -24,6 +24,8 @@ from hierarchy.vision.detectors import Detector
 T = TypeVar("T")
 BATCH: Final = 64  # faces per call of the nets: few, for an early first result and little memory
 BOX: Final = ("x", "y", "width", "height")
+SET: Final = "prediction_set"  # its key and column
+SEPARATOR: Final = "|"  # of the names in a cell
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,6 +41,8 @@ class FacePrediction:
         probabilities: by leaf, sum to one; empty without a face and for labels only.
         crop: uint8[48,48], the input of the nets.
         none: without a face, what was searched for.
+        prediction_set: leaves, or branches in place of all their leaves, that hold the true leaf with the
+            coverage asked for; None if none was.
     """
 
     path: str
@@ -50,13 +54,15 @@ class FacePrediction:
     probabilities: dict[str, float]
     crop: np.ndarray | None = field(default=None, compare=False)
     none: str = field(default=no_face([]), compare=False)
+    prediction_set: list[str] | None = None
 
     def __repr__(self) -> str:
         return f"<{self.as_text()}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """The attributes but the last two, as JSON holds them."""
-        return {name: value for name, value in vars(self).items() if name not in ("crop", "none")}
+        """The attributes but `crop` and `none`, as JSON holds them; `prediction_set` where there is one."""
+        hidden = ("crop", "none") if self.prediction_set else ("crop", "none", SET)
+        return {name: value for name, value in vars(self).items() if name not in hidden}
 
     def as_json(self) -> str:
         """One line of JSON, floats unrounded."""
@@ -66,7 +72,8 @@ class FacePrediction:
         """One row of CSV, keyed by `columns`; what is missing or None stays an empty cell."""
         box = dict(zip(BOX, self.face or (), strict=False))
         fields = {name: getattr(self, name) for name in ("score", "branch", "label", "confidence")}
-        return {"path": self.path, **box, **fields, **self.probabilities}
+        row = {"path": self.path, **box, **fields, **self.probabilities}
+        return row | ({SET: SEPARATOR.join(self.prediction_set)} if self.prediction_set else {})
 
     def as_text(self) -> str:
         """One line of text, control characters in the path escaped."""
@@ -76,14 +83,15 @@ class FacePrediction:
         place = "" if self.score is None else "  face at {},{} ({}x{})".format(*self.face)
         text = f"{path}{place}  {self.branch} > {self.label or 'unsure'}"
         shares = "  ".join(f"{name} {value:.2f}" for name, value in self.probabilities.items())
-        return f"{text}  ({shares})" if shares else text
+        text = f"{text}  ({shares})" if shares else text
+        return f"{text}  set: {', '.join(self.prediction_set)}" if self.prediction_set else text
 
     __str__ = as_text
 
 
-def columns(tree: Tree) -> tuple[str, ...]:
-    """Columns of a CSV file of predictions."""
-    return ("path", *BOX, "score", "branch", "label", "confidence", *tree.leaves)
+def columns(tree: Tree, sets: bool = False) -> tuple[str, ...]:
+    """Columns of a CSV file of predictions, with prediction sets or without."""
+    return ("path", *BOX, "score", "branch", "label", "confidence", *tree.leaves, *[SET] * sets)
 
 
 class Predictor(Protocol):
@@ -206,7 +214,9 @@ def _predict(classifier: Predictor, min_confidence: float, crops: Sequence[Crop]
     predictions = classifier.predictions(np.stack([crop.face.pixels for crop in crops]))
     tree, joint = predictions.tree, predictions.joint
     chosen = (routing.hard if classifier.routing == "hard" else routing.soft)(predictions)
-    for crop, leaf, branches, leaves in zip(crops, chosen, predictions.branch, joint, strict=True):
+    for row, (crop, leaf, branches, leaves) in enumerate(
+        zip(crops, chosen, predictions.branch, joint, strict=True)
+    ):
         confident = leaves[leaf] >= min_confidence
         branch = tree.branch_of_leaf[leaf] if confident else int(branches.argmax())
         yield FacePrediction(
@@ -218,7 +228,17 @@ def _predict(classifier: Predictor, min_confidence: float, crops: Sequence[Crop]
             confidence=float(leaves[leaf] if confident else branches[branch]),
             probabilities=dict(zip(tree.leaves, leaves.tolist(), strict=True)),
             crop=crop.face.pixels,
+            prediction_set=_set(predictions, row, leaf),
         )
+
+
+def _set(predictions: Predictions, row: int, leaf: int) -> list[str] | None:
+    """Names of a row's prediction set, with the leaf that was chosen; None where none was asked for."""
+    if predictions.sets is None:
+        return None
+    inside = predictions.sets[row].copy()
+    inside[leaf] = True  # by another temperature or routing it may not be a member
+    return routing.set_names(predictions.tree, inside)
 
 
 def _label(classifier: Predictor, crops: Sequence[Crop]) -> Iterator[FacePrediction]:

@@ -13,8 +13,10 @@ from hierarchy.taxonomy import Tree
 FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")  # begin what spreadsheets compute
 
 
-def write_csv(predictions: Iterable[FacePrediction], target: Path, tree: Tree, safe: bool = False) -> None:
-    """Write a CSV file atomically; `safe` as in `add_csv`.
+def write_csv(
+    predictions: Iterable[FacePrediction], target: Path, tree: Tree, safe: bool = False, sets: bool = False
+) -> None:
+    """Write a CSV file atomically; `safe` and `sets` as in `add_csv`.
 
     Raises:
         InputError: it cannot be written.
@@ -24,12 +26,18 @@ def write_csv(predictions: Iterable[FacePrediction], target: Path, tree: Tree, s
         # paths may hold bytes that are not valid UTF-8
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
-        add_csv(predictions, file, tree, safe)
+        add_csv(predictions, file, tree, safe, sets)
         file.flush()
         os.fsync(file.fileno())
 
 
-def add_csv(predictions: Iterable[FacePrediction], file: IO[str], tree: Tree, safe: bool = False) -> None:
+def add_csv(
+    predictions: Iterable[FacePrediction],
+    file: IO[str],
+    tree: Tree,
+    safe: bool = False,
+    sets: bool = False,
+) -> None:
     """Add a header and a row per prediction to an open file.
 
     Args:
@@ -37,10 +45,12 @@ def add_csv(predictions: Iterable[FacePrediction], file: IO[str], tree: Tree, sa
         file: takes them.
         tree: whose leaves are columns.
         safe: put an apostrophe before texts that spreadsheets would compute, see FORMULAS.
+        sets: with a column of prediction sets.
     """
-    writer = csv.DictWriter(_Lines(file), columns(tree))  # its line ends make the writer quote a lone \r
+    names = columns(tree, sets)
+    writer = csv.DictWriter(_Lines(file), names)  # its line ends make the writer quote a lone \r
     cell = _text if safe else lambda value: value
-    writer.writerow({name: cell(name) for name in columns(tree)})
+    writer.writerow({name: cell(name) for name in names})
     writer.writerows({name: cell(value) for name, value in face.as_row().items()} for face in predictions)
 
 

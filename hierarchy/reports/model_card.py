@@ -12,7 +12,7 @@ import numpy as np
 from hierarchy.config.backbones import BACKBONES
 from hierarchy.data.dataset import Split
 from hierarchy.manifest import RunManifest
-from hierarchy.reports import captions
+from hierarchy.reports import captions, prediction_sets
 from hierarchy.reports.run_markdown import PARTS, PER_CLASS, per_class
 from hierarchy.reports.tables import accuracy, interval, percent, score_table
 from hierarchy.taxonomy import FLAT
@@ -60,6 +60,8 @@ def markdown(scores: Mapping[str, Any], manifest: RunManifest, robustness: str |
     parts = [f"# Model card: {manifest.run}", *_about(scores, manifest)]
     parts += ["## Intended use", USE, "## Misuse", ABUSE]
     parts += ["## Data", *_data(manifest), "## Scores", *_scores(scores)]
+    sets = list(prediction_sets.markdown(scores))
+    parts += ["## Prediction sets", *sets] if sets else []
     parts += ["## Under corruptions", robustness] if robustness else []
     return "\n\n".join([*parts, "## Known bias", f"{BIAS}\n{_weakest(scores)}"]) + "\n"
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from hierarchy.data.dataset import Split
 from hierarchy.manifest import RunManifest
-from hierarchy.reports import captions
+from hierarchy.reports import captions, prediction_sets
 from hierarchy.reports.tables import SCORE, accuracy, percent, score_table, table
 from hierarchy.runs import MANIFEST
 from hierarchy.taxonomy import FLAT
@@ -57,6 +57,7 @@ def markdown(
         "Without copies": _without_copies(scores),
         f"Other counts ({captions.answering(scores)})": _other_counts(scores),
         "Calibration": _calibration(scores, manifest),
+        "Prediction sets": prediction_sets.markdown(scores),
         "Tree or flat net": _against_flat(scores),
         "Under corruptions": [robustness] if robustness else [],
         "Pictures": links,

@@ -20,7 +20,7 @@ from hierarchy.runs import Run
 RANGE: Final = (0.2, 5.0)  # of temperatures searched
 
 
-def calibrate(run: Run, faces: FaceDataset, backend: Backend) -> None:
+def calibrate(run: Run, faces: FaceDataset, backend: Backend) -> dict[str, np.ndarray]:
     """Fit offsets and temperature of every net of a run and write them to its manifest.
 
     Args:
@@ -28,12 +28,16 @@ def calibrate(run: Run, faces: FaceDataset, backend: Backend) -> None:
         faces: Training rows give the frequencies, PublicTest rows the temperature.
         backend: that opens the nets.
 
+    Returns:
+        Logits by node of all PublicTest rows, before calibration.
+
     Raises:
         InputError: a net outputs NaN or inf.
     """
     manifest, training, validation = run.manifest(), faces.of(Split.Training), faces.of(Split.PublicTest)
     recipe, tree = from_dict(manifest.recipe, f"run {run.name!r}"), manifest.tree
-    calibration, opened = {}, runtimes.own_nets(run, backend)
+    outputs = runtimes.outputs(runtimes.own_nets(run, backend), validation.pixels)
+    calibration = {}
     for node, net in manifest.nets.items():
         offset = np.zeros(len(tree.classes_of(node)))
         if net.balanced:
@@ -42,8 +46,8 @@ def calibrate(run: Run, faces: FaceDataset, backend: Backend) -> None:
             # a net of its own saw its classes equally often, a head of the trunk the leaves
             shown = np.array([len(group) if net.shared else 1 for group in tree.members(node)])
             offset = np.log(np.maximum(counts, 1) / counts.sum() / (shown / shown.mean()))
-        valid = validation.for_node(tree, node)
-        logits, target = opened[node](valid.pixels), valid.target(tree, node)
+        target = validation.target(tree, node)
+        logits, target = outputs[node][target >= 0], target[target >= 0]
         routing.check_finite(logits, f"run {run.name!r}: its {node} net")
         if recipe.fit_of(node).soft_label_weight:
             offset = offset * share(logits, offset, target)
@@ -52,6 +56,7 @@ def calibrate(run: Run, faces: FaceDataset, backend: Backend) -> None:
             "temperature": temperature(logits + offset, target),
         }
     run.amend({"calibration": calibration})
+    return outputs
 
 
 def temperature(logits: np.ndarray, target: np.ndarray) -> float:

@@ -15,6 +15,7 @@ from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.formats.ferplus import LABELS, relabelled
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT, TRUNK, VALENCE, tree_named
+from hierarchy.training import conformal
 from hierarchy.training.backend import TrainTask, check_backend
 from hierarchy.training.calibration import calibrate
 from hierarchy.training.checkpoints import EpochCallback
@@ -220,7 +221,7 @@ def train(
         seed = identity.get("seed", 0)
         parts = (training, valid, identity, soft, start, on_epoch_end, verbose)
         backend.fit(TrainTask(node, recipe, fit, seed, run, *parts))
-    calibrate(run, faces, backend)
+    conformal.add(run, calibrate(run, faces, backend), validation)
 
 
 def order(nodes: Sequence[str], recipe: Recipe) -> list[str]:

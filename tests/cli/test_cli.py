@@ -226,6 +226,9 @@ def test_a_folder_without_images_is_refused(command, tiny_run, tmp_path):
         ("--run tiny --explain", ["--explain", "--save"]),
         ("--run tiny --top1-only --routing hard", ["--top1-only"]),
         ("--run tiny --top1-only --min-confidence 0.5", ["--min-confidence"]),
+        ("--run tiny --top1-only --coverage 0.5", ["--coverage"]),
+        ("--run tiny --coverage 0.9", ["'tiny'", "evaluate --run tiny"]),
+        ("--run tiny --coverage nine", ["--coverage"]),
     ],
 )
 def test_predict_refuses(command, tiny_run, pictures, words, parts):

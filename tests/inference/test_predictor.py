@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import jsonschema
 import numpy as np
 import pytest
 
@@ -15,6 +16,8 @@ from hierarchy.data.dataset import FaceDataset
 from hierarchy.data.formats import registry
 from hierarchy.errors import InputError, SkippedImage
 from hierarchy.inference import predictor, writers
+from hierarchy.inference.faces import FacePredictions
+from hierarchy.inference.output_schema import face_schema
 from hierarchy.inference.predictor import FacePrediction, columns, predict_stream
 from hierarchy.taxonomy import VALENCE
 from hierarchy.vision.align import whole_image
@@ -224,3 +227,19 @@ def test_csv_quotes_any_name_and_guards_formulas_if_asked(tmp_path):
             f"'{path}" if safe and formula else path for path, formula in zip(paths, formulas, strict=True)
         ]
         assert b"\r\n" not in target.read_bytes()
+
+
+def test_a_prediction_set_is_in_text_json_and_csv_only_where_it_was_asked_for(tmp_path):
+    face = FacePrediction("a.png", None, None, None, None, None, {}, none="no face")
+    found = replace(face, face=[0, 0, 9, 9], branch=VALENCE.branches[0], label=VALENCE.leaves[0])
+    asked = replace(found, prediction_set=[VALENCE.leaves[0], VALENCE.branches[1]])
+    assert asked.as_text() == f"{found.as_text()}  set: {VALENCE.leaves[0]}, {VALENCE.branches[1]}"
+    assert asked.to_dict() == found.to_dict() | {"prediction_set": asked.prediction_set}
+    jsonschema.validate(asked.to_dict(), face_schema())
+    writers.write_csv([asked, face], tmp_path / "sets.csv", VALENCE, sets=True)
+    with (tmp_path / "sets.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["prediction_set"] for row in rows] == ["|".join(asked.prediction_set), ""]
+    writers.write_csv([found], tmp_path / "none.csv", VALENCE)
+    assert "prediction_set" not in (tmp_path / "none.csv").read_text()
+    assert "prediction_set" in FacePredictions([found, asked], VALENCE).to_frame()
