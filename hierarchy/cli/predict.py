@@ -59,7 +59,7 @@ def predict(
         Path | None, typer.Option(help="Folder for images with the predictions drawn on them.")
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="With --save: add an occlusion heat map of the deciding net.")
+        bool, typer.Option("--explain", help="Add the parts of the face that decided; a heat map to --save.")
     ] = False,
     top1_only: Annotated[
         bool, typer.Option("--top1-only", help="Labels without probabilities; runs fewer nets per face.")
@@ -87,8 +87,6 @@ def predict(
     check_output("--csv", csv, (".csv",))
     if csv_safe and not csv:
         raise InputError("--csv-safe needs --csv FILE")
-    if explain and not save:
-        raise InputError("--explain needs --save DIR")
     if top1_only and (min_confidence or routing != "soft" or coverage is not None):
         raise InputError(
             "--top1-only uses soft routing and excludes --routing, --min-confidence and --coverage"
@@ -101,10 +99,14 @@ def predict(
     with _progress(paths) as progress:
         files = not_overwritten(progress.read(image_files.find(paths, left_out)), "--csv", csv)
         results = predict_stream(model, map(_no_video, files), min_confidence, top1_only, find)
+        if explain:
+            from hierarchy.inference.explanation import explained
+
+            results = explained(results, model)
         if save:
             from hierarchy.inference.annotate import saved
 
-            results = saved(results, save, model if explain else None)
+            results = saved(results, save)
         try:
             _write(_predicted(results, progress, errors), csv, csv_safe, as_json, model)
         finally:

@@ -10,9 +10,8 @@ from hierarchy import fileio
 from hierarchy.data import images
 from hierarchy.data.image_files import DATA_FILES
 from hierarchy.errors import InputError, skipped
-from hierarchy.inference import occlusion
+from hierarchy.inference.explanation import explain, words
 from hierarchy.inference.predictor import FacePrediction, Predictor
-from hierarchy.taxonomy import ROUTER
 from hierarchy.vision import draw
 
 Result = FacePrediction | InputError
@@ -72,14 +71,17 @@ def note(face: FacePrediction, model: Predictor | None) -> draw.Note | None:
     """What to draw for a prediction, with the deciding net's heat map if a model is given; None: no face."""
     if face.face is None or face.branch is None or face.crop is None:
         return None
-    heat = None
-    if model is not None:
-        # the specialist decides the label; the router decides the branch, and so a branch's only leaf
-        special = face.label is not None and face.branch in model.tree_.nodes
-        node, name = (face.branch, face.label) if special else (ROUTER, face.branch)
-        heat = occlusion.occlusion(model, node, model.tree_.classes_of(node).index(name), face.crop)
+    why = (explain(face, model) if model else face).explanation
     name, text = (face.label, "") if face.label else (face.branch, f"{face.branch}, unsure")
     title = f"{face.branch} > {face.label or 'unsure'}"
     return draw.Note(
-        face.face, title, name, face.probabilities, face.crop, heat, text=text, likelihood=face.confidence
+        face.face,
+        title,
+        name,
+        face.probabilities,
+        face.crop,
+        why.heat if why else None,
+        text=text,
+        likelihood=face.confidence,
+        parts=words(why.parts) if why else "",
     )

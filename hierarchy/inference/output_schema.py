@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from hierarchy.inference.predictor import SET
+from hierarchy.inference.predictor import EXPLANATION, SET
 
 _SHARE: Final = {"type": "number", "minimum": 0, "maximum": 1}
 
@@ -28,12 +28,24 @@ FACE: Final[dict[str, Any]] = {
         "description": "by leaf, sum to one; empty without a face and for labels only",
     },
 }
-SETS: Final[dict[str, Any]] = {
+OPTIONAL: Final[dict[str, Any]] = {
     SET: {
         "type": "array",
         "items": {"type": "string"},
         "description": "with --coverage: leaves, or branches for all of theirs, that hold the true leaf with "
         "this probability; absent without a face",
+    },
+    EXPLANATION: {
+        "type": "object",
+        "description": "with --explain: a class of the deciding net (node); by part of a face, its share "
+        "of all drops of that probability where it is covered; whether landmarks place the parts",
+        "properties": {
+            "node": {"type": "string"},
+            "class": {"type": "string"},
+            "parts": {"type": "object", "additionalProperties": _SHARE},
+            "landmarks": {"type": "boolean"},
+        },
+        "required": ["node", "class", "parts", "landmarks"],
     },
 }
 
@@ -46,6 +58,6 @@ def face_schema(path: bool = True) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Prediction of a face",
         "type": "object",
-        "properties": required | (SETS if path else {}),
+        "properties": required | (OPTIONAL if path else {}),
         "required": list(required),
     }

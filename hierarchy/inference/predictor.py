@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain, islice, takewhile
 from pathlib import Path
 from threading import Event
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -21,10 +21,16 @@ from hierarchy.taxonomy import Tree
 from hierarchy.vision.align import DetectedFace, no_face, whole_image
 from hierarchy.vision.detectors import Detector
 
+if TYPE_CHECKING:
+    from hierarchy.inference.explanation import Explanation
+
 T = TypeVar("T")
 BATCH: Final = 64  # faces per call of the nets: few, for an early first result and little memory
 BOX: Final = ("x", "y", "width", "height")
 SET: Final = "prediction_set"  # its key and column
+EXPLANATION: Final = "explanation"
+OPTIONAL: Final = (SET, EXPLANATION)  # only of predictions that were asked for them
+OF_CROP: Final = ("crop", "none", "landmarks")
 SEPARATOR: Final = "|"  # of the names in a cell
 
 
@@ -43,6 +49,8 @@ class FacePrediction:
         none: without a face, what was searched for.
         prediction_set: leaves, or branches in place of all their leaves, that hold the true leaf with the
             coverage asked for; None if none was.
+        explanation: parts of the face that the prediction rests on, see `explanation.explained`.
+        landmarks: float[5,2] in pixels of the crop, see `align.LANDMARKS`; None: not detected.
     """
 
     path: str
@@ -55,14 +63,17 @@ class FacePrediction:
     crop: np.ndarray | None = field(default=None, compare=False)
     none: str = field(default=no_face([]), compare=False)
     prediction_set: list[str] | None = None
+    explanation: "Explanation | None" = None
+    landmarks: np.ndarray | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"<{self.as_text()}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """The attributes but `crop` and `none`, as JSON holds them; `prediction_set` where there is one."""
-        hidden = ("crop", "none") if self.prediction_set else ("crop", "none", SET)
-        return {name: value for name, value in vars(self).items() if name not in hidden}
+        """The attributes as JSON holds them, without those of the crop; OPTIONAL ones only if there are."""
+        fields = {name: value for name, value in vars(self).items() if name not in OF_CROP}
+        fields |= {EXPLANATION: self.explanation.to_dict()} if self.explanation else {}
+        return {name: value for name, value in fields.items() if name not in OPTIONAL or value is not None}
 
     def as_json(self) -> str:
         """One line of JSON, floats unrounded."""
@@ -84,7 +95,8 @@ class FacePrediction:
         text = f"{path}{place}  {self.branch} > {self.label or 'unsure'}"
         shares = "  ".join(f"{name} {value:.2f}" for name, value in self.probabilities.items())
         text = f"{text}  ({shares})" if shares else text
-        return f"{text}  set: {', '.join(self.prediction_set)}" if self.prediction_set else text
+        text = f"{text}  set: {', '.join(self.prediction_set)}" if self.prediction_set else text
+        return f"{text}  {self.explanation}" if self.explanation else text
 
     __str__ = as_text
 
@@ -229,6 +241,7 @@ def _predict(classifier: Predictor, min_confidence: float, crops: Sequence[Crop]
             probabilities=dict(zip(tree.leaves, leaves.tolist(), strict=True)),
             crop=crop.face.pixels,
             prediction_set=_set(predictions, row, leaf),
+            landmarks=crop.face.landmarks,
         )
 
 
@@ -246,4 +259,7 @@ def _label(classifier: Predictor, crops: Sequence[Crop]) -> Iterator[FacePredict
     leaves, _ = classifier.lazy(np.stack([crop.face.pixels for crop in crops]))
     for (path, face), leaf in zip(crops, leaves, strict=True):
         label = tree.leaves[leaf]
-        yield FacePrediction(path, face.box, face.score, tree.branch_of(label), label, None, {}, face.pixels)
+        branch = tree.branch_of(label)
+        yield FacePrediction(
+            path, face.box, face.score, branch, label, None, {}, face.pixels, landmarks=face.landmarks
+        )

@@ -33,12 +33,14 @@ class DetectedFace:
         score: of the detector, 0 to 1; None if none was run.
         pixels: uint8[48,48].
         tilt: degrees by which the landmarks were turned, clockwise, to be upright in `pixels`.
+        landmarks: float[5,2] in pixels of the crop, as LANDMARKS; None: the detector gave none.
     """
 
     box: list[int]
     score: float | None
     pixels: np.ndarray
     tilt: float = 0.0
+    landmarks: np.ndarray | None = None
 
 
 class Faces(list[DetectedFace]):
@@ -107,12 +109,15 @@ def aligned(
         landmarks: float[10], x and y of each of LANDMARKS.
         reference: float[4], the detector's median box in FER-2013's crops.
     """
+    points = None
     if landmarks is None:
         transform = similarity(_corners(box), _corners(reference))
     else:
         transform = similarity(landmarks.reshape(-1, 2), LANDMARKS)
+        points = moved(landmarks.reshape(-1, 2), transform)
     corners = [round(float(value)) for value in box]
-    return DetectedFace(corners, min(float(score), 1.0), warped(grey, transform), rotation(transform))
+    turn, pixels = rotation(transform), warped(grey, transform)
+    return DetectedFace(corners, min(float(score), 1.0), pixels, turn, points)
 
 
 def _corners(box: np.ndarray) -> np.ndarray:

@@ -51,7 +51,8 @@ class Style:
         names = max((text_width(name, size) for note in notes for name in shown(note)), default=0)
         heat = any(note.heat is not None for note in notes)
         image = round((7.2 if heat else 5.8) * size) if any(note.crop is not None for note in notes) else 0
-        legend = 3.0 * size if heat else 0.0
+        parts = max((len(note.parts.split(", ")) for note in notes if note.parts), default=0)
+        legend = (3.0 + 0.88 * parts) * size if heat else 0.0
         heads = max(
             text_width(note.label, 1.35 * size) + text_width(note.title, 0.9 * size) for note in notes
         )
@@ -152,7 +153,7 @@ def drawn(note: "Note", number: int | None, style: Style, width: int) -> "Image.
     if style.image and note.crop is not None:
         card.paste(_face(note, style.image), (pad, round(top)))
         if note.heat is not None:
-            _legend(card, draw, (pad, round(top) + style.image + round(0.4 * size)), note.heat, style)
+            _legend(card, draw, (pad, round(top) + style.image + round(0.4 * size)), note, style)
     left += style.image + pad if style.image else 0
     for row, (text, share) in enumerate(_lines(note)):
         middle, end = top + (row + 0.5) * 1.45 * size, width - pad
@@ -202,9 +203,9 @@ def _face(note: "Note", side: int) -> "Image.Image":
 
 
 def _legend(
-    card: "Image.Image", draw: "ImageDraw.ImageDraw", place: tuple[int, int], heat: np.ndarray, style: Style
+    card: "Image.Image", draw: "ImageDraw.ImageDraw", place: tuple[int, int], note: "Note", style: Style
 ) -> None:
-    """The colours of a heat map and what they mean: by how much covering a place lowers the probability."""
+    """The colours of a heat map, by how much covering a place lowers the probability, and its parts."""
     from PIL import Image
 
     x, y = place
@@ -214,6 +215,10 @@ def _legend(
     card.paste(Image.fromarray(ramp.round().astype(np.uint8)), place)
     line = y + high + 0.15 * style.size
     draw.text((x, line), "0", fill=PALE, font=font(small), anchor="la")
-    end = f"-{100 * max(float(heat.max()), 0.0):.0f} points"
+    highest = 0.0 if note.heat is None else max(float(note.heat.max()), 0.0)
+    end = f"-{100 * highest:.0f} points"
     draw.text((x + style.image, line), end, fill=PALE, font=font(small), anchor="ra")
-    draw.text((x, line + 1.1 * small), "where covered", fill=PALE, font=font(small), anchor="la")
+    for row, text in enumerate(
+        ["where covered", *note.parts.split(", ")] if note.parts else ["where covered"]
+    ):
+        draw.text((x, line + 1.1 * (row + 1) * small), text, fill=PALE, font=font(small), anchor="la")

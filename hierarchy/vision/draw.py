@@ -46,6 +46,7 @@ class Note:
         shares: probability by leaf; may be empty.
         crop: uint8[48,48], input of the nets; None: not shown.
         heat: float[48,48], heat map of the crop; None: not shown.
+        parts: of the face where it is hot, in words.
         text: the prediction in short, at the face; empty: the name.
         likelihood: its probability; None: that of the name among the shares, if it is there.
         number: of the face or track; None: its place among the notes, where there are several.
@@ -60,6 +61,7 @@ class Note:
     text: str = ""
     likelihood: float | None = None
     number: int | None = None
+    parts: str = ""
 
     @property
     def label(self) -> str:

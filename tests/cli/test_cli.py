@@ -223,7 +223,6 @@ def test_a_folder_without_images_is_refused(command, tiny_run, tmp_path):
         ("--run tiny --engine onyx", ["engine 'onyx'", "auto, keras, onnx"]),
         ("--run tiny --engine onnx", ["onnx", "python tf_model.py export --run tiny"]),
         ("--run tiny --detector mtcnn", ["--detector mtcnn: ", "auto, whole"]),
-        ("--run tiny --explain", ["--explain", "--save"]),
         ("--run tiny --top1-only --routing hard", ["--top1-only"]),
         ("--run tiny --top1-only --min-confidence 0.5", ["--min-confidence"]),
         ("--run tiny --top1-only --coverage 0.5", ["--coverage"]),

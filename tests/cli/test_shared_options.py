@@ -171,7 +171,11 @@ def test_the_documentation_holds_the_schema_and_a_file_of_options(command, confi
 
 
 def test_the_schema_has_every_field_of_a_prediction():
-    assert set(face_schema()["properties"]) == set(FacePrediction.__dataclass_fields__) - {"crop", "none"}
+    assert set(face_schema()["properties"]) == set(FacePrediction.__dataclass_fields__) - {
+        "crop",
+        "none",
+        "landmarks",
+    }
 
 
 def test_a_video_is_referred_to_its_command_and_the_others_are_predicted(command):

@@ -82,7 +82,9 @@ def test_the_heat_map_is_of_the_deciding_net(brightness, other_tree, monkeypatch
     """That is the specialist, but the router for a branch of one leaf or below the minimum confidence."""
     calls = []
     monkeypatch.setattr(
-        occlusion, "occlusion", lambda model, node, column, pixels: calls.append((node, column))
+        occlusion,
+        "occlusion",
+        lambda model, node, column, pixels: calls.append((node, column)) or np.zeros((48, 48)),
     )
     crop = np.zeros((48, 48), np.uint8)
     for place, (branch, leaves) in enumerate(other_tree.children.items()):

@@ -70,6 +70,13 @@ def test_heat_is_orange_where_it_is_greatest_and_has_a_legend():
     assert orange(page) - 300 > orange(legend) > orange(plain) + 50
 
 
+def test_the_parts_of_a_face_are_named_below_its_heat_map():
+    heat, picture = np.full((48, 48), 0.4), np.zeros((400, 400, 3), np.uint8)
+    plain = annotated(picture, [note(heat=heat)])
+    named = annotated(picture, [note(heat=heat, parts="mouth 61 %, brows 22 %")])
+    assert named.height * named.width > plain.height * plain.width
+
+
 def grid_of_faces(count, width, height, side):
     columns = round((count * width / height) ** 0.5)
     step = np.array([width / columns, height / -(-count // columns)])
