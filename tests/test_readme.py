@@ -56,6 +56,7 @@ def test_its_accuracies_are_those_of_the_runs():
         "default tree": scores("fer2013")["tree"]["soft"],
         "full tree": scores("full")["tree"]["soft"],
         "small tree": scores("small")["tree"]["soft"],
+        "tiny tree": scores("tiny")["tree"]["soft"],
         "two bodies": scores("duo")["flat"],
         "flat net of": scores("fer2013")["flat"],
         "three flat nets": three,

@@ -20,7 +20,7 @@ from hierarchy.manifest import RunManifest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LARGEST, UNPACKED = 40_000_000, 45_000_000  # bytes of the wheel, and of what is unpacked of it
-SHIPPED = ("duo", "fer2013", "full", "small")
+SHIPPED = ("duo", "fer2013", "full", "small", "tiny")
 PORTRAIT = ROOT / "samples" / "portrait.jpg"
 
 

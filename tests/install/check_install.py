@@ -119,7 +119,7 @@ def test_a_plain_install_is_small(newest, lowest, capsys):
     assert size(newest) <= LARGEST
 
 
-@pytest.mark.parametrize("run", ["fer2013", "small", "full", "duo"])
+@pytest.mark.parametrize("run", ["fer2013", "small", "full", "duo", "tiny"])
 @pytest.mark.parametrize("environment", ["newest", "lowest"])
 @pytest.mark.parametrize("door", [TWO_TIER, ("python", "-m", "hierarchy")], ids=" ".join)
 def test_it_predicts_as_the_checkout_does(command, request, environment, door, run):
