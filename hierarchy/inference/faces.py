@@ -1,6 +1,7 @@
 """Faces of any pictures: all of them with their predictions, or the largest of each as input of the nets."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,23 @@ def predict_image(
         InputError: it cannot be read.
     """
     return [*map(_unfailed, predict_stream(classifier, [file], min_confidence, find=find))]
+
+
+def unsure(face: FacePrediction, tree: Tree, min_confidence: float) -> FacePrediction:
+    """A prediction made without a minimum confidence, as it is with one.
+
+    Args:
+        face: with its label.
+        tree: of the prediction.
+        min_confidence: below this probability of the label, only the branch is predicted.
+    """
+    if face.confidence is None or face.confidence >= min_confidence:
+        return face
+    shares = {
+        branch: sum(face.probabilities[leaf] for leaf in leaves) for branch, leaves in tree.children.items()
+    }
+    branch = max(shares, key=shares.__getitem__)
+    return replace(face, branch=branch, label=None, confidence=shares[branch])
 
 
 def largest(source: Any, options: Options, find: Detector) -> np.ndarray:

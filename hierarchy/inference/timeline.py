@@ -5,7 +5,7 @@ of its last frame before and of its first frame after.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hierarchy.inference.predictor import BOX
 from hierarchy.reports.plots import TICK, canvas
@@ -14,6 +14,7 @@ from hierarchy.vision.tracker import TrackedFace
 from hierarchy.vision.video import Frame
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 FIRST: Final = ("frame", "time", "track", *BOX, "score", "branch", "label")  # columns before the leaves
@@ -39,6 +40,40 @@ def gap(frame: Frame, tree: Tree) -> list[tuple[Any, ...]]:
     return [tuple((blank | {"time": round(time, 3)}).values()) for time in frame.gap or ()]
 
 
+class Series(NamedTuple):
+    """A timeline for people: the tracks seen longest, averaged between POINTS of time.
+
+    Attributes:
+        seconds: of the last row.
+        gaps: (from, to) in seconds.
+        tracks: number -> probability by leaf, a column each, by the time in seconds.
+        total: number of tracks, of which SHOWN are here.
+    """
+
+    seconds: float
+    gaps: list[list[float]]
+    tracks: "dict[int, pd.DataFrame]"
+    total: int
+
+
+def series(path: Path) -> Series:
+    """What is shown of a CSV file of a timeline."""
+    import pandas as pd
+
+    rows = pd.read_csv(path)
+    gaps = rows.loc[rows["track"].isna(), "time"].to_numpy().reshape(-1, 2)
+    leaves, last = rows.columns[len(FIRST) :], float(rows["time"].max() if len(rows) else 0)
+    counts = rows["track"].value_counts()
+    tracks = {}
+    for track in sorted(counts.index[:SHOWN]):
+        faces = rows[rows["track"] == track]
+        points = (faces["time"] * POINTS / (last or 1)).astype(int).clip(upper=POINTS - 1)
+        means = faces.groupby(points)[list(leaves)].mean()
+        means.index = (means.index + 0.5) * last / POINTS
+        tracks[int(track)] = means
+    return Series(last, gaps.tolist(), tracks, len(counts))
+
+
 def drawn(path: Path, title: str) -> "Figure":
     """Probability of every leaf over time, one panel per track.
 
@@ -46,29 +81,20 @@ def drawn(path: Path, title: str) -> "Figure":
         path: CSV file of a timeline.
         title: of the plot.
     """
-    import pandas as pd
-
-    rows = pd.read_csv(path)
-    gaps = rows.loc[rows["track"].isna(), "time"].to_numpy().reshape(-1, 2)
-    leaves, last = rows.columns[len(FIRST) :], float(rows["time"].max() if len(rows) else 0)
-    counts = rows["track"].value_counts()
-    if len(counts) > SHOWN:
-        title += f"\nthe {SHOWN} faces seen longest, of {len(counts)}"
-    shown = sorted(counts.index[:SHOWN])
-    figure, panels = canvas(max(len(shown), 1), 1, (8.5, 1.4 + 1.7 * max(len(shown), 1)), title)
-    for track, axes in zip(shown, panels, strict=False):
-        faces = rows[rows["track"] == track]
-        points = (faces["time"] * POINTS / (last or 1)).astype(int).clip(upper=POINTS - 1)
-        means = faces.groupby(points)[list(leaves)].mean()
-        for leaf in leaves:
-            times = (means.index + 0.5) * last / POINTS
-            axes.plot(times, means[leaf], color=colour(leaf), label=leaf, linewidth=1.6)
+    last, gaps, tracks, total = series(path)
+    if total > SHOWN:
+        title += f"\nthe {SHOWN} faces seen longest, of {total}"
+    height = max(len(tracks), 1)
+    figure, panels = canvas(height, 1, (8.5, 1.4 + 1.7 * height), title)
+    for (track, means), axes in zip(tracks.items(), panels, strict=False):
+        for leaf, shares in means.items():
+            axes.plot(means.index, shares, color=colour(str(leaf)), label=leaf, linewidth=1.6)
         for begin, end in gaps:
             axes.axvspan(begin, end, color="0.85", label="_gap")
-        axes.set(ylim=(0, 1), xlim=(0, max(last, 1e-3)), ylabel=f"face {track:.0f}")
+        axes.set(ylim=(0, 1), xlim=(0, max(last, 1e-3)), ylabel=f"face {track}")
     panels[-1].set_xlabel("seconds")
     lines, labels = panels[0].get_legend_handles_labels()
     figure.legend(
-        lines, labels, loc="outside lower center", ncols=min(len(leaves), 6), fontsize=TICK, frameon=False
+        lines, labels, loc="outside lower center", ncols=min(len(lines) or 1, 6), fontsize=TICK, frameon=False
     )
     return figure

@@ -151,7 +151,7 @@ def drawn(note: "Note", number: int | None, style: Style, width: int) -> "Image.
     _head(draw, note, number, style, width)
     top, left = pad + 2.1 * size, float(pad)
     if style.image and note.crop is not None:
-        card.paste(_face(note, style.image), (pad, round(top)))
+        card.paste(heated(note, style.image), (pad, round(top)))
         if note.heat is not None:
             _legend(card, draw, (pad, round(top) + style.image + round(0.4 * size)), note, style)
     left += style.image + pad if style.image else 0
@@ -190,7 +190,7 @@ def _head(draw: "ImageDraw.ImageDraw", note: "Note", number: int | None, style: 
     )
 
 
-def _face(note: "Note", side: int) -> "Image.Image":
+def heated(note: "Note", side: int) -> "Image.Image":
     """The crop, orange where covering it lowers the probability most."""
     from PIL import Image
 

@@ -112,9 +112,8 @@ def annotated(picture: np.ndarray, notes: Sequence[Note]) -> "Image.Image":
     """
     from PIL import Image
 
-    if len(notes) > 1:
-        notes = [replace(note, number=note.number or place) for place, note in enumerate(notes, 1)]
-    image = _labelled(*scaled(picture), notes)
+    notes = numbered(notes)
+    image, _ = marked(picture, notes)
     if not (first := notes[:CARDS]):
         return image
     size = max(TYPE, max(image.size) / PARTS)
@@ -137,21 +136,34 @@ def scaled(picture: np.ndarray) -> tuple["Image.Image", float]:
     return Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC), scale
 
 
-def _labelled(image: "Image.Image", scale: float, notes: Sequence[Note]) -> "Image.Image":
-    """The image with frames and labels; on a strip above it, where a face leaves no room for its label."""
+def numbered(notes: Sequence[Note]) -> Sequence[Note]:
+    """The notes, with their places as numbers where there are several."""
+    if len(notes) < 2:
+        return notes
+    return [replace(note, number=note.number or place) for place, note in enumerate(notes, 1)]
+
+
+def marked(
+    picture: np.ndarray, notes: Sequence[Note], ground: str = GROUND
+) -> tuple["Image.Image", list[Box]]:
+    """An RGB image uint8[H,W,3] with frame and label at every face, enlarged or reduced; the faces in it.
+
+    A strip of the colour `ground` is added above it, where a face leaves no room for its label.
+    """
     from PIL import Image
 
+    image, scale = scaled(picture)
     least = max(LEAST, max(image.size) / 130)
     faces = [clipped([scale * value for value in note.box], *image.size) for note in notes]
     strip = max((_missing(face, image.height, least) for face in faces), default=0)
     strip = min(strip, LARGEST - image.height)
     if strip:
-        taller = Image.new("RGB", (image.width, image.height + strip), GROUND)
+        taller = Image.new("RGB", (image.width, image.height + strip), ground)
         taller.paste(image, (0, strip))
         image = taller
         faces = [(left, top + strip, right, bottom + strip) for left, top, right, bottom in faces]
     _draw(image, faces, notes, least)
-    return image
+    return image, faces
 
 
 def _missing(face: Box, height: int, least: float) -> int:

@@ -21,7 +21,7 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import fetch
 from hierarchy.data.dataset import SIDE
 from hierarchy.errors import InputError
-from hierarchy.inference.faces import FacePredictions
+from hierarchy.inference.faces import FacePredictions, unsure
 from hierarchy.inference.predictor import FacePrediction, columns
 from hierarchy.taxonomy import VALENCE
 from hierarchy.vision.detectors import DETECTORS, WHOLE
@@ -194,6 +194,14 @@ def test_all_faces_of_several_pictures_are_read(model, crop):
     assert [face.face is None for face in faces] == [False, True, False]
     with pytest.raises(InputError, match="^row 1: "):
         model.read([crop, b"nothing"])
+
+
+@pytest.mark.parametrize("least", [0, 0.6, 1])
+def test_a_face_made_unsure_is_as_read_with_that_confidence(model, crop, least):
+    for face, expected in zip(model.read([crop]), model.read([crop], min_confidence=least), strict=True):
+        hidden = unsure(face, model.tree_, least)
+        assert (hidden.branch, hidden.label) == (expected.branch, expected.label)
+        assert hidden.confidence == pytest.approx(expected.confidence)
 
 
 def test_the_detector_can_be_named_for_one_reading(model):
