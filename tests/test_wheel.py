@@ -60,9 +60,15 @@ def test_it_holds_the_package_the_runs_and_nothing_else(wheel, unpacked):
         f"{wheel.name.removesuffix('-py3-none-any.whl')}.dist-info"
     ]
     kinds = {path.suffix for path in package.rglob("*") if path.is_file()} - {".py"}
-    assert kinds == {".onnx", ".json", ".md", ".typed"} and (package / "py.typed").is_file()
+    assert (
+        kinds == {*(".onnx", ".json", ".md", ".typed", ".npz"), *(".jpg", ".mp4", ".js", ".css")}
+        and (package / "py.typed").is_file()
+    )
     modules = {path.relative_to(ROOT) for path in (ROOT / "hierarchy").rglob("*.py")}
     assert {path.relative_to(unpacked) for path in package.rglob("*.py")} == modules
+    assert {path.name for path in (package / "samples").iterdir()} == {
+        *("astronaut.jpg", "clip.mp4", "portrait.jpg")
+    }
     assert sorted(path.name for path in (package / "weights").iterdir()) == sorted((*SHIPPED, "detector"))
 
 

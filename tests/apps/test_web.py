@@ -10,21 +10,30 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
+import numpy as np
 import psutil
 import pytest
 import websocket
 from visitor import TIMEOUT, Visitor, free_port, listens, serving
 
 import tf_model
+from hierarchy import runs
 from hierarchy.apps.web import limits, server, tree_graph, videos
+from hierarchy.apps.web.examples import CLIP, EXAMPLES, Source
 from hierarchy.apps.web.plain_text import plain
+from hierarchy.apps.web.settings import Settings
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.errors import InputError
-from hierarchy.taxonomy import ROUTER, VALENCE, colour
+from hierarchy.evaluation import selective
+from hierarchy.taxonomy import ROUTER, VALENCE, colour, ink
+from hierarchy.vision.detectors import AUTO, STILL
+from hierarchy.vision.labels import percent
 from hierarchy.vision.video import Video
 
 MAIN = Path(tf_model.__file__)
 SAMPLES = MAIN.parent / "samples"
+SHIPPED = ("duo", "fer2013", "full", "small")
+SETTINGS = Settings(runs.DEFAULT_RUN, 0.0, AUTO, STILL)
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
@@ -68,6 +77,11 @@ def page(address, tmp_path_factory):
     browser.quit()
 
 
+DEEP = """return [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")]
+    .flatMap(host => [...(host.shadowRoot?.querySelectorAll(arguments[0]) ?? [])])"""
+AXE = "const done = arguments[arguments.length - 1]; axe.run({iframes: false}).then(done)"
+
+
 class Page:
     """Actions of a visitor."""
 
@@ -75,63 +89,205 @@ class Page:
         self.browser = browser
 
     def wait(self, condition):
-        """Wait until `condition()` is true; return its value."""
+        """Wait until `condition()` is true; return its value; what was replaced is looked for again."""
+        from selenium.common.exceptions import StaleElementReferenceException
         from selenium.webdriver.support.ui import WebDriverWait
 
-        return WebDriverWait(self.browser, TIMEOUT).until(lambda _: condition())
+        waiting = WebDriverWait(self.browser, TIMEOUT, ignored_exceptions=[StaleElementReferenceException])
+        return waiting.until(lambda _: condition())
 
     def all(self, selector: str) -> list:
         return self.browser.find_elements("css selector", selector)
+
+    def deep(self, selector: str) -> list:
+        """What is displayed by elements of our own."""
+        return [one for one in self.browser.execute_script(DEEP, selector) if one.is_displayed()]
 
     def text(self) -> str:
         return self.browser.find_element("css selector", "body").text
 
     def shows(self, *words: str) -> None:
-        self.wait(lambda: all(word in self.text() for word in words))
+        """Wait for words, on the page or in elements of our own."""
+        self.wait(
+            lambda: all(
+                word in "\n".join([self.text(), *(one.text for one in self.deep(".root"))]) for word in words
+            )
+        )
 
     def tab(self, name: str) -> None:
-        self.wait(lambda: [tab for tab in self.all("[role=tab]") if tab.text == name])[0].click()
+        self.click(self.wait(lambda: [tab for tab in self.all("[role=tab]") if tab.text == name])[0])
 
-    def upload(self, file: Path) -> None:
-        self.wait(lambda: self.all("[role=tabpanel]:not([hidden]) input[type=file]"))[0].send_keys(str(file))
+    def upload(self, *files: Path) -> None:
+        names = "\n".join(map(str, files))
+        self.wait(lambda: self.all("[role=tabpanel]:not([hidden]) input[type=file]"))[0].send_keys(names)
 
     def press(self, name: str) -> None:
-        self.wait(lambda: [b for b in self.all("button") if b.text.strip().lower() == name.lower()])[
-            0
-        ].click()
+        """Click a button, of whichever kind."""
+        buttons = lambda: [*self.all("button"), *self.deep("button")]  # noqa: E731
+        self.wait(lambda: [b for b in buttons() if b.text.strip().lower() == name.lower()])[0].click()
+
+    def pick(self, name: str) -> None:
+        """Click a picture of a strip."""
+        self.click(self.wait(lambda: [item for item in self.deep(".item") if name in item.text])[0])
+
+    def click(self, element) -> None:
+        """Click an element, wherever the page is scrolled to."""
+        self.browser.execute_script("arguments[0].click()", element)
+
+    def headline(self) -> str:
+        return self.wait(lambda: self.deep("h2"))[0].text
+
+    def slide(self, key: str) -> None:
+        """Press a key on the slider."""
+        self.wait(lambda: self.all("[data-testid=stSlider] input"))[0].send_keys(key)
+
+    def quiet(self) -> None:
+        """Wait until nothing is computed."""
+        self.wait(lambda: not self.all("[data-testid=stStatusWidget], [data-stale=true]"))
+
+    def emulate(self, scheme: str, width: int) -> None:
+        """Another theme and width of the screen."""
+        features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
+        size = {"width": width, "height": 1400, "deviceScaleFactor": 1, "mobile": False}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    def barriers(self) -> list[str]:
+        """What axe-core finds that is serious, for people who read by keyboard or screen reader."""
+        from axe_core_python.base import AXE_SCRIPT
+
+        self.quiet()
+        self.browser.execute_script(AXE_SCRIPT)
+        found = self.browser.execute_async_script(AXE)["violations"]
+        serious = [each for each in found if each["impact"] in ("serious", "critical")]
+        return [f"{each['id']}: {node['html']}" for each in serious for node in each["nodes"]]
 
 
-def test_an_uploaded_portrait_is_predicted(page):
-    page.tab("Images")
-    page.upload(SAMPLES / "portrait.jpg")
-    page.shows("Face 1: positive > neutral", "Download CSV", "Download image")
-    drawn = page.wait(lambda: page.all("[role=tabpanel] svg g.node"))
+def test_an_example_is_answered_before_anything_is_clicked(page):
+    assert page.headline().startswith("neutral")
+    page.shows("positive > neutral", "not what a person feels", "Download table", "Download drawing")
+    assert page.barriers() == []
+    page.pick("Two people")
+    page.wait(lambda: len(page.deep(".card")) == 2)
+    page.pick("Drawings")
+    page.wait(lambda: len(page.deep(".item")) > len(EXAMPLES))
+
+
+def test_face_and_card_light_up_together(page):
+    from selenium.webdriver import ActionChains
+
+    page.pick("Two people")
+    page.wait(lambda: len(page.deep(".spot")) == 2)
+    page.quiet()
+    ActionChains(page.browser).move_to_element(page.deep(".card")[1]).perform()
+    page.wait(lambda: "lit" in page.deep(".spot")[1].get_attribute("class"))
+    page.deep(".spot")[0].click()
+    page.wait(lambda: page.deep(".card:focus .chip")[0].text == "1")
+
+
+def test_a_tree_and_a_heat_map_are_shown_on_demand(page):
+    page.press("Tree and heat map")
+    drawn = page.wait(lambda: page.all("[role=dialog] svg g.node"))
     assert len(drawn) == 1 + len(VALENCE.branches) + len(VALENCE.leaves)
-    assert page.all("[data-testid=stImage] img")
-    assert "not what a person feels" in page.text()
+    page.wait(lambda: page.all("[role=dialog] img[alt^=Heat]"))
+    assert page.barriers() == []
+    page.all("[role=dialog] button[aria-label=Close]")[0].click()
+    page.wait(lambda: not page.all("[role=dialog]"))
+
+
+def test_the_slider_hides_what_is_less_sure(page, monkeypatch):
+    from selenium.webdriver.common.keys import Keys
+
+    monkeypatch.setenv("HIERARCHY_HOME", str(MAIN.parent))
+    at_first = selective.chosen(selective.selections(runs.run(runs.DEFAULT_RUN).manifest()))
+    assert page.all("[data-testid=stSlider] input")[0].get_attribute("value") == f"{100 * at_first:.0f}"
+    page.slide(Keys.END)
+    page.wait(lambda: ", unsure" in page.headline() and "happy" not in page.headline())
+    page.slide(Keys.HOME)
+    page.wait(lambda: "unsure" not in page.headline())
+
+
+def test_an_uploaded_portrait_is_predicted_by_any_stored_run(page):
+    page.upload(SAMPLES / "portrait.jpg")
+    page.wait(lambda: not page.deep(".strip") and page.headline().startswith("neutral"))
+    share = page.headline()
+    labels = {label.text.split()[0]: label for label in page.all("[role=radiogroup] label") if label.text}
+    assert set(labels) >= set(SHIPPED)
+    labels["small"].click()
+    page.wait(lambda: page.headline() != share)
 
 
 def test_a_bad_file_is_reported_and_the_others_stay(page, tmp_path):
     bad = tmp_path / "bad.png"
     bad.write_text("not an image")
-    page.upload(bad)
-    page.shows("bad.png: ", "Face 1: positive > neutral")
+    page.upload(bad, SAMPLES / "sketch_happy.png")
+    page.shows("bad.png: ", "portrait.jpg", "sketch_happy.png")
+    page.pick("sketch_happy")
+    page.wait(lambda: page.headline().startswith("happy"))
 
 
-def test_a_video_is_followed(page):
+def test_a_crowd_has_its_cards_in_pages(page, tmp_path):
+    """The cards of 60 faces at a time, so that thousands are no burden; a click on a face turns the page."""
+    face = cv2.imread(str(SAMPLES / "astronaut.jpg"))[10:195, 160:290]
+    cv2.imwrite(str(tmp_path / "crowd.png"), np.tile(cv2.copyMakeBorder(face, *[9] * 4, 0), (7, 9, 1)))
+    page.upload(tmp_path / "crowd.png")
+    page.pick("crowd.png")
+    page.wait(lambda: page.headline().startswith("63 faces") and len(page.deep(".spot")) == 63)
+    assert len(page.deep(".card")) == 60
+    page.click(page.deep(".spot")[62])
+    page.wait(lambda: page.deep(".card:focus .chip")[0].text == "63")
+    assert page.barriers() == []
+
+
+@pytest.fixture
+def emulated(page):
+    """The page, wide and light again after the test."""
+    yield page
+    page.emulate("light", 1300)
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 1300), ("dark", 400), ("light", 400)])
+def test_dark_and_narrow_pages_have_no_barriers(emulated, scheme, width):
+    page = emulated
+    page.emulate(scheme, width)
+    page.pick("portrait.jpg")
+    page.wait(lambda: page.headline().startswith("neutral"))
+    assert page.barriers() == []
+    across = page.browser.execute_script("return document.documentElement.scrollWidth")
+    card = page.deep(".card")[0].rect
+    assert across <= width and card["x"] >= 0 and card["x"] + card["width"] <= width
+
+
+def test_a_video_is_followed_and_its_timeline_seeks_it(page):
+    from selenium.webdriver.common.keys import Keys
+
+    film = "return document.querySelector('video')"
     page.tab("Video")
+    page.press("Or try the example")
+    page.shows("Download timeline", "Download video", "Face 2")
+    page.wait(lambda: page.browser.execute_script(f"{film}.readyState > 0"))
+    chart = page.deep("svg[role=slider]")[0]
+    chart.click()
+    assert page.browser.execute_script(f"{film}.currentTime") == pytest.approx(1, abs=0.2)
+    chart.send_keys(Keys.HOME)
+    page.wait(lambda: page.browser.execute_script(f"{film}.currentTime") == 0)
+    assert "neutral" in chart.get_attribute("aria-valuetext")
+    assert page.barriers() == []
     page.upload(SAMPLES / "clip.mp4")
-    page.shows("Download timeline", "Download video")
-    page.wait(lambda: page.browser.execute_script("return document.querySelector('video').videoWidth > 0"))
+    page.shows("clip.mp4", "Download timeline")
 
 
 def test_a_snapshot_is_predicted(page):
     page.tab("Snapshot")
     page.press("Take Photo")
-    page.shows("snapshot.jpg", "Face 2")
+    page.wait(lambda: page.headline().startswith("2 faces"))
+    assert page.barriers() == []
 
 
 def test_a_live_stream_is_predicted(page):
+    from selenium.webdriver.common.keys import Keys
+
+    page.slide(Keys.HOME)
     page.tab("Live camera")
     frame = page.wait(lambda: [frame for frame in page.all("iframe") if frame.is_displayed()])[0]
     page.browser.switch_to.frame(frame)
@@ -152,10 +308,9 @@ def test_names_are_shown_as_they_are_and_a_bad_image_leaves_the_others(running):
     portrait = (SAMPLES / "portrait.jpg").read_bytes()
     with Visitor(running) as visitor:
         visitor.run()
-        assert visitor.upload("Images", {name: b"x", "good.jpg": portrait}) == [204, 204]
+        assert visitor.upload("Pictures", {name: b"x", "good.jpg": portrait}) == [204, 204]
         texts = visitor.run().texts()
     shown = name.replace("\u202e", "\\u202e")
-    assert f"``` {shown} ```" in texts
     assert any(text.startswith(f"``` {shown}: ") for text in texts)
     assert any("Face 1: positive > neutral" in text for text in texts)
 
@@ -205,9 +360,8 @@ def test_work_ends_with_the_visit(monkeypatch):
 
     bar = SimpleNamespace(progress=progress, empty=lambda: None)
     monkeypatch.setattr(videos.st, "progress", lambda share: bar)
-    file = SimpleNamespace(getbuffer=(SAMPLES / "clip.mp4").read_bytes, name="clip.mp4")
     with pytest.raises(Left):
-        videos._answer(HierarchicalClassifier.load(), file)
+        videos._answer(HierarchicalClassifier.load(), SETTINGS, Source("", "clip.mp4", CLIP.read_bytes()))
     assert limits.FILMS._value == 2
 
 
@@ -216,8 +370,8 @@ def test_a_video_of_too_many_frames_is_refused(monkeypatch):
     bar = SimpleNamespace(progress=lambda *_: None, empty=lambda: None)
     monkeypatch.setattr(videos.st, "progress", lambda share: bar)
     monkeypatch.setattr(videos, "FRAMES", 2)
-    file = SimpleNamespace(getbuffer=(SAMPLES / "clip.mp4").read_bytes, name="clip.mp4")
-    assert "clip.mp4: too long" in videos._answer(HierarchicalClassifier.load(), file)["error"]
+    source = Source("", "clip.mp4", CLIP.read_bytes())
+    assert "clip.mp4: too long" in videos._answer(HierarchicalClassifier.load(), SETTINGS, source)["error"]
 
 
 def test_other_hosts_and_origins_are_refused(running):
@@ -264,7 +418,7 @@ def test_a_run_of_drawn_faces_is_marked(manifest_run):
     run = manifest_run(data={"source": "sketch"})
     lines = visit(run.name)
     assert any(line.startswith("warning: ") and run.name in line for line in lines)
-    assert "Images" in lines
+    assert "Pictures" in lines
 
 
 def test_a_missing_run_is_an_error_on_the_page():
@@ -359,10 +513,11 @@ def test_the_graph_has_every_node_with_its_probability(other_tree):
         graph = tree_graph.dot(tree, shares)
         for branch, leaves in tree.children.items():
             total = sum(shares[leaf] for leaf in leaves)
-            assert f'label="{branch}  {total:.2f}", fillcolor="{colour(branch)}"' in graph
+            assert f'label="{branch}  {percent(total)}", fillcolor="{colour(branch)}"' in graph
             assert f'"{ROUTER}" -> "branch {branch}"' in graph
             for leaf in leaves:
-                assert f'label="{leaf}  {shares[leaf]:.2f}", fillcolor="{colour(leaf)}"' in graph
+                assert f'label="{leaf}  {percent(shares[leaf])}", fillcolor="{colour(leaf)}"' in graph
+                assert f'fontcolor="{ink(colour(leaf))}"' in graph
                 assert f'"branch {branch}" -> "leaf {leaf}"' in graph
         assert graph.count("->") == len(tree.branches) + len(tree.leaves)
 

@@ -5,6 +5,7 @@ Also starts the page or the service, with every address that it looks up or conn
 
 import contextlib
 import http.client
+import json
 import os
 import socket
 import subprocess
@@ -102,6 +103,13 @@ def serving(command: str, folder: Path, *options: str) -> Iterator[Server]:
             process.wait(TIMEOUT)
 
 
+def told(view: dict) -> list[str]:
+    """The texts of an element of our own."""
+    items = [f"{item['name']}: {item['answer']}" for item in view.get("items", ())]
+    faces = [f"Face {face['number']}: {face['title']}" for face in view.get("faces", ())]
+    return [*items, *faces, *(view[key] for key in ("headline", "detail", "alt") if key in view)]
+
+
 class Visitor:
     """A visit of the page; `run` it, `upload` files, read what is `shown`.
 
@@ -173,12 +181,17 @@ class Visitor:
         return [e for _, e in sorted(self.shown.items()) if e.WhichOneof("type") == kind]
 
     def texts(self) -> list[str]:
-        """The bodies of headings, Markdown and cards."""
-        return [
+        """The bodies of headings, Markdown and messages; then names and answers of pictures and faces."""
+        bodies = [
             getattr(element, kind).body
             for _, element in sorted(self.shown.items())
             if (kind := element.WhichOneof("type")) in ("heading", "markdown", "alert", "text")
         ]
+        return bodies + [text for view in self.views() for text in told(view)]
+
+    def views(self) -> list[dict]:
+        """What the elements of our own show."""
+        return [json.loads(element.bidi_component.json) for element in self.of("bidi_component")]
 
     def uploader(self, label: str) -> str:
         """The identity of the uploader with a label."""

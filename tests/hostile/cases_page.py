@@ -148,9 +148,10 @@ def pictures(files: dict[str, bytes], spans: bool = False) -> str | None:
     """
     with TURN, Visitor(server := shared("app")) as visitor:
         visitor.run()
-        statuses = visitor.upload("Images", {**files, "good.jpg": PORTRAIT})
+        statuses = visitor.upload("Pictures", {**files, "good.jpg": PORTRAIT})
         texts = visitor.run().texts()
-        if statuses[-1] != 204 or not any("Face 1: " in text for text in texts):
+        answers = [text for text in texts if text.startswith("good.jpg: ")]
+        if statuses[-1] != 204 or not answers or "no face" in answers[0]:
             return f"the next image is not answered: {statuses}"
         if (used := server.memory()) > MEMORY:
             return f"{used / GIB:.1f} GiB"
@@ -398,9 +399,9 @@ def flat(count: int, files: list[tuple[str, Callable[[], bytes]]]) -> Callable[[
             def upload(numbers: range) -> int:
                 for number in numbers:
                     name, data = files[number % len(files)]
-                    visitor.upload("Images", {name: data(), "good.jpg": PORTRAIT})
+                    visitor.upload("Pictures", {name: data(), "good.jpg": PORTRAIT})
                     visitor.run()
-                visitor.upload("Images", {"good.jpg": PORTRAIT})
+                visitor.upload("Pictures", {"good.jpg": PORTRAIT})
                 visitor.run()
                 return server.memory()
 

@@ -11,10 +11,11 @@ from hierarchy.apps.guard import Guard
 from hierarchy.apps.web.limits import Limits
 
 HEADERS: Final = {
-    # Streamlit's own files need inline styles, compile WebAssembly, and show what they made themselves
+    # Streamlit's own files need inline styles, compile WebAssembly, and show what they made themselves;
+    # the script of a component comes through its WebSocket and is run as a blob
     "content-security-policy": (
         "default-src 'self'; connect-src 'self' data: blob:; worker-src 'self' blob:; "
-        "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; "
+        "script-src 'self' blob: 'unsafe-inline' 'wasm-unsafe-eval'; "
         "style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data: blob:; "
         "media-src 'self' data: blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
         "frame-ancestors 'self'"

@@ -1,4 +1,4 @@
-"""A video on the page: its timeline and the annotated video, computed once per visit and ended with it."""
+"""A video on the page, annotated, and a timeline that seeks it: computed once per visit, ended with it."""
 
 import itertools
 import logging
@@ -9,14 +9,17 @@ from typing import Any, Final
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from hierarchy.apps.web import components
+from hierarchy.apps.web.examples import CLIP, Source
 from hierarchy.apps.web.limits import FILMS
 from hierarchy.apps.web.plain_text import plain
+from hierarchy.apps.web.settings import Settings
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.errors import COMMAND, InputError
-from hierarchy.inference import video
-from hierarchy.vision.detectors import AUTO, MOVING, create_detector
+from hierarchy.inference import timeline, video
+from hierarchy.inference.timeline import Series
+from hierarchy.vision.detectors import MOVING
 from hierarchy.vision.tracker import Tracker
 from hierarchy.vision.video import Video
 
@@ -25,42 +28,60 @@ FOLDER_MB: Final = 300  # of a video and of what is made from it
 log = logging.getLogger(__name__)
 
 
-def show(model: HierarchicalClassifier) -> None:
-    """The timeline of an uploaded video, or the reason for an error."""
+def tab(model: HierarchicalClassifier, settings: Settings) -> None:
+    """The timeline of an uploaded video or of the example, or the reason for an error."""
     file = st.file_uploader("Video")
-    if file is None:
+    if not file and st.button("Or try the example"):
+        st.session_state["clip"] = True
+    if file:
+        st.session_state.pop("clip", None)
+        source = Source(file.file_id, file.name, file.getvalue())
+    elif st.session_state.get("clip"):
+        source = Source(CLIP.name, CLIP.name, CLIP.read_bytes())
+    else:
         st.session_state.pop("video", None)
         return
     results = st.session_state.setdefault("video", {})
-    if results.get("file") != file.file_id:
+    identity = (source.key, *settings.looked)
+    if results.get("identity") != identity:
         results.clear()
-        results.update(_answer(model, file), file=file.file_id)
+        results.update(_answer(model, settings, source), identity=identity)
+    _show(model, results, Path(source.name).stem)
+
+
+def _show(model: HierarchicalClassifier, results: dict[str, Any], stem: str) -> None:
     if "error" in results:
         st.error(results["error"])
         return
-    if results["table"].count(b"\n") < 2:
+    series: Series = results["series"]
+    if not series.tracks:
         st.info("No face was found.")
     left, right = st.columns(2)
-    left.image(results["plot"])
-    right.video(results["film"], format="video/mp4")
-    stem = Path(file.name).stem
-    left.download_button("Download timeline", results["table"], f"{stem}.csv")
-    right.download_button("Download video", results["film"], f"{stem}.mp4")
+    left.video(results["film"], format="video/mp4", alt="The video with its faces framed and named")
+    with right:
+        if series.total > len(series.tracks):
+            st.caption(f"The {len(series.tracks)} faces seen longest, of {series.total}.")
+        if series.tracks:
+            components.timeline(series, model.tree_, "timeline")
+            st.caption("Click into the timeline, or use the arrow keys, to go to that moment of the video.")
+    row = st.container(horizontal=True)
+    row.download_button("Download timeline", results["table"], f"{stem}.csv", on_click="ignore")
+    row.download_button("Download video", results["film"], f"{stem}.mp4", on_click="ignore")
 
 
-def _answer(model: HierarchicalClassifier, file: UploadedFile) -> dict[str, Any]:
+def _answer(model: HierarchicalClassifier, settings: Settings, source: Source) -> dict[str, Any]:
     """What is shown of a video, or the reason for an error."""
     try:
-        return _followed(model, file)
+        return _followed(model, settings, source)
     except InputError as error:
         return {"error": plain(error)}
     except Exception:  # of libraries, on data that nobody foresaw
-        log.exception(f"{file.name!r} cannot be shown")
-        return {"error": plain(f"{file.name}: cannot be shown")}
+        log.exception(f"{source.name!r} cannot be shown")
+        return {"error": plain(f"{source.name}: cannot be shown")}
 
 
-def _followed(model: HierarchicalClassifier, file: UploadedFile) -> dict[str, bytes]:
-    """A video's timeline as CSV and PNG, and the annotated video; temporary files are removed.
+def _followed(model: HierarchicalClassifier, settings: Settings, source: Source) -> dict[str, Any]:
+    """A video's timeline, as CSV and for the chart, and the annotated video; temporary files are removed.
 
     Raises:
         InputError: it cannot be decoded, or is too long.
@@ -71,16 +92,19 @@ def _followed(model: HierarchicalClassifier, file: UploadedFile) -> dict[str, by
     try:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
-            (place / "source").write_bytes(file.getbuffer())
-            _follow(model, place, file.name, bar)
-            files = {"table": "out.csv", "plot": "out.png", "film": "out.mp4"}
-            return {key: (place / name).read_bytes() for key, name in files.items()}
+            (place / "source").write_bytes(source.data)
+            _follow(model, settings, place, source.name, bar)
+            files = {"table": "out.csv", "film": "out.mp4"}
+            results = {key: (place / name).read_bytes() for key, name in files.items()}
+            return results | {"series": timeline.series(place / "out.csv")}
     finally:
         FILMS.release()
         bar.empty()
 
 
-def _follow(model: HierarchicalClassifier, place: Path, name: str, bar: DeltaGenerator) -> None:
+def _follow(
+    model: HierarchicalClassifier, settings: Settings, place: Path, name: str, bar: DeltaGenerator
+) -> None:
     opened = Video(str(place / "source"), name)
     frames, total = itertools.count(1), opened.count or sys.maxsize
 
@@ -93,6 +117,7 @@ def _follow(model: HierarchicalClassifier, place: Path, name: str, bar: DeltaGen
                 f"its drawings. Use `{COMMAND} video`"
             )
 
-    tracker = Tracker(create_detector(AUTO, MOVING), model.predictions)
+    searching = settings.searching._replace(step=MOVING.step)
+    tracker = Tracker(settings.finder(searching), model.predictions)
     out, table = place / "out.mp4", place / "out.csv"
     video.follow(opened, tracker, model.tree_, out=out, table=table, on_frame=on_frame)
