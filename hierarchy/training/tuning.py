@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BATCHES: Final = (32, 64, 128)
+BEGINNING: Final = b'{"op_code":'  # of a journal
 FIRST: Final = 4  # trials before any is pruned
 
 
@@ -165,6 +166,7 @@ def _study(name: str, storage: str | None, about: dict[str, Any]) -> "optuna.Stu
         if "://" in place:
             backing: Any = place
         else:
+            _check_journal(Path(place))
             Path(place).parent.mkdir(parents=True, exist_ok=True)
             backing = optuna.storages.JournalStorage(JournalFileBackend(place, _JournalLock(place)))  # type: ignore[arg-type]
         study = optuna.create_study(
@@ -185,6 +187,22 @@ def _study(name: str, storage: str | None, about: dict[str, Any]) -> "optuna.Stu
         raise InputError(f"study {name!r} was begun with another {other}; choose another --name")
     study.set_user_attr("about", about)
     return study
+
+
+def _check_journal(path: Path) -> None:
+    """Refuse another file than a journal before a line is cut off it or added to it.
+
+    Raises:
+        ValueError: it is another file, or not a file.
+        OSError: it cannot be read.
+    """
+    if not path.exists():
+        return
+    if path.is_file():
+        with path.open("rb") as file:
+            if BEGINNING.startswith(file.read(len(BEGINNING))):  # or cut in it
+                return
+    raise ValueError("not a journal of Optuna")
 
 
 class _JournalLock:

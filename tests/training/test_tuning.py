@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import os
 import sys
 
 import pytest
@@ -161,6 +162,24 @@ def test_a_study_of_another_program_is_refused(tmp_path, stored):
     tuning._study("s", place, about).set_user_attr("about", stored)
     with pytest.raises(InputError, match=place):
         tuning._study("s", place, about)
+
+
+@needs_optuna
+@pytest.mark.parametrize("text", [b"no newline at all", b"a line\n", b"two\nlines", b'{"a": 1}', b"\0"])
+def test_another_file_than_a_journal_stays_as_it_is(tmp_path, text):
+    place = tmp_path / "one.txt"
+    place.write_bytes(text)
+    with pytest.raises(InputError, match="one.txt"):
+        tuning._study("s", str(place), {})
+    assert place.read_bytes() == text
+
+
+@needs_optuna
+@pytest.mark.parametrize("device", ["/dev/zero", "fifo"])
+def test_a_device_is_no_journal(tmp_path, device):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(InputError, match=device):
+        tuning._study("s", str(tmp_path / device), {})
 
 
 @needs_optuna
