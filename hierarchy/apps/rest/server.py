@@ -12,6 +12,7 @@ from typing import Final
 import uvicorn
 from PIL import Image
 
+from hierarchy.apps.broken_http import refuse_quietly
 from hierarchy.apps.rest.app import create_app
 from hierarchy.apps.rest.logs import log_as_json
 from hierarchy.apps.rest.settings import TOKEN_VARIABLE, Settings
@@ -35,6 +36,7 @@ def serve(settings: Settings, address: str = "127.0.0.1", port: int = PORT) -> N
         InputError: as of `create_app`, or the address cannot be listened on.
     """
     _share_memory()
+    refuse_quietly()
     warnings.simplefilter("error", Image.DecompressionBombWarning)  # refused as too large
     listener = _listening(address, port)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # the end is the same as by Ctrl-C
@@ -66,6 +68,7 @@ def _configured(settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        http="h11",
         ws="none",
         limit_concurrency=CONNECTIONS * settings.max_requests,
         timeout_graceful_shutdown=int(settings.timeout) + 1,

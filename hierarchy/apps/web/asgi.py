@@ -7,6 +7,7 @@ from typing import Final
 from starlette.middleware import Middleware
 from streamlit.starlette import App
 
+from hierarchy.apps.broken_http import refuse_quietly
 from hierarchy.apps.guard import Guard
 from hierarchy.apps.web.limits import Limits
 
@@ -24,6 +25,7 @@ HEADERS: Final = {
     "referrer-policy": "no-referrer",
 }
 
+refuse_quietly()
 app = App(
     Path(__file__).with_name("page.py"),
     middleware=[Middleware(Guard, HEADERS, hosts=sys.argv[3:]), Middleware(Limits)],
