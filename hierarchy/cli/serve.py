@@ -70,11 +70,11 @@ def _token(file: Path | None) -> str | None:
     Raises:
         InputError: the file cannot be read.
     """
-    from hierarchy.errors import InputError
+    from hierarchy.apps.rest.settings import TOKEN_BYTES
+    from hierarchy.errors import error_context
+    from hierarchy.fileio import read_text
 
     if file is None:
         return os.environ.get("TWO_TIER_TOKEN")
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise InputError(f"--token-file {file}: cannot be read ({error})") from None
+    with error_context("--token-file"):
+        return read_text(file, TOKEN_BYTES).strip()

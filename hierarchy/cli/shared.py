@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from hierarchy.cli.options import COMMANDS
-from hierarchy.errors import InputError, first_line
+from hierarchy.errors import InputError, error_context, first_line
 
 PACKAGE: Final = "hierarchy"  # the logger whose level is set
 OWN: Final = "config"
@@ -111,15 +111,12 @@ def configured(file: Path, names: list[str], command: Any) -> dict[str, Any]:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    from hierarchy.fileio import read_text
+
+    with error_context("--config"):
+        text = read_text(file, MAX_BYTES)
     try:
-        with file.open("rb") as opened:
-            if len(data := opened.read(MAX_BYTES + 1)) > MAX_BYTES:
-                raise InputError(f"--config {file}: more than {MAX_BYTES >> 10} kB")
-        return tomllib.loads(data.decode())
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"--config {file}: cannot be read ({error.strerror})") from None
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"--config {file}: not TOML ({first_line(error)})") from None
 

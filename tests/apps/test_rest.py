@@ -166,7 +166,8 @@ FORM = {"content-type": "multipart/form-data"}
     [
         ({"content": b'{"images": [', "headers": JSON}, 400),
         ({"content": b"", "headers": JSON}, 400),
-        ({"content": b"[" * 10_000, "headers": JSON}, 400),
+        ({"content": b"[" * 10_000, "headers": JSON}, 422),
+        ({"content": b'{"images": [' + b"[" * 10_000, "headers": JSON}, 400),
         ({"content": b"\xff", "headers": JSON}, 400),
         ({"content": b"[]", "headers": JSON}, 422),
         ({"content": b'{"images": []}', "headers": JSON}, 422),
@@ -175,7 +176,16 @@ FORM = {"content-type": "multipart/form-data"}
         ({"content": b"x", "headers": {"content-type": "multipart/form-data; boundary=b"}}, 400),
         ({"content": b"--b--\r\n", "headers": {"content-type": "multipart/form-data; boundary=b"}}, 422),
         ({"files": [("i", ("a.png", b"x"))] * 9}, 413),
+        (
+            {
+                "content": b"x",
+                "headers": {"content-type": "multipart/form-data; boundary=b; charset=undefined"},
+            },
+            400,
+        ),
         (as_json(*[{"image": ""}] * 9), 413),
+        (as_json(*[1] * 9), 413),
+        (as_json(*[1] * 9999), 413),
         ({"content": bytes(2**20 + 1)}, 413),
         ({"content": iter([bytes(2**20), b"x"])}, 413),
         ({"params": {"min_confidence": 2}, "content": PORTRAIT}, 422),
@@ -241,7 +251,7 @@ def test_the_token_is_needed():
     assert TOKEN not in repr(Settings(token=TOKEN))
 
 
-@pytest.mark.parametrize("token", ["", "a b", "ä", "a\n"])
+@pytest.mark.parametrize("token", ["", "a b", "ä", "a\n", "a" * 5000])
 def test_tokens_that_http_cannot_carry_are_refused(token):
     with pytest.raises(InputError, match="TWO_TIER_TOKEN"):
         Settings(token=token)
@@ -514,6 +524,8 @@ def test_an_address_in_use_is_refused(monkeypatch, capsys):
         ("--engine", "onyx"),
         ("--detector", "nope"),
         ("--token-file", "/no/such/file"),
+        ("--token-file", "/dev/zero"),
+        ("--token-file", __file__),  # too long
         ("--max-requests", 0),
         ("--address", "192.0.2.1"),
     ],

@@ -118,8 +118,9 @@ def test_what_is_wrong_in_a_file_is_named(command, config, text, part):
     refused(command("predict", PORTRAIT, "--config", config(text)), part)
 
 
-@pytest.mark.parametrize("name", ["none.toml", "."])
+@pytest.mark.parametrize("name", ["none.toml", ".", "fifo", "/dev/zero", "a" * 300])
 def test_a_file_that_cannot_be_read_is_named(command, tmp_path, name):
+    os.mkfifo(tmp_path / "fifo")
     refused(command("predict", PORTRAIT, "--config", tmp_path / name), str(tmp_path / name))
 
 

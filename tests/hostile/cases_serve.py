@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -53,6 +54,26 @@ def request(text: str) -> Callable[[Path], str | None]:
         if b"root:" in answer or answer.startswith(b"HTTP/1.1 500"):
             return f"{answer[:80]!r}"
         return None if shared("serve").request("GET", "/healthz")[0] == 200 else "no further answer"
+
+    return check
+
+
+def broken(command: str, line: str, pause: float) -> Callable[[Path], str | None]:
+    """A chunked body that is none, sent with its header or after the answer."""
+
+    def check(folder: Path) -> str | None:
+        server = shared(command)
+        head = f"{line} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        with socket.create_connection(("127.0.0.1", server.port), 60) as sender:
+            sender.sendall(head)
+            time.sleep(pause)
+            sender.sendall(b"zz\r\nabc\r\n0\r\n\r\n")
+            if not sender.recv(1 << 16).startswith(b"HTTP/1.1 "):
+                return "no answer"
+        if server.request("GET", "/")[0] >= 500:
+            return "no further answer"
+        fault = re.search("Traceback|ASGI callable", server.log())
+        return f"{fault[0]} in the log" if fault else None
 
     return check
 
@@ -110,6 +131,10 @@ JSON: Final[dict[str, Callable[[], bytes]]] = {
     "nul": lambda: b"\0" * 9999,
     "NaN": lambda: b'{"images": [{"image": NaN}]}',
     "many keys": lambda: json.dumps({f"k{n}": n for n in range(99_999)}).encode(),
+    "8 million numbers": lambda: b'{"images": [' + b"1," * 7_999_999 + b"1]}",
+    "200,000 numbers": lambda: encoded(*[1] * 200_000),
+    "200,000 lists": lambda: b'{"images": [' + b",".join([b"[" * 40 + b"]" * 40] * 200_000) + b"]}",
+    "8 million spaces": lambda: encoded({"image": "A " * 7_900_000}),
     "long text": lambda: encoded({"image": "A" * 15_000_000}),
 }
 
@@ -176,6 +201,12 @@ def cases() -> Iterator[Case]:
     for line in HEADERS:
         text = f"POST /predict HTTP/1.1\r\nHost: localhost\r\n{line}"
         yield Case("serve: header", json.dumps(line[:60]), request(text))
+    for line in ("GET /healthz", "GET /nope", "PUT /predict", "POST /predict", "POST /healthz"):
+        for pause in (0, 0.2):
+            yield Case("serve: chunks", f"{line}, {pause} s", broken("serve", line, pause))
+    for line in ("GET /_stcore/health", "GET /nope", "PUT /_stcore/upload_file/x/f1"):
+        for pause in (0, 0.2):
+            yield Case("page: chunks", f"{line}, {pause} s", broken("app", line, pause))
     for value in ("nan", "inf", "-1", "2", "1e400", "x", "", "0x1", "٣"):
         path = f"/predict?min_confidence={value}".encode().decode("latin-1")
         line = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx"

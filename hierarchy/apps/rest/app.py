@@ -44,7 +44,7 @@ BODY: Final[dict[str, Any]] = {  # of both ways to predict
         "content": {
             "multipart/form-data": {"schema": _FORM},
             "application/json": {
-                "schema": schemas.Images.model_json_schema(),
+                "schema": schemas.IMAGES,
                 "example": schemas.EXAMPLE_REQUEST,
             },
             "image/*": _BINARY,
@@ -170,7 +170,7 @@ def described(model: HierarchicalClassifier, settings: Settings) -> schemas.Mode
         detector=settings.detector,
         tree={branch: list(leaves) for branch, leaves in model.tree_.children.items()},
         data=dict(run.manifest().data),
-        scores=fileio.read_json(scores) if scores.is_file() else None,
-        card=card.read_text(encoding="utf-8") if card.is_file() else None,
+        scores=fileio.read_object(scores) if scores.is_file() else None,
+        card=fileio.read_text(card) if card.is_file() else None,
         limits={name: getattr(settings, name) for name in names},
     )

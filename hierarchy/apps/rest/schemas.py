@@ -2,10 +2,12 @@
 
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+import msgspec
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from hierarchy.inference.output_schema import face_schema
 
+NAME: Final = 255  # characters of an image's
 EXAMPLE_IMAGE: Final = (  # a grey PNG of 1x1 pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 )
@@ -16,21 +18,24 @@ Face = Annotated[
 ]
 
 
-class Image(BaseModel):
+class Image(msgspec.Struct, forbid_unknown_fields=True):
     """An image of a JSON request."""
 
-    model_config = ConfigDict(extra="forbid")
+    image: Annotated[
+        str, msgspec.Meta(description="The bytes of the file in base64, or a data URI. Not an address.")
+    ]
+    name: Annotated[str, msgspec.Meta(max_length=NAME, description="Repeated in the answer.")] = "image"
 
-    name: str = Field("image", max_length=255, description="Repeated in the answer.")
-    image: str = Field(description="The bytes of the file in base64, or a data URI. Not an address.")
 
-
-class Images(BaseModel):
+class Images(msgspec.Struct, forbid_unknown_fields=True):
     """A JSON request. Each image is checked separately, so that the valid ones are answered."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": EXAMPLE_REQUEST})
+    images: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1)]  # parsed after they were counted
 
-    images: list[Annotated[Any, WithJsonSchema(Image.model_json_schema())]] = Field(min_length=1)
+
+_SCHEMAS: Final = msgspec.json.schema_components([Images, Image])[1]
+IMAGES: Final = _SCHEMAS["Images"]
+IMAGES["properties"]["images"]["items"] = _SCHEMAS["Image"]
 
 
 class ImageAnswer(BaseModel):

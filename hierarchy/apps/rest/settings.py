@@ -1,5 +1,6 @@
 """Settings of the REST service: what it loads, its limits, and who may ask."""
 
+import re
 from dataclasses import dataclass, field
 
 from hierarchy import runs, runtimes
@@ -8,6 +9,7 @@ from hierarchy.errors import InputError
 from hierarchy.vision.detectors import AUTO, STILL, Searching
 
 TOKEN_VARIABLE = "TWO_TIER_TOKEN"  # noqa: S105 - the name of an environment variable
+TOKEN_BYTES = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Settings:
         hosts: names under which browsers may ask, see `apps.guard`.
 
     Raises:
-        InputError: a token that HTTP cannot carry.
+        InputError: a token that HTTP cannot carry, or of more than TOKEN_BYTES.
     """
 
     run: str = runs.DEFAULT_RUN
@@ -50,7 +52,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         token = self.token
-        if token is not None and not (token and token.isascii() and token.isprintable() and " " not in token):
+        if token is not None and not re.fullmatch(rf"[!-~]{{1,{TOKEN_BYTES}}}", token):
             raise InputError(
-                f"token in ${TOKEN_VARIABLE}: expected printable ASCII characters without spaces"
+                f"token in ${TOKEN_VARIABLE}: expected up to {TOKEN_BYTES:,} printable ASCII characters "
+                "without spaces"
             )
