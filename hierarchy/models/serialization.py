@@ -7,19 +7,63 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import h5py
 import keras
+import msgspec
 import numpy as np
 
 from hierarchy.backends import UNREADABLE, check_process
-from hierarchy.config.net_limits import PARAMETERS
+from hierarchy.config.net_limits import NUMBERS, PARAMETERS
 from hierarchy.errors import InputError, first_line
-from hierarchy.fileio import check_archive
+from hierarchy.fileio import TEXT_BYTES, check_archive
 
 CHUNK: Final = 64  # faces per call; the last chunk is padded to keep the number of shapes small
+Size = Annotated[int, msgspec.Meta(ge=0, le=PARAMETERS)]
+Side = Annotated[int, msgspec.Meta(ge=0, le=512)]  # pixels
 CHANGING: Final = ("date_saved", "shared_object_id")  # keys in an archive
+
+
+Stock = (  # the layers of every net that is built here
+    Literal[
+        "InputLayer", "Reshape", "Rescaling", "Resizing", "Cropping2D", "ZeroPadding2D", "Conv2D", "Dense"
+    ]
+    | Literal["BatchNormalization", "Activation", "ReLU", "Add", "Concatenate", "Flatten", "Dropout"]
+    | Literal["SpatialDropout2D", "MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D"]
+)
+
+
+class _Config(msgspec.Struct):
+    filters: Size = 0
+    units: Size = 0
+    kernel_size: tuple[Size, ...] = ()
+    height: Side = 0
+    width: Side = 0
+    padding: str | tuple[tuple[Side, ...], ...] = ""
+    activation: str | None = None  # never a layer
+
+
+class _Build(msgspec.Struct):
+    input_shape: tuple[Size | None | tuple[Size | None, ...], ...] = ()  # the latter of several inputs
+
+
+class _Layer(msgspec.Struct):
+    """A layer of a saved net: of a class that is used here, called once."""
+
+    class_name: Stock
+    config: _Config
+    inbound_nodes: Annotated[list[Any], msgspec.Meta(max_length=1)]
+    build_config: _Build = msgspec.field(default_factory=_Build)
+
+
+class _Layers(msgspec.Struct):
+    layers: list[_Layer]
+
+
+class _Net(msgspec.Struct):
+    class_name: Literal["Functional"]
+    config: _Layers
 
 
 def to_bytes(net: keras.Model) -> bytes:
@@ -65,24 +109,45 @@ def load(path: Path) -> keras.Model:
     try:
         check_archive(path)
         with zipfile.ZipFile(path) as archive:
-            if _weights(json.loads(archive.read("config.json"))) > PARAMETERS:
-                raise ValueError(f"more than {PARAMETERS:,} weights")
+            if archive.getinfo("config.json").file_size > TEXT_BYTES:
+                raise ValueError(f"a configuration of more than {TEXT_BYTES >> 20} MiB")
+            _check_size(archive.read("config.json"))
             check_sizes(archive.read("model.weights.h5"))
-        return keras.saving.load_model(path, compile=False)
+        net = keras.saving.load_model(path, compile=False)
+        _check_outputs(net)
+        return net
     except InputError:
         raise
     except UNREADABLE as error:
         raise InputError(f"{path}: not a valid net ({first_line(error)})") from None
 
 
-def _weights(config: Any) -> int:
-    """Weights of the convolutions and dense layers that a saved configuration builds, at any depth."""
-    parts = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
-    own, about = 0, config.get("config") if isinstance(config, dict) else None
-    if isinstance(about, dict) and (width := about.get("units", about.get("filters"))) is not None:
-        kernel = about.get("kernel_size", [1])
-        own = width * math.prod(kernel) * config["build_config"]["input_shape"][-1]
-    return own + sum(map(_weights, parts))
+def _check_size(config: bytes) -> None:
+    """Refuse a saved configuration of layers that no net of ours has, or of too many weights.
+
+    Raises:
+        ValueError: it is one.
+    """
+    weights = 0
+    for layer in msgspec.json.decode(config, type=_Net).config.layers:
+        if width := layer.config.units or layer.config.filters:
+            match layer.build_config.input_shape:
+                case (*_, int(channels)):
+                    weights += width * math.prod(layer.config.kernel_size) * channels
+                case _:
+                    raise ValueError(f"a layer {layer.class_name} without its input's shape")
+    if weights > PARAMETERS:
+        raise ValueError(f"more than {PARAMETERS:,} weights")
+
+
+def _check_outputs(net: keras.Model) -> None:
+    """Refuse a net whose layers give more numbers for a face than a training step may.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if sum(math.prod(layer.output.shape[1:]) for layer in net.layers) > NUMBERS:
+        raise ValueError(f"more than {NUMBERS:,} outputs of layers for a face")
 
 
 def check_sizes(weights: bytes) -> None:

@@ -1,3 +1,6 @@
+import json
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -54,3 +57,65 @@ def test_damaged_files_are_refused_by_name(path, tmp_path):
         bad.write_bytes(damaged)
         with pytest.raises(InputError, match="bad.keras"):
             serialization.load(bad)
+
+
+def forged(source, target, change):
+    """A .keras file whose configuration was changed."""
+    with zipfile.ZipFile(source) as before, zipfile.ZipFile(target, "w") as after:
+        for name in before.namelist():
+            data = before.read(name)
+            if name == "config.json":
+                config = json.loads(data)
+                change(config, {layer["class_name"]: layer for layer in config["config"]["layers"]})
+                data = json.dumps(config).encode()
+            after.writestr(name, data)
+    return target
+
+
+def _offset(config, layers):
+    layers["Conv2D"]["config"]["filters"] = 10**8
+    config["zz"] = {"config": {"units": -(10**12)}, "build_config": {"input_shape": [None, 100_000]}}
+
+
+FORGERIES = {
+    "offset by another entry": _offset,
+    "a text as filters": lambda config, layers: layers["Conv2D"]["config"].update(
+        filters="a", kernel_size=[2_000_000_000]
+    ),
+    "a list as filters": lambda config, layers: layers["Conv2D"]["config"].update(filters=[0]),
+    "negative": lambda config, layers: layers["Dense"]["config"].update(units=-1),
+    "an input that is not given": lambda config, layers: layers["Dense"].pop("build_config"),
+    "a wide input": lambda config, layers: layers["Dense"]["build_config"].update(input_shape=[None, 10**8]),
+    "a layer as activation": lambda config, layers: layers["Conv2D"]["config"].update(
+        activation={"module": "keras.layers", "class_name": "UpSampling2D", "config": {"size": [500, 500]}}
+    ),
+    "a layer that grows": lambda config, layers: layers["MaxPooling2D"].update(
+        class_name="UpSampling2D", config={"name": "up", "size": [500, 500]}
+    ),
+    "a border": lambda config, layers: layers["MaxPooling2D"].update(
+        class_name="ZeroPadding2D", config={"name": "zero", "padding": [[20_000] * 2] * 2}
+    ),
+    "another layer": lambda config, layers: layers["Conv2D"].update(class_name="DepthwiseConv2D"),
+    "an expression": lambda config, layers: layers["MaxPooling2D"].update(class_name="Lambda"),
+    "no layers": lambda config, layers: config.update(config=[]),
+}
+
+
+@pytest.mark.parametrize("change", FORGERIES.values(), ids=FORGERIES)
+def test_a_configuration_that_no_net_of_ours_has_is_refused_before_it_is_built(
+    path, tmp_path, change, monkeypatch
+):
+    monkeypatch.setattr(keras.saving, "load_model", None)
+    with pytest.raises(InputError, match="forged.keras"):
+        serialization.load(forged(path, tmp_path / "forged.keras", change))
+
+
+def test_a_net_that_doubles_its_numbers_is_refused(tmp_path):
+    pixels = keras.Input((48, 48), dtype="uint8")
+    numbers = keras.layers.Rescaling(1.0)(pixels)
+    for _ in range(20):
+        numbers = keras.layers.Concatenate()([numbers, numbers])
+    file = tmp_path / "double.keras"
+    file.write_bytes(serialization.to_bytes(keras.Model(pixels, numbers)))
+    with pytest.raises(InputError, match=r"double\.keras.*outputs"):
+        serialization.load(file)
