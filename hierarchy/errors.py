@@ -74,6 +74,10 @@ def printable(text: str, keep: str = "") -> str:
     return _UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
 
 
+class NetError(InputError):
+    """A net that cannot be opened or run: nothing else of the same input would be answered either."""
+
+
 class SkippedImage(InputError):
     """An image without an answer, or a folder that cannot be listed.
 

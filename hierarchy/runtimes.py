@@ -7,6 +7,7 @@ the net it was made from. The shipped engine was chosen by measurement: results/
 import functools
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,10 +18,10 @@ import numpy as np
 
 from hierarchy import fileio, runs
 from hierarchy.backends import Backend, quiet
-from hierarchy.errors import BASE, COMMAND, InputError, check_choice, first_line, install
+from hierarchy.errors import BASE, COMMAND, InputError, NetError, check_choice, first_line, install
 from hierarchy.manifest import RunManifest
 from hierarchy.routing import Logits
-from hierarchy.taxonomy import FLAT
+from hierarchy.taxonomy import FLAT, TRUNK
 
 # disable the libraries' telemetry; OpenVINO then uses a stub
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -51,7 +52,7 @@ def cores() -> int:
     except AttributeError:  # macOS, Windows
         available = os.cpu_count() or 1
     limit = os.environ.get("OMP_NUM_THREADS", "")
-    return min(available, int(limit)) if limit.isdecimal() and int(limit) else available
+    return min(available, int(limit)) if re.fullmatch("0*[1-9][0-9]{0,5}", limit) else available
 
 
 @functools.cache
@@ -189,7 +190,7 @@ def nets(run: runs.Run, backend: Backend, engine: str) -> tuple[str, Mapping[str
         for name, checksum in exported.files.items():
             fileio.check_file(run.folder / name, checksum, remedy)
         models[node] = ExportedModel(engine, run.folder / next(iter(exported.files)), backend)
-    return engine, _heads(manifest, models)
+    return engine, _heads(run, models)
 
 
 def own_nets(run: runs.Run, backend: Backend) -> dict[str, Logits]:
@@ -198,8 +199,44 @@ def own_nets(run: runs.Run, backend: Backend) -> dict[str, Logits]:
     Raises:
         InputError: a net is damaged, or of another backend.
     """
-    manifest = run.manifest()
-    return _heads(manifest, {node: backend.open(run.net(node)) for node in manifest.nets})
+    return _heads(run, {node: backend.open(run.net(node)) for node in run.manifest().nets})
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A net of a file that must give a number of logits for each face.
+
+    Attributes:
+        net: of any library.
+        name: of its engine and file, in errors.
+        width: logits for a face.
+    """
+
+    net: Logits
+    name: str
+    width: int
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """Logits of faces, float[N,width].
+
+        Raises:
+            NetError: the net cannot be opened, does not take faces, or gives anything else.
+        """
+        try:
+            logits = self.net(pixels)
+        except MemoryError:
+            raise
+        except InputError as error:
+            raise NetError(str(error)) from None
+        except Exception as error:  # each library has its own exceptions
+            reason = " ".join(str(error).split())[:200]
+            raise NetError(f"{self.name}: does not take faces ({reason})") from error
+        kind, shape = getattr(logits, "dtype", None), np.shape(logits)
+        if shape != (len(pixels), self.width) or kind.kind != "f":
+            raise NetError(
+                f"{self.name}: gives {kind}{list(shape)}, expected float[{len(pixels)}, {self.width}]"
+            )
+        return logits
 
 
 @dataclass(frozen=True)
@@ -214,13 +251,15 @@ class Head:
         return self.net(pixels)[:, self.columns]
 
 
-def _heads(manifest: RunManifest, nets: Mapping[str, Logits]) -> dict[str, Logits]:
+def _heads(run: runs.Run, nets: Mapping[str, Logits]) -> dict[str, Logits]:
     """The nets by node, those that are stored in one file as heads of one net."""
-    files = {manifest.nets[node].file: net for node, net in nets.items()}
-    heads = {}
+    manifest, files, heads = run.manifest(), dict[str, Logits](), dict[str, Logits]()
     for node, net in nets.items():
         about = manifest.nets[node]
-        heads[node] = Head(files[about.file], manifest.columns(node)) if about.shared else net
+        width = len(manifest.tree.classes_of(TRUNK if about.shared else node))
+        path = net.path if isinstance(net, ExportedModel) else run.folder / about.file
+        fitting = files.setdefault(about.file, Fitting(net, str(path), width))
+        heads[node] = Head(fitting, manifest.columns(node)) if about.shared else fitting
     return heads
 
 

@@ -12,9 +12,10 @@ import hierarchy
 from hierarchy import routing, runs, runtimes
 from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data.dataset import Split
-from hierarchy.errors import InputError, install
+from hierarchy.errors import InputError, NetError, install
 from hierarchy.evaluation import predictions
 from hierarchy.fileio import read_json, sha256
+from hierarchy.inference.predictor import predict_stream
 from hierarchy.models.keras_backend import KERAS_BACKEND
 from hierarchy.runtimes import ENGINES
 from hierarchy.taxonomy import FLAT, ROUTER, VALENCE
@@ -79,7 +80,7 @@ def test_by_default_an_exported_engine_is_used_and_else_the_backend(shipped):
     (exported,) = shipped.manifest().exports
     assert HierarchicalClassifier.load().engine_ == exported
     engine, nets = runtimes.nets(shipped, Mirror(), runtimes.AUTO)
-    assert engine == "mirror" and nets[ROUTER] == shipped.net(ROUTER).name
+    assert engine == "mirror" and nets[ROUTER].net == shipped.net(ROUTER).name
 
 
 @pytest.mark.parametrize(("run", "engine"), [("small", "onnx-float16"), ("full", "onnx-float16")])
@@ -191,6 +192,47 @@ def test_a_file_that_the_library_cannot_open_is_refused_in_one_line(exported, fe
     model = HierarchicalClassifier.load("tiny")
     with pytest.raises(InputError, match=f"router.onnx: ONNX Runtime .*{ALTERNATIVE}") as caught:
         model.predict(few_sketches)
+    assert "\n" not in str(caught.value)
+
+
+def _net(shape=("N", 48, 48), kind=2, width=2, **more):
+    """An ONNX net of one product."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    source = helper.make_tensor_value_info("pixels", kind, shape)
+    target = helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Reshape", ["float", "rows"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+    ]
+    weights = numpy_helper.from_array(np.zeros((48 * 48, width), np.float32), "weights")
+    rows = numpy_helper.from_array(np.array(more.get("rows", (-1, 48 * 48))), "rows")
+    inputs = [source, *(helper.make_tensor_value_info(name, 1, ["N"]) for name in more.get("inputs", ()))]
+    graph = helper.make_graph(nodes, "net", inputs, [target], [weights, rows])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return model.SerializeToString()
+
+
+UNFIT = {
+    "width": {"width": 9},
+    "none": {"width": 0},
+    "rank": {"rows": (-1, 1, 48 * 48)},
+    "one row": {"rows": (48 * 48,)},
+    "float input": {"kind": 1},
+    "49 pixels": {"shape": ("N", 49, 49)},
+    "second input": {"inputs": ["more"]},
+}
+
+
+@pytest.mark.parametrize("change", UNFIT.values(), ids=UNFIT)
+def test_a_net_that_does_not_fit_is_named_once(exported, change):
+    pytest.importorskip("onnx")
+    model = HierarchicalClassifier.load("tiny")
+    (exported.folder / "router.onnx").write_bytes(_net(**change))
+    paths = [SAMPLES[1]] * 3
+    with pytest.raises(NetError, match="router.onnx") as caught:
+        list(predict_stream(model, paths))
     assert "\n" not in str(caught.value)
 
 

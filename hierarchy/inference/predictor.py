@@ -15,7 +15,7 @@ import numpy as np
 from hierarchy import routing
 from hierarchy.data import images
 from hierarchy.data.image_files import DATA_FILES
-from hierarchy.errors import InputError, SkippedImage, printable, skipped
+from hierarchy.errors import InputError, NetError, SkippedImage, printable, skipped
 from hierarchy.routing import Predictions
 from hierarchy.taxonomy import Tree
 from hierarchy.vision.align import DetectedFace, no_face, whole_image
@@ -216,6 +216,8 @@ def _answers(
     """The predictions of a batch; if it fails, those of each face alone, or the reason."""
     try:
         return list(answer(crops)) if crops else []
+    except NetError:  # is no fault of the face
+        raise
     except Exception as error:
         if len(crops) == 1:
             return [skipped(crops[0].path, error)]
