@@ -157,9 +157,24 @@ def test_the_engine_that_is_always_installed_comes_first():
     assert runtimes.LOSSLESS[:2] == ("onnx", "onnx-float16")
 
 
-def test_an_unknown_engine_is_refused(plain):
-    with pytest.raises(InputError, match=r"engine 'onyx': .*auto, keras, onnx, .*onnx-int8"):
-        HierarchicalClassifier.load("tiny", engine="onyx")
+@pytest.mark.parametrize("engine", ["onyx", None, np.array([1, 2])], ids=str)
+def test_an_unknown_engine_is_refused(plain, engine):
+    with pytest.raises(InputError, match=r"engine .*: .*auto, keras, onnx, .*onnx-int8"):
+        HierarchicalClassifier.load("tiny", engine=engine)
+
+
+@pytest.mark.parametrize("name", ["routing", "view", "colour"])
+def test_an_array_is_no_choice(plain, name):
+    with pytest.raises(InputError, match=name):
+        HierarchicalClassifier.load("tiny", **{name: np.array([1, 2])}).read(np.zeros((48, 48), np.uint8))
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "0", "-1", "x", ""])
+def test_a_number_of_threads_that_is_none_is_all_cores(monkeypatch, text):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    available = runtimes.cores()
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    assert runtimes.cores() == available
 
 
 def test_a_missing_export_is_refused_with_the_command(plain):

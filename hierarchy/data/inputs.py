@@ -132,7 +132,10 @@ def _read(item: Any, name: str, options: Options) -> tuple[str, np.ndarray]:
     if isinstance(item, str):
         return _read_text(item, name, options)
     if isinstance(item, os.PathLike):
-        path = os.fsdecode(item)
+        try:
+            path = os.fsdecode(item)
+        except TypeError as error:
+            raise InputError(f"{name}: not a path ({first_line(error)})") from None
         return path, images.read(path)
     if isinstance(item, bytes | bytearray | memoryview):
         return name, images.read(bytes(item), name)
@@ -205,4 +208,9 @@ def _eight_bits(array: np.ndarray, got: str, value_range: tuple[float, float]) -
     if not low <= least <= most <= high:  # false for NaN
         hint = f"; value_range is one of {RANGES}" if floats else ""
         raise InputError(f"{got}: values from {least} to {most}, expected {low} to {high}{hint}")
-    return np.rint(array.astype(np.float64) * (255 / high)).astype(np.uint8)
+    pixels = np.empty(array.shape, np.uint8)
+    for row, values in zip(
+        pixels, array, strict=True
+    ):  # one at a time: in float64, all take eight times more
+        row[:] = np.rint(values.astype(np.float64) * (255 / high))
+    return pixels

@@ -25,6 +25,7 @@ from hierarchy.inference.predictor import FacePrediction
 MAIN = Path(tf_model.__file__)
 SAMPLES = MAIN.parent / "samples"
 PORTRAIT = SAMPLES / "portrait.jpg"
+LONG = "a" * 300  # more bytes than a name may have
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +123,36 @@ def test_what_is_wrong_in_a_file_is_named(command, config, text, part):
 def test_a_file_that_cannot_be_read_is_named(command, tmp_path, name):
     os.mkfifo(tmp_path / "fifo")
     refused(command("predict", PORTRAIT, "--config", tmp_path / name), str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict", LONG),
+        ("predict", PORTRAIT, "--save", LONG),
+        ("predict", PORTRAIT, "--csv", f"{LONG}.csv"),
+        ("predict", PORTRAIT, "--csv", f"{PORTRAIT}/x.csv"),
+        ("batch", PORTRAIT, "--out", LONG),
+        ("video", SAMPLES / "clip.mp4", "--csv", f"{LONG}.csv"),
+        ("train", "--data", LONG),
+        ("tune", "--node", "flat", "--data", "sketch", "--storage", LONG),
+        ("serve", "--token-file", LONG),
+    ],
+)
+def test_a_path_that_cannot_be_is_named(command, words):
+    refused(command(*words), str(words[-1]).removesuffix(".csv"))
+
+
+@pytest.mark.parametrize("words", [("predict", PORTRAIT), ("runs", "list"), ("evaluate",)])
+def test_a_home_that_cannot_be_is_named(command, monkeypatch, words):
+    monkeypatch.setenv("HIERARCHY_HOME", LONG)
+    refused(command(*words), LONG)
+
+
+def test_a_long_key_gives_no_long_line(command, config):
+    result = command("predict", PORTRAIT, "--config", config(f"{'k' * 20_000} = 1"))
+    refused(result, "kkk", "json-schema")
+    assert len(result.err) < 10_000
 
 
 def test_shells_complete_commands_and_options():

@@ -2,7 +2,9 @@
 
 import base64
 import io
+import os
 import re
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -168,6 +170,11 @@ def test_a_file_goes_before_base64_of_its_name(tmp_path, monkeypatch):
     np.testing.assert_array_equal(read("A" * 64), GREY)
 
 
+class Numbered(os.PathLike):
+    def __fspath__(self):
+        return 3
+
+
 WRONG = {
     "dict": {"pixels": 1},
     "number": 3,
@@ -206,7 +213,18 @@ WRONG = {
     "empty file": io.BytesIO(),
     "empty image": Image.new("L", (0, 5)),
     "list in a list": [GREY],
+    "path of a number": Numbered(),
 }
+
+
+def test_floats_take_no_memory_of_their_own_number():
+    """One value repeated: what is measured is what reading takes."""
+    floats = np.broadcast_to(np.array([0.0, 0.2, 0.4, 1.0]), (2000, 1000, 4))
+    tracemalloc.start()
+    read(floats)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * floats.size  # one byte for each, and the picture
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
