@@ -9,6 +9,7 @@ import importlib
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ AUTO: Final = "auto"  # the first of LOSSLESS that a run was exported to, else t
 PRECISIONS: Final = ("float32", "float16", "int8")  # of the stored weights; float16 computes in float32
 TREE: Final = "tree"  # among the exports: the whole tree as one file, which is for other programs
 CHUNK: Final = 64  # faces per call, which bounds memory
+MEMORY: Final = 4 << 30  # bytes that the nets of ONNX Runtime take at most: a file may ask for any number
+SECONDS: Final = 60  # of a call of one: a file may loop for ever
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,10 @@ def cores() -> int:
 
 @functools.cache
 def _shared_memory(library: Any) -> None:
-    """Use one memory arena for all sessions, since the nets run one after another."""
+    """Use one memory arena of at most MEMORY for all sessions, since the nets run one after another."""
     kinds = library.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, library.OrtMemType.DEFAULT
-    library.create_and_register_allocator(library.OrtMemoryInfo("Cpu", *kinds), None)
+    bound = library.OrtArenaCfg({"max_mem": MEMORY})
+    library.create_and_register_allocator(library.OrtMemoryInfo("Cpu", *kinds), bound)
 
 
 def _onnx(library: Any, path: Path) -> Logits:
@@ -72,7 +76,18 @@ def _onnx(library: Any, path: Path) -> Logits:
     options.add_session_config_entry("session.use_env_allocators", "1")
     session = library.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return lambda pixels: session.run(None, {name: pixels})[0]
+
+    def logits(pixels: np.ndarray) -> np.ndarray:
+        run = library.RunOptions()
+        watch = threading.Timer(SECONDS, setattr, (run, "terminate", True))
+        watch.daemon = True
+        watch.start()
+        try:
+            return np.asarray(session.run(None, {name: pixels}, run)[0])
+        finally:
+            watch.cancel()
+
+    return logits
 
 
 def _litert(library: Any, path: Path) -> Logits:

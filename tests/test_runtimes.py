@@ -240,6 +240,42 @@ UNFIT = {
 }
 
 
+def _endless(shape, trips):
+    """An ONNX net that makes a number of `shape` values, then loops."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    values = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Neg", ["before"], ["after"])],
+        "body",
+        [values("trip", 7, []), values("go", 9, []), values("before", 1, None)],
+        [values("on", 9, []), values("after", 1, None)],
+    )
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ConstantOfShape", ["shape"], ["many"]),
+        helper.make_node("ReduceSum", ["many"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["float", "sum"], ["first"]),
+        helper.make_node("Loop", ["trips", "true", "first"], ["logits"], body=body),
+    ]
+    constants = {"shape": [shape], "trips": trips, "true": True}
+    stored = [numpy_helper.from_array(np.array(value), name) for name, value in constants.items()]
+    inputs, outputs = [values("pixels", 2, ["N", 48, 48])], [values("logits", 1, None)]
+    graph = helper.make_graph(nodes, "net", inputs, outputs, stored)
+    opset = helper.make_opsetid("", 17)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=9).SerializeToString()
+
+
+@pytest.mark.parametrize(("shape", "trips"), [(10**10, 1), (1, 2**62)])
+def test_memory_and_time_of_a_net_are_bounded(exported, few_sketches, monkeypatch, shape, trips):
+    pytest.importorskip("onnx")
+    monkeypatch.setattr(runtimes, "SECONDS", 0.1)
+    model = HierarchicalClassifier.load("tiny")
+    (exported.folder / "router.onnx").write_bytes(_endless(shape, trips))
+    with pytest.raises(NetError, match="router.onnx"):
+        model.predict(few_sketches)
+
+
 @pytest.mark.parametrize("change", UNFIT.values(), ids=UNFIT)
 def test_a_net_that_does_not_fit_is_named_once(exported, change):
     pytest.importorskip("onnx")
