@@ -246,7 +246,8 @@ class Fitting:
         except Exception as error:  # each library has its own exceptions
             reason = " ".join(str(error).split())[:200]
             raise NetError(f"{self.name}: does not take faces ({reason})") from error
-        kind, shape = getattr(logits, "dtype", None), np.shape(logits)
+        logits = np.asarray(logits)
+        kind, shape = logits.dtype, logits.shape
         if shape != (len(pixels), self.width) or kind.kind != "f":
             raise NetError(
                 f"{self.name}: gives {kind}{list(shape)}, expected float[{len(pixels)}, {self.width}]"

@@ -8,12 +8,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 _answer = H11Protocol.send_400_response
 
 
-def _refuse(self: H11Protocol, reason: str) -> None:
+def _refuse(self: H11Protocol, msg: str) -> None:
     if self.cycle:  # a request in progress: what answers it has nobody to answer
         self.cycle.disconnected = True
         self.cycle.message_event.set()
     with suppress(LocalProtocolError):  # its answer has begun, or was given
-        _answer(self, reason)
+        _answer(self, msg)
     self.transport.close()
 
 
