@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 FLAGS: Final = ("--quiet", "-q", "--verbose", "-v", "--debug")
 ENDS: Final = [number for number in signal.Signals if number.name in ("SIGTERM", "SIGHUP")]
 EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EDQUOT)
-LONGEST: Final = 6000  # characters of a message: a path may have 4,096 bytes
 CLOSED: Final = 141  # exit code of programs that SIGPIPE ends
 log = logging.getLogger(__name__)
 
@@ -82,15 +81,10 @@ class _Printable(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         keep = "" if record.levelno >= logging.ERROR else "\n\t"
-        lines = [shortened(printable(record.getMessage(), keep))]
+        lines = [printable(record.getMessage(), keep)]
         if record.exc_info and logging.getLogger(record.name).isEnabledFor(TRACEBACKS):
             lines.append(printable(self.formatException(record.exc_info), "\n"))
         return "\n".join(lines)
-
-
-def shortened(text: str) -> str:
-    """A message of at most LONGEST characters, such as one about a long key: the middle is left out."""
-    return text if len(text) <= LONGEST else f"{text[: LONGEST * 3 // 4]} … {text[-LONGEST // 5 :]}"
 
 
 def log_to_stderr() -> None:
@@ -174,10 +168,10 @@ def _failed(error: Exception) -> int:
     elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
         _drop_stdout()
         reason = f"the output cannot be written ({error.strerror})"
-    elif isinstance(error, OSError) and error.filename is not None:  # such as a name that is too long
-        reason = f"{os.fsdecode(error.filename)}: {error.strerror}"
     elif isinstance(error, OSError) and error.errno in EXHAUSTED:
         reason = f"this process may not have more ({error.strerror})"
+    elif isinstance(error, OSError) and error.filename is not None:  # such as a name that is too long
+        reason = f"{os.fsdecode(error.filename)}: {error.strerror}"
     elif isinstance(error, MemoryError):
         reason = "not enough memory"
     else:
