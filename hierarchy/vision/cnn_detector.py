@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
+import msgspec
 import numpy as np
 
 from hierarchy import fileio, runs, runtimes
-from hierarchy.errors import COMMAND, InputError
+from hierarchy.errors import COMMAND, InputError, first_line
 from hierarchy.vision.align import PICTURE, rows_of
 from hierarchy.vision.boxes import overlap
 from hierarchy.vision.detectors import CNN, LONGEST, Detector, Searching
@@ -25,6 +26,13 @@ VOTES: Final = 2  # minimum number of windows on a face
 WindowNet = Callable[[np.ndarray], np.ndarray]  # uint8[1,H,W,1] -> logits float32[1,h,w,1]
 
 
+class Info(msgspec.Struct):
+    """What is recorded of the net: its checksum, and the least score of a face."""
+
+    sha256: str
+    sure: Annotated[float, msgspec.Meta(gt=0, lt=1)]
+
+
 def create(options: Searching) -> Detector:
     """The trained or shipped detector, on images reduced to a longer side of LONGEST pixels.
 
@@ -35,11 +43,9 @@ def create(options: Searching) -> Detector:
     path, remedy = place / NET, f"run {COMMAND} detector train"
     if not path.is_file():
         raise InputError(f"--detector {CNN}: {path}: no such file; {remedy}")
-    info = fileio.read_json(place / INFO)
-    if not isinstance(info, dict) or not info.keys() >= {"sha256", "sure"}:
-        raise InputError(f"{place / INFO}: needs sha256 and sure; {remedy}")
-    fileio.check_file(path, info["sha256"], remedy)
-    net, minimum = loaded(path), float(info["sure"])
+    info = fileio.typed(fileio.read_json(place / INFO), Info, f"{place / INFO}: {remedy}")
+    fileio.check_file(path, info.sha256, remedy)
+    net, minimum = loaded(path), info.sure
 
     # FER-2013's crops are such boxes, as Haar's are
     return Search(
@@ -54,10 +60,17 @@ def folder() -> Path:
 
 
 def loaded(path: Path) -> WindowNet:
-    """The net of a detector's ONNX file."""
+    """The net of a detector's ONNX file.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
     import onnxruntime
 
-    return runtimes.FORMATS["onnx"].open(onnxruntime, path)
+    try:
+        return runtimes.FORMATS["onnx"].open(onnxruntime, path)
+    except Exception as error:  # ONNX Runtime has many
+        raise InputError(f"{path}: not a valid net ({first_line(error)})") from None
 
 
 def boxes(net: WindowNet, grey: np.ndarray, minimum: float) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.evaluation import detection
 from hierarchy.vision import cnn_detector, synthetic_scenes
-from hierarchy.vision.detectors import create_detector
+from hierarchy.vision.detectors import STILL, create_detector
 from hierarchy.vision.synthetic_scenes import Scene
 
 PICTURE = np.zeros((20, 30), np.uint8)
@@ -128,3 +128,18 @@ def test_without_a_trained_detector_its_file_is_named():
 @pytest.mark.parametrize("shape", [(1, 1), (5, 500), (23, 23), (28, 28), (700, 900)])
 def test_pictures_of_any_size_are_searched(trained, shape):
     assert create_detector(cnn_detector.CNN)(np.full(shape, 128, np.uint8)) == []
+
+
+@pytest.mark.parametrize("info", ["[]", "{}", '{"sha256": 3, "sure": 0.5}', '{"sha256": "", "sure": NaN}'])
+def test_a_detector_of_damaged_files_is_named(own_home, monkeypatch, info):
+    monkeypatch.setenv("HIERARCHY_HOME", str(own_home))
+    folder = cnn_detector.folder()
+    folder.mkdir(parents=True)
+    (folder / cnn_detector.NET).write_bytes(b"no net")
+    (folder / cnn_detector.INFO).write_text(info)
+    with pytest.raises(InputError, match=cnn_detector.INFO):
+        cnn_detector.create(STILL)
+    stored = {"sha256": fileio.sha256(b"no net"), "sure": 0.5}
+    (folder / cnn_detector.INFO).write_text(json.dumps(stored))
+    with pytest.raises(InputError, match=cnn_detector.NET):
+        cnn_detector.create(STILL)
