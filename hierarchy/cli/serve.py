@@ -35,7 +35,9 @@ def serve(
     max_images: Annotated[int, typer.Option(min=1, help="Of a request to /predict.")] = 32,
     max_batch: Annotated[int, typer.Option(min=1, help="Of a request to /predict/batch.")] = 1000,
     max_requests: Annotated[int, typer.Option(min=1, help="Predicted at the same time.")] = 64,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to send, and to predict.")] = 30.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="Seconds to send, and to predict.")
+    ] = 30.0,
 ) -> None:
     """Serve predictions over HTTP until Ctrl-C: POST /predict, GET /model, /healthz, /metrics."""
     from hierarchy import runs

@@ -527,12 +527,21 @@ def test_an_address_in_use_is_refused(monkeypatch, capsys):
         ("--token-file", "/dev/zero"),
         ("--token-file", __file__),  # too long
         ("--max-requests", 0),
+        ("--timeout", "1e400"),
         ("--address", "192.0.2.1"),
     ],
 )
 def test_what_it_cannot_start_with_is_refused(monkeypatch, capsys, words):
     line = refusal(monkeypatch, capsys, "--port", 0, *words)
     assert str(words[1]) in line or words[0] in line
+
+
+@pytest.mark.parametrize(("name", "data"), [("MODEL_CARD.md", b"\xff"), ("scores.json", b"[1]")])
+def test_damaged_files_beside_a_run_are_named(monkeypatch, capsys, own_home, name, data):
+    shutil.copytree(ROOT / "results" / "fer2013", own_home / "results" / "fer2013")
+    (own_home / "results" / "fer2013" / name).write_bytes(data)
+    monkeypatch.setenv("HIERARCHY_HOME", str(own_home))
+    assert name in refusal(monkeypatch, capsys, "--port", 0)
 
 
 def test_a_missing_library_is_named(monkeypatch, capsys):
