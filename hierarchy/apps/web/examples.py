@@ -11,10 +11,11 @@ from PIL import Image
 
 from hierarchy.data.synthetic import sketch
 from hierarchy.errors import CHECKOUT
+from hierarchy.taxonomy import VALENCE
 
 SAMPLES: Final = (CHECKOUT or Path(__file__).parents[2]) / "samples"
 CLIP: Final = SAMPLES / "clip.mp4"
-DRAWN: Final = (("happy", 8), ("surprise", 11), ("angry", 2))  # expression and seed, as in samples/
+SEEDS: Final = {0: 8, 1: 11, 3: 2}  # of drawings, by the leaf's place in the tree
 
 
 class Source(NamedTuple):
@@ -45,7 +46,8 @@ def _both() -> list[Source]:
 
 
 def _drawn() -> list[Source]:
-    return [_encoded(f"drawn {name}", sketch.draw(name, np.random.default_rng(seed))) for name, seed in DRAWN]
+    drawn = {VALENCE.leaves[place]: np.random.default_rng(seed) for place, seed in SEEDS.items()}
+    return [_encoded(f"drawn {name}", sketch.draw(name, rng)) for name, rng in drawn.items()]
 
 
 def _encoded(name: str, pixels: np.ndarray) -> Source:
