@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
+import numpy as np
+
 from hierarchy.errors import COMMAND, InputError
 from hierarchy.routing import Logits
 
@@ -91,3 +93,10 @@ class Backend(Protocol):
 
     def open(self, path: Path) -> Logits:
         """A stored net as a function uint8[N,48,48] -> logits float32[N, classes of the node]."""
+
+    def sample(self, path: Path, label: np.ndarray, seed: int) -> np.ndarray:
+        """Draw faces uint8[N,48,48] of classes int[N] by a stored generator; a seed gives the same ones.
+
+        Raises:
+            InputError: the file is damaged, or the backend has no generators.
+        """

@@ -136,6 +136,7 @@ class RunManifest:
         data: source, fingerprint and counts of its data set.
         start: run -> checksum of the flat net that it started from.
         teacher: run -> node -> checksum of the nets that taught it.
+        generated: name of the generator that added faces to Training -> checksum of its net.
         calibration: by node; empty before it is fitted.
         conformal: of prediction sets; None before it is fitted.
         exports: engine -> node -> files.
@@ -154,6 +155,7 @@ class RunManifest:
     data: DataRecord = field(default_factory=DataRecord)
     start: dict[str, str] = field(default_factory=dict)
     teacher: dict[str, dict[str, str]] = field(default_factory=dict)
+    generated: dict[str, str] = field(default_factory=dict)
     calibration: dict[str, Calibration] = field(default_factory=dict)
     conformal: Conformal | None = None
     exports: dict[str, dict[str, ExportedFiles]] = field(default_factory=dict)

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from hierarchy.backends import COMMANDS, Backend
-from hierarchy.errors import require
+import numpy as np
+
+from hierarchy.backends import COMMANDS, KERAS, Backend
+from hierarchy.errors import InputError, require
 from hierarchy.routing import Logits
 from hierarchy.training.backend import TrainTask
 
@@ -46,6 +48,14 @@ class PyTorch:
         from pt_files import serialization
 
         return serialization.Lazy(path)
+
+    def sample(self, path: Path, label: np.ndarray, seed: int) -> np.ndarray:
+        """Refused: generators are Keras nets.
+
+        Raises:
+            InputError: names the command that has them.
+        """
+        raise InputError(f"{path}: generators need Keras: use {COMMANDS[KERAS]}")
 
 
 TORCH_BACKEND: Backend = PyTorch()

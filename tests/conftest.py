@@ -218,3 +218,16 @@ def manifest_run(own_home: Path) -> Callable[..., runs.Run]:
         return run
 
     return make
+
+
+@pytest.fixture
+def tiny_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the nets of generators tiny, and their ways short."""
+    from hierarchy.models import keras_setup
+
+    keras_setup.start()
+    from hierarchy.models import generator, generator_trainer
+
+    monkeypatch.setattr(generator_trainer, "WARM_UP", 1)
+    for name, value in {"WIDTHS": (8, 8, 8), "EMBEDDED": 8, "STEPS": 2, "CHUNK": 4}.items():
+        monkeypatch.setattr(generator, name, value)

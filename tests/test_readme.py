@@ -19,7 +19,7 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = ROOT / "results"
 DOOR = ("python", "tf_model.py")
 COMMANDS = sorted({each.strip() for each in re.findall(r"python tf_model\.py [^`&\n]+", TEXT)})
-OTHERS = re.findall(r"`((?:data|detector) [a-z]+[^`]*)`", TEXT)
+OTHERS = re.findall(r"`((?:data|detector|generate) [a-z]+[^`]*)`", TEXT)
 HARMLESS = ("predict samples", "compare", "runs list", "video samples/clip.mp4")  # the others get --help
 
 
@@ -91,7 +91,7 @@ def test_its_commands_run(command, tmp_path):
         (tmp_path / folder).symlink_to(ROOT / folder)
     if not any(" ".join(arguments).startswith(start) for start in HARMLESS) or "compare" in arguments:
         arguments = [*[word for word in arguments if not word.startswith("-")][:2], "--help"]
-        group = arguments[0] in ("data", "detector", "runs")
+        group = arguments[0] in ("data", "detector", "generate", "runs")
         arguments = arguments if group else [arguments[0], "--help"]
     done = subprocess.run(
         [sys.executable, ROOT / "tf_model.py", *arguments],

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 # each is a module of this package, and in it a command or a group of commands
 COMMANDS: Final = tuple(
-    "train evaluate compare predict video batch tune export data runs detector app serve".split()
+    "train evaluate compare predict video batch tune export data runs detector generate app serve".split()
 )
 DATA = typer.Option(
     "--data", help="File or folder of faces, or the word sketch. Default: $FER2013_DIR, then data/."
@@ -50,7 +50,8 @@ NEGATIVES = typer.Option(
 )
 
 
-def _no_nan(value: float) -> float:
+def no_nan(value: float | None) -> float | None:
+    """Refuse nan."""
     if value != value:  # passes click's check of a range
         raise typer.BadParameter("expected a number, not nan")
     return value
@@ -60,7 +61,7 @@ MIN_CONFIDENCE = typer.Option(
     "--min-confidence",
     min=0,
     max=1,
-    callback=_no_nan,
+    callback=no_nan,
     help="Below this probability of the label, report the branch only.",
 )
 

@@ -44,6 +44,12 @@ def train(
             "runs a,b for a recipe with net.bodies."
         ),
     ] = None,
+    generated: Annotated[
+        str | None,
+        typer.Option(
+            help="Generator that adds faces of rare classes; for recipes with fit.generated_share > 0."
+        ),
+    ] = None,
     label_source: Annotated[
         str | None, typer.Option(help="fer2013, or ferplus: the taggers' plurality vote.")
     ] = None,
@@ -73,6 +79,7 @@ def train(
         deterministic=deterministic,
         teacher=teacher,
         start=init_from,
+        generated=generated,
         labels=label_source,
         tree=tree,
         backend=backend,

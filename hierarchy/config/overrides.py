@@ -87,8 +87,8 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     Raises:
         InputError: an unknown key, or a value of another type or out of range.
     """
-    values = {"heads": recipe.heads} | recipe.as_dict()
-    values.pop("tree", None)
+    values = recipe.as_dict(whole=True)
+    del values["tree"]
     for setting in settings:
         key, equals, text = translated(setting, "--set").partition("=")
         if not equals:

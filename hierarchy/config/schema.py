@@ -25,6 +25,7 @@ Count = Annotated[int, Field(ge=0, le=MOST)]
 Positive = Annotated[int, Field(ge=1, le=MOST)]
 Amount = Annotated[float, Field(ge=0, le=MOST)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _listed(value: Any) -> tuple[Any, ...]:
@@ -136,6 +137,7 @@ class TrainConfig:
     outlier_ratio: Amount = 0.0  # faces of other branches per own face of a specialist
     soft_label_weight: Fraction = 0.0  # share of the FER+ votes in the target
     distillation_weight: Fraction = 0.0  # share of the teacher's probabilities in the target
+    generated_share: Share = 0.0  # of each leaf's gap to the most frequent one that generated faces fill
 
     @property
     def oversampled(self) -> bool:
@@ -184,10 +186,15 @@ class Recipe:
         """The training of a node's net."""
         return self.fit if node == FLAT else self.warm_start or self.fit
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values; tree and heads only where they are not the default."""
+    def as_dict(self, whole: bool = False) -> dict[str, Any]:
+        """Plain JSON values; tree, heads and generated_share where not the default, or `whole`."""
         plain = dataclasses.asdict(self) | {"tree": self.tree.to_dict()}
         del plain["about"]
+        if whole:
+            return json.loads(json.dumps(plain))
+        for fit in filter(None, (plain["fit"], plain["warm_start"])):
+            if not fit["generated_share"]:
+                del fit["generated_share"]  # as recipes were stored before faces were generated
         if self.tree == VALENCE and not self.tree.aliases:
             del plain["tree"]  # as recipes were stored before trees were data
         if self.heads == "separate":

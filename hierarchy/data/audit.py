@@ -143,15 +143,15 @@ def _near_twin(faces: FaceDataset, twin: np.ndarray) -> np.ndarray:
     training = np.flatnonzero(faces.split == Split.Training)
     others = np.flatnonzero((faces.split != Split.Training) & (twin == _NONE))
     if len(training):
-        known = _thumbnails(faces.pixels[training]).T
+        known = thumbnails(faces.pixels[training]).T
         for start in range(0, len(others), _BATCH):
             batch = others[start : start + _BATCH]
-            similarity = _thumbnails(faces.pixels[batch]) @ known
+            similarity = thumbnails(faces.pixels[batch]) @ known
             near[batch] = np.where(similarity.max(axis=1) >= NEAR, training[similarity.argmax(axis=1)], _NONE)
     return near
 
 
-def _thumbnails(pixels: np.ndarray) -> np.ndarray:
+def thumbnails(pixels: np.ndarray) -> np.ndarray:
     """uint8[N, 48, 48] to float32[N, 256], each of mean zero and length one, or zero where it is constant."""
     side = SIDE // _BLOCK
     blocks = pixels.reshape(len(pixels), side, _BLOCK, side, _BLOCK).mean(axis=(2, 4), dtype=np.float32)

@@ -55,11 +55,16 @@ def _writable(place: Path) -> str:
 
 def through(sources: Sequence[Path], parse: Callable[[], FaceDataset]) -> FaceDataset:
     """The faces of `sources`: from the cache if it has them, else from `parse()`, whose result is stored."""
-    file = folder() / f"{_key(sources)}.npz"
+    return kept(_key(sources), parse)
+
+
+def kept(key: str, make: Callable[[], FaceDataset]) -> FaceDataset:
+    """The faces of a key: from the cache if it has them, else from `make()`, whose result is stored."""
+    file = folder() / f"{key}.npz"
     try:
         return _load(file)
     except Exception:  # missing, or damaged, which NumPy meets with nearly any exception
-        faces = parse()
+        faces = make()
     with suppress(InputError):  # a full disk or a read-only folder only costs time
         fileio.write_atomic(file, _packed(faces))
     return faces

@@ -73,7 +73,7 @@ class FaceDataset:
             raise InputError(f"{self.source or 'faces'}: {n} faces, but a column of another length")
         if n and not (UNLABELLED <= np.min(self.label) <= np.max(self.label) < len(self.names)):
             raise InputError(f"{self.source or 'faces'}: a label outside of -1 to {len(self.names) - 1}")
-        if ((self.origin == Origin.generated) & (self.split != Split.Training)).any():
+        if (self.generated & (self.split != Split.Training)).any():
             raise InputError(f"{self.source or 'faces'}: generated faces belong to Training only")
 
     def __len__(self) -> int:
@@ -83,6 +83,12 @@ class FaceDataset:
     def drawn(self) -> bool:
         """Whether they are sketches: drawn here, or read from a file that `registry.export` named sketch."""
         return self.source == SKETCH or self.source.startswith(f"{SKETCH}.")
+
+    @property
+    def generated(self) -> np.ndarray:
+        """Which faces are generated, bool[N]."""
+        generated: np.ndarray = self.origin == Origin.generated
+        return generated
 
     @classmethod
     def joined(cls, parts: Sequence["FaceDataset"], source: str) -> "FaceDataset":

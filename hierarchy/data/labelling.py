@@ -33,7 +33,8 @@ def training_set(tree: Tree, X: Any, y: Any = None, validation: Any = None) -> F
             raise InputError(f"{part.source}: PrivateTest rows are for reporting, not for fit")
     train, *others = parts
     if not others:
-        return replace(train, split=add_validation_split(train.label, train.split))
+        split = add_validation_split(train.label, train.split, origin=train.origin)
+        return replace(train, split=split)
     others = [replace(each, split=np.full_like(each.split, Split.PublicTest)) for each in others]
     return FaceDataset.joined([train.of(Split.Training), *others], train.source)
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from hierarchy.data.dataset import FaceDataset, Split
+from hierarchy.data.dataset import FaceDataset, Origin, Split
 from hierarchy.errors import InputError
 
 NAMES: Final = {
@@ -39,13 +39,16 @@ def select_split(faces: FaceDataset, split: Split) -> FaceDataset:
     return selected
 
 
-def add_validation_split(label: np.ndarray, split: np.ndarray, seed: int = 2013) -> np.ndarray:
+def add_validation_split(
+    label: np.ndarray, split: np.ndarray, seed: int = 2013, origin: np.ndarray | None = None
+) -> np.ndarray:
     """Turn the same share of each label's Training rows into PublicTest, if there is no such row yet.
 
     Args:
         label: int8[N], label codes.
         split: int8[N], values of Split.
         seed: the same seed selects the same rows.
+        origin: int8[N], values of Origin: generated rows stay; None: there are none.
 
     Returns:
         int8[N]; `split` itself where it has PublicTest rows already, or no Training row.
@@ -54,7 +57,10 @@ def add_validation_split(label: np.ndarray, split: np.ndarray, seed: int = 2013)
         return split
     generator = np.random.default_rng(seed)
     out = split.copy()
+    eligible = split == Split.Training
+    if origin is not None:
+        eligible &= origin != Origin.generated
     for code in np.unique(label):
-        rows = np.flatnonzero((label == code) & (split == Split.Training))
+        rows = np.flatnonzero((label == code) & eligible)
         out[generator.permutation(rows)[: round(len(rows) * VALIDATION_SHARE)]] = Split.PublicTest
     return out

@@ -112,7 +112,7 @@ def groups() -> Iterator[Group]:
                 _recipe(manifest).as_dict(),
                 manifest.data.get("fingerprint"),
             ]
-            shared += [manifest.labels, manifest.teacher, manifest.framework]
+            shared += [manifest.labels, manifest.teacher, manifest.generated, manifest.framework]
             shared += [bool(manifest.start)]  # each seed starts from its own flat net
             by_recipe.setdefault(json.dumps(shared, sort_keys=True), []).append(manifest)
     for manifests in by_recipe.values():

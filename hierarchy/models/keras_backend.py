@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hierarchy.backends import COMMANDS, Backend
 from hierarchy.errors import InputError
 from hierarchy.routing import Logits
@@ -69,6 +71,19 @@ class Keras:
         from hierarchy.models import serialization
 
         return serialization.Lazy(path)
+
+    def sample(self, path: Path, label: np.ndarray, seed: int) -> np.ndarray:
+        """Draw faces by a generator of `models.generator`.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        from hierarchy.models import keras_setup
+
+        keras_setup.start()
+        from hierarchy.models import generator, serialization
+
+        return generator.sample(serialization.load(path), label, seed)
 
 
 KERAS_BACKEND: Backend = Keras()

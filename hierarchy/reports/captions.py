@@ -59,5 +59,6 @@ def training(manifest: RunManifest, sentence: str) -> str:
     how = "took its flat net from" if flat and flat.copied_from else "continued from the flat net of"
     sources = [f"{how} run {name}" for name in manifest.start]
     sources += [f"was distilled from {', '.join(manifest.teacher)}"] if manifest.teacher else []
+    sources += [f"also saw faces of the generator {', '.join(manifest.generated)}"] * bool(manifest.generated)
     descent = f" It {' and '.join(sources)}, whose training is not counted here." if sources else ""
     return f"{sentence.format(f'{minutes:.0f}', backends)}.{descent}"

@@ -4,12 +4,14 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Final
 
 import rich.console
 import rich.progress
 
 from hierarchy.config.schema import TrainConfig
+
+FIGURES: Final = (("loss", "loss", 3), ("accuracy", "accuracy", 3), ("val_accuracy", "PublicTest", 4))
 
 
 def bar(label: str, unit: str, **more: Any) -> rich.progress.Progress:
@@ -55,10 +57,8 @@ class Progress(AbstractContextManager):
         self.bar.update(self.bar.task_ids[0], advance=1, rate=rate)
 
     def end(self, figures: Mapping[str, Any]) -> None:
-        """Print loss, accuracy and val_accuracy of the epoch."""
-        line = (
-            f"{self.node}: epoch {self.epoch + 1}/{self.fit.epochs}, loss {figures['loss']:.3f}, "
-            f"accuracy {figures['accuracy']:.3f}, PublicTest {figures['val_accuracy']:.4f}, "
-            f"{time.perf_counter() - self.started:.0f} s"
-        )
+        """Print loss, accuracy and val_accuracy of the epoch, those that there are."""
+        shown = [f"{name} {figures[key]:.{digits}f}" for key, name, digits in FIGURES if key in figures]
+        seconds = f"{time.perf_counter() - self.started:.0f} s"
+        line = ", ".join([f"{self.node}: epoch {self.epoch + 1}/{self.fit.epochs}", *shown, seconds])
         self.bar.console.print(line, highlight=False, soft_wrap=True)

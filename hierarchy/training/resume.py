@@ -25,10 +25,12 @@ class Plan(TypedDict, total=False):
     settings: list[str]
     teacher: dict[str, dict[str, str]]
     start: dict[str, str]
+    generated: dict[str, str]
     asked: Asked
 
 
-OTHER_RUNS: Final = ("teacher", "start")  # keys of a manifest that refer to other runs by name
+# keys of a manifest that refer to other runs, or to a generator, by name
+OTHER_RUNS: Final = ("teacher", "start", "generated")
 
 
 def plan_of(target: runs.Run) -> dict[str, Any]:

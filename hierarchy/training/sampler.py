@@ -34,9 +34,11 @@ class EpochSampler:
         rows = np.arange(own)
         if self.fit.oversampled:
             rows = oversampled(self.node_dataset.label, int(random.integers(2**31)))
-        self.order = random.permutation(rows)[:own]
+        shown = self.node_dataset.epoch
+        self.order = random.permutation(rows)[:shown]
         if outliers := len(self.node_dataset.pixels) - own:
-            drawn = random.choice(outliers, min(outliers, round(self.fit.outlier_ratio * own)), replace=False)
+            few = min(outliers, round(self.fit.outlier_ratio * shown))
+            drawn = random.choice(outliers, few, replace=False)
             self.order = random.permutation(np.concatenate([self.order, own + drawn]))
 
     def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:

@@ -28,15 +28,22 @@ class NodeDataset:
         label: int64[M], class index of the first M faces; the rest are outliers.
         target: float32[N, outputs of the net]; rows sum to one for each of its heads, or to zero where a face
             is of no class of that head.
+        generated: number of the M faces that are added to others: they do not make an epoch longer.
     """
 
     pixels: np.ndarray
     label: np.ndarray
     target: np.ndarray
+    generated: int = 0
 
     def __len__(self) -> int:
         """Number of faces without the outliers."""
         return len(self.label)
+
+    @property
+    def epoch(self) -> int:
+        """Number of faces that an epoch shows, without the outliers."""
+        return len(self) - self.generated
 
 
 def class_weights(label: np.ndarray, classes: int) -> np.ndarray:
@@ -67,8 +74,8 @@ def leaf_scores(tree: Tree) -> np.ndarray:
     return table
 
 
-def check_recipe(recipe: Recipe, teacher: bool) -> None:
-    """Refuse a recipe whose net is too large, or whose options contradict each other or the teacher.
+def check_recipe(recipe: Recipe, teacher: bool, generator: bool = False) -> None:
+    """Refuse a recipe whose net is too large, or whose options contradict each other, teacher or generator.
 
     Raises:
         InputError: they do.
@@ -78,6 +85,10 @@ def check_recipe(recipe: Recipe, teacher: bool) -> None:
         check(recipe.net, fit.batch_size)
     if any(fit.distillation_weight for fit in fits) != teacher:
         raise InputError("fit.distillation_weight and --teacher RUN,RUN need each other: one is missing")
+    if any(fit.generated_share for fit in fits) != generator:
+        raise InputError("fit.generated_share and --generated NAME need each other: one is missing")
+    if any(fit.samples_per_class and fit.generated_share for fit in fits):
+        raise InputError("fit.samples_per_class: not with fit.generated_share")
     if any(fit.samples_per_class and not fit.balanced for fit in fits):
         raise InputError("fit.samples_per_class needs fit.oversample or fit.class_weights")
     soft = ("outlier_ratio", "soft_label_weight", "distillation_weight")
@@ -134,12 +145,16 @@ def node_dataset(
         soft = _as_balanced(_at_node(tree, node, taught[chosen]), label[inside], fit)
         target = _mixed(target, soft, fit.distillation_weight)
     if not fit.outlier_ratio:
-        return NodeDataset(own.pixels, label[chosen], target)
+        return NodeDataset(own.pixels, label[chosen], target, _added(own))
     outliers = training.take((training.target(tree, FLAT) >= 0) & ~inside).pixels
     uniform = np.full((len(outliers), classes), 1 / classes, np.float32)
-    return NodeDataset(
-        np.concatenate([own.pixels, outliers]), label[chosen], np.concatenate([target, uniform])
-    )
+    pixels, target = np.concatenate([own.pixels, outliers]), np.concatenate([target, uniform])
+    return NodeDataset(pixels, label[chosen], target, _added(own))
+
+
+def _added(own: FaceDataset) -> int:
+    """Number of generated faces among others; 0 where there are no others."""
+    return 0 if own.generated.all() else int(own.generated.sum())
 
 
 def _of_every_head(
@@ -158,7 +173,7 @@ def _of_every_head(
         target = np.zeros((len(own), len(tree.classes_of(head))), np.float32)
         target[own.target(tree, head) >= 0] = node_dataset(own, tree, head, fit, soft).target
         targets.append(target)
-    return NodeDataset(own.pixels, label[chosen], np.concatenate(targets, axis=1))
+    return NodeDataset(own.pixels, label[chosen], np.concatenate(targets, axis=1), _added(own))
 
 
 def few_of_each(label: np.ndarray, rows: int) -> np.ndarray:

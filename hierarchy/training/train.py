@@ -15,7 +15,7 @@ from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.formats.ferplus import LABELS, relabelled
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT, TRUNK, VALENCE, tree_named
-from hierarchy.training import conformal
+from hierarchy.training import conformal, generated_faces
 from hierarchy.training.backend import TrainTask, check_backend
 from hierarchy.training.calibration import calibrate
 from hierarchy.training.checkpoints import EpochCallback
@@ -42,6 +42,7 @@ def run(
     deterministic: bool,
     teacher: str | None = None,
     start: str | None = None,
+    generated: str | None = None,
     labels: str | None = None,
     tree: str | None = None,
     backend: Backend,
@@ -63,6 +64,7 @@ def run(
         teacher: teacher runs separated by commas, for recipes with fit.distillation_weight.
         start: run whose flat net is reused, or trained further where `node` includes flat; for a net of
             several bodies, a run for each, separated by commas.
+        generated: generator that adds faces to Training, for recipes with fit.generated_share.
         labels: fer2013 or ferplus; None: fer2013.
         tree: name or .toml file of a tree; None: the recipe's, on resume the run's.
         backend: that fits the nets.
@@ -83,8 +85,10 @@ def run(
     nodes = chosen.tree.nodes_named(node)
     if (name or recipe) and not resume:
         refuse_begun(_folders(name or chosen.name, backend))
-    others = _other_runs(before, start, teacher, chosen, backend)
-    check_recipe(chosen, "teacher" in others)
+    others = _other_runs(before, start, teacher, chosen, backend) | generated_faces.recorded(
+        generated, backend
+    )
+    check_recipe(chosen, "teacher" in others, "generated" in others)
 
     faces = loading.training_faces(data)
     if faces.drawn and not (recipe or before):
@@ -99,7 +103,7 @@ def run(
         "deterministic": deterministic or before.get("deterministic", False),
         "labels": labels,
         "framework": backend.name,
-        "data": loading.describe(faces, chosen.tree),
+        "data": generated_faces.described(faces, chosen),
         **others,
     }
     if before.get("recipe") == identity["recipe"]:
@@ -112,6 +116,7 @@ def run(
             log.info(f"run {target.name!r} is finished")
             return target
         report_other_data(identity)
+        generated_faces.check(identity, faces, chosen)
         backend.start(deterministic=identity["deterministic"])
         log.info(f"training {', '.join(order(nodes, chosen))} with recipe {chosen.name} on {faces.source}")
         try:
@@ -204,22 +209,23 @@ def train(
         InputError: a split is empty for a node; FER+ votes or a teacher are missing.
         KeyboardInterrupt: after the best weights so far have been stored.
     """
-    check_recipe(recipe, "teacher" in identity)
+    check_recipe(recipe, "teacher" in identity, "generated" in identity)
     check_faces(faces, recipe, order(nodes, recipe))
     take_flat(run, recipe, nodes, identity, backend)
     training, validation = faces.of(Split.Training), faces.of(Split.PublicTest)
-    soft = None
-    if "teacher" in identity:
-        soft = taught(identity["teacher"], recipe.tree, backend, training.pixels, run.log)
+    left = [node for node in order(nodes, recipe) if not _finished(run, node)]
+    pool = generated_faces.pool(identity, training, recipe, backend) if left else None
     first = list(map(runs.run, identity.get("start", ())))
-    for node in order(nodes, recipe):
-        if _finished(run, node):
-            continue
+    for node in left:
+        fit, valid = recipe.fit_of(node), validation.for_node(recipe.tree, node)
+        shown = generated_faces.mixed(training, pool, recipe.tree, fit.generated_share)
+        soft = None
+        if "teacher" in identity:
+            soft = taught(identity["teacher"], recipe.tree, backend, shown.pixels, run.log)
         sources = first if node == FLAT else [run] if recipe.warm_start else []
         start = tuple(source.net(FLAT) for source in sources)
-        fit, valid = recipe.fit_of(node), validation.for_node(recipe.tree, node)
         seed = identity.get("seed", 0)
-        parts = (training, valid, identity, soft, start, on_epoch_end, verbose)
+        parts = (shown, valid, identity, soft, start, on_epoch_end, verbose)
         backend.fit(TrainTask(node, recipe, fit, seed, run, *parts))
     conformal.add(run, calibrate(run, faces, backend), validation)
 

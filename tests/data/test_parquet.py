@@ -27,6 +27,23 @@ def test_bytes_and_names(tmp_path):
     assert faces.split.tolist() == [Split.Training, Split.PublicTest]
 
 
+def test_a_column_of_origins_says_which_faces_are_generated(tmp_path):
+    columns = {"image": BYTES * 9, "label": ["sad"] * 18, "origin": ["generated", "web"] * 9}
+    faces = read(tmp_path / "x.parquet", **columns)
+    assert faces.origins() == {"real": 9, "generated": 9}
+    assert (faces.split == Split.PublicTest).sum() == 1 and not faces.generated[faces.split != 0].any()
+    lists = read(tmp_path / "y.parquet", image=BYTES, label=["sad"] * 2, origin=[["a"], []])
+    assert lists.origins() == {"real": 2}
+    with pytest.raises(InputError, match="Training only"):
+        read(
+            tmp_path / "z.parquet",
+            image=BYTES,
+            label=["sad"] * 2,
+            split=["test"] * 2,
+            origin=["generated"] * 2,
+        )
+
+
 def test_structs_and_codes(tmp_path):
     structs = [{"bytes": data, "path": "a.png"} for data in BYTES]
     faces = read(tmp_path / "test-00000-of-00001.parquet", image=structs, label=[6, 1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hierarchy.data import splits
-from hierarchy.data.dataset import Split
+from hierarchy.data.dataset import Origin, Split
 from hierarchy.errors import InputError
 
 
@@ -40,6 +40,14 @@ def test_carving_is_seeded():
         splits.add_validation_split(label, split) != splits.add_validation_split(label, split, seed=1)
     ).any()
     assert not split.any(), "the argument was changed"
+
+
+def test_generated_rows_are_never_carved_out():
+    label, split = np.zeros(500, np.int8), np.zeros(500, np.int8)
+    origin = np.where(np.arange(500) % 5, Origin.generated, Origin.real)
+    carved = splits.add_validation_split(label, split, origin=origin)
+    assert (carved == Split.PublicTest).sum() == round(100 / 9)
+    assert (origin[carved == Split.PublicTest] == Origin.real).all()
 
 
 def test_a_set_with_validation_rows_is_left_alone():

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hierarchy.data import images, splits
-from hierarchy.data.dataset import SKETCH, FaceDataset, Split
+from hierarchy.data.dataset import SKETCH, FaceDataset, Origin, Split
 from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.data.formats.image_folder import png
 from hierarchy.data.formats.rows import Row, dataset, label_name
@@ -31,6 +31,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {  # names of each column, the firs
     "picture": ("image", "img", "picture", "bytes", "pixels"),
     "label": ("label", "labels", "emotion", "expression"),
     "split": ("split", "usage"),
+    "origin": ("origin",),  # of generated faces; every other value is as none
 }
 CHUNK: Final = 1000  # rows read at once
 MAX_UNPACKED: Final = 2**28  # bytes of rows that are stored together, if RATIO times the size of the file
@@ -55,7 +56,15 @@ def read(files: Sequence[Path]) -> FaceDataset:
 
 
 def write(faces: FaceDataset, folder: Path) -> None:
-    """One file: image (PNG bytes, and the row as path), label and split by name; all faces labelled."""
+    """One file, see `write_file`: sketch.parquet of drawn faces, faces.parquet of others."""
+    write_file(faces, folder / f"{SKETCH if faces.drawn else 'faces'}.parquet")
+
+
+def write_file(faces: FaceDataset, file: Path) -> None:
+    """Write image (PNG bytes, and the row as path), label and split by name; all faces labelled.
+
+    Where some are generated, the origin of each too.
+    """
     import pyarrow
     from pyarrow import parquet
 
@@ -65,7 +74,9 @@ def write(faces: FaceDataset, folder: Path) -> None:
         "label": [faces.names[label] for label in faces.label],
         "split": [Split(split).name for split in faces.split],
     }
-    parquet.write_table(pyarrow.table(columns), folder / f"{SKETCH if faces.drawn else 'faces'}.parquet")
+    if faces.generated.any():
+        columns["origin"] = [Origin(origin).name for origin in faces.origin]
+    parquet.write_table(pyarrow.table(columns), file)
 
 
 def faces(file: Path) -> Iterator[np.ndarray | InputError]:
@@ -146,6 +157,12 @@ def _leaf(table: "pyarrow.parquet.ParquetFile", column: str) -> str:
     return f"{column}.bytes" if inner else column
 
 
+def _nested(table: "pyarrow.parquet.ParquetFile", column: str) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_nested(table.schema_arrow.field(column).type))
+
+
 def _rows(file: Path) -> Iterator[Row]:
     with opened(file, str(file)) as table:
         column = _present(table)
@@ -159,7 +176,7 @@ def _rows(file: Path) -> Iterator[Row]:
                 label = label_name(row["label"], classes) if "label" in row else None
                 if "split" in row:
                     split = splits.named(str(row["split"]))
-            yield Row(pixels, label, split, "split" in row)
+            yield Row(pixels, label, split, "split" in row, row.get("origin") == Origin.generated.name)
 
 
 def _present(table: "pyarrow.parquet.ParquetFile") -> dict[str, str]:
@@ -168,6 +185,8 @@ def _present(table: "pyarrow.parquet.ParquetFile") -> dict[str, str]:
     column = {
         key: present[name] for key, names in COLUMNS.items() for name in reversed(names) if name in present
     }
+    if "origin" in column and _nested(table, column["origin"]):
+        del column["origin"]  # another program's
     if "picture" not in column:
         raise InputError(f"no picture column; expected one of {', '.join(COLUMNS['picture'])}")
     if not table.metadata.num_rows:

@@ -115,7 +115,8 @@ def export(faces: FaceDataset, target: Path, layout: str, names: Path | None = N
     """Write faces in a format; the whole folder appears, or nothing does.
 
     Drawn faces become `sketch.csv` or `sketch.parquet`, from which they are known as drawn when they are
-    read; the other formats have fixed names and do not store it.
+    read; the other formats have fixed names and do not store it. Generated faces are written as Parquet only,
+    which has a column for it.
 
     Args:
         faces: labelled; but PrivateTest rows need no label in "challenge", and none does in "ferplus".
@@ -124,7 +125,8 @@ def export(faces: FaceDataset, target: Path, layout: str, names: Path | None = N
         names: FER+'s `fer2013new.csv`; "ferplus" takes picture names and votes from it.
 
     Raises:
-        InputError: no such format, a target in use, faces without labels, a missing `names`, or a full disk.
+        InputError: no such format, a target in use, faces without labels, generated ones, a missing `names`,
+            or a full disk.
     """
     if layout not in DATA_FORMATS:
         raise InputError(f"unknown format {layout!r}: expected one of {', '.join(DATA_FORMATS)}")
@@ -134,6 +136,8 @@ def export(faces: FaceDataset, target: Path, layout: str, names: Path | None = N
     if refused.any():
         row = faces.row[np.argmax(refused)]
         raise InputError(f"{faces.source}: row {row} has no label; format {layout} needs one")
+    if layout != "parquet" and faces.generated.any():
+        raise InputError(f"{faces.source}: holds generated faces; expected the format parquet, not {layout}")
     more = (names,) if layout == FERPLUS else ()
     try:
         _write_whole(target, lambda folder: DATA_FORMATS[layout].write(faces, folder, *more))

@@ -6,6 +6,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BufferedReader, TextIOWrapper
 from itertools import chain, count
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 
 from hierarchy.data import splits
-from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset
+from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, Origin
 from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.errors import InputError, error_context, first_line
 from hierarchy.taxonomy import spelling
@@ -27,12 +28,16 @@ UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Row(NamedTuple):
-    """One face: uint8[48, 48], its label if it has one, its Split, and whether its file assigns splits."""
+    """One face: uint8[48, 48], its label if it has one, its Split, and whether its file assigns splits.
+
+    `generated`: whether its file says that the face is.
+    """
 
     pixels: np.ndarray
     label: str | None
     split: int
     assigned: bool
+    generated: bool = False
 
 
 def dataset(rows: Iterable[Row], source: str) -> FaceDataset:
@@ -42,21 +47,23 @@ def dataset(rows: Iterable[Row], source: str) -> FaceDataset:
         InputError: names `source`; more than MAX_FACES rows, or more different labels than codes.
     """
     pixels = bytearray()
-    columns: list[tuple[str | None, int, bool]] = []
+    columns: list[tuple[str | None, int, bool, bool]] = []
     for face, *others in rows:
         if len(columns) == MAX_FACES:
             raise InputError(f"{source}: more than {MAX_FACES:,} faces")
         pixels += face.tobytes()
         columns.append((*others,))  # type: ignore[arg-type]
-    labels, roles, assigned = zip(*columns, strict=True)
+    labels, roles, assigned, made = zip(*columns, strict=True)
     with error_context(source):
         label, names = encode(labels)
-    split = np.array(roles, np.int8)
-    if not all(assigned):
-        split = splits.add_validation_split(label, split)
     row = np.arange(len(label), dtype=np.int32)
-    faces = np.frombuffer(pixels, np.uint8).reshape(-1, SIDE, SIDE)
-    return FaceDataset(faces, label, split, row, source=source, names=names)
+    pictures = np.frombuffer(pixels, np.uint8).reshape(-1, SIDE, SIDE)
+    faces = FaceDataset(pictures, label, np.array(roles, np.int8), row, source=source, names=names)
+    if any(made):
+        faces = replace(faces, origin=np.where(made, Origin.generated, faces.origin).astype(np.int8))
+    if all(assigned):
+        return faces
+    return replace(faces, split=splits.add_validation_split(label, faces.split, origin=faces.origin))
 
 
 def encode(labels: Sequence[str | None]) -> tuple[np.ndarray, tuple[str, ...]]:
