@@ -39,7 +39,7 @@ def train(
 def sample(
     out: Annotated[Path, typer.Option(help="Parquet file to write, which `train --data` reads.")],
     run: Annotated[str, NAME] = "faces",
-    per_class: Annotated[int, typer.Option(min=1, max=100_000, help="Faces of each class.")] = 100,
+    per_class: Annotated[int, typer.Option(min=1, max=20_000, help="Faces of each class.")] = 100,
     classes: Annotated[str | None, typer.Option(help="Classes, separated by commas. Default: all.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=999_999_999)] = 0,
 ) -> None:
@@ -59,7 +59,7 @@ def evaluate(
         str,
         typer.Option(help="Run whose flat net describes the faces; not one that is to be judged by them."),
     ] = DEFAULT_RUN,
-    faces: Annotated[int, typer.Option(min=20, max=100_000, help="Number of generated faces.")] = 1000,
+    faces: Annotated[int, typer.Option(min=20, max=10_000, help="Number of generated faces.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, max=999_999_999)] = 1,
 ) -> None:
     """Write a report: contact sheet, Frechet distance, precision and recall, and copies of Training faces."""

@@ -44,9 +44,10 @@ def train(
     """
     place = generator(name)
     with fileio.exclusive_lock(place.log / LOCK, f"generator {name!r} is being trained by another process"):
-        before = place.state() or State(None, "", 0, EPOCHS)
-        if not resume and (before.rows or place.stored):
+        begun = place.state()
+        if not resume and (place.stored or (begun and begun.rows)):
             raise InputError(f"generator {name!r} exists: continue it with --resume, or choose another --run")
+        before = begun if begun and resume else State(None, "", 0, EPOCHS)
         data = data or before.data
         faces = loading.training_faces(data)
         asked = {"epochs": epochs, "minutes": minutes, "seed": seed}
@@ -58,8 +59,8 @@ def train(
         )
         for key in ("seed", "fingerprint") if before.rows else ():
             if getattr(before, key) != getattr(state, key):
-                begun = f"generator {name!r} was begun with {key} {getattr(before, key)}"
-                raise InputError(f"{begun}, not {getattr(state, key)}: choose another --run")
+                values = f"{key} {getattr(before, key)}, not {getattr(state, key)}"
+                raise InputError(f"generator {name!r} was begun with {values}: choose another --run")
         learned = learnable(faces)
         place.save(state)
         try:
