@@ -91,10 +91,11 @@ def fit(place: Generator, state: State, faces: FaceDataset, about: dict[str, Any
         arithmetic(FIT, keras_setup.accelerated()),
     )
     model = _compiled(precision, len(faces.names), state.epochs * len(batches))
+    begun = model.get_weights()
     if state.weights:
         _resume(model, place.log / state.weights)
     with Progress(place.name, replace(FIT, epochs=state.epochs)) as progress:
-        epochs = _Epochs(place, state, batches, progress, about | {"precision": precision})
+        epochs = _Epochs(place, state, batches, progress, about | {"precision": precision}, begun)
         model.fit(
             batches,
             shuffle=False,  # drawn at random
@@ -142,9 +143,16 @@ class _Epochs(keras.callbacks.Callback):
     """Set up every epoch, and complete it: store the averaged net, then the state to resume from."""
 
     def __init__(
-        self, place: Generator, state: State, batches: Flows, progress: Progress, about: dict[str, Any]
+        self,
+        place: Generator,
+        state: State,
+        batches: Flows,
+        progress: Progress,
+        about: dict[str, Any],
+        begun: list[np.ndarray],
     ) -> None:
         super().__init__()
+        self.begun = begun
         self.place, self.state, self.batches, self.progress = place, state, batches, progress
         self.net = generator.build(int(batches.label.max()) + 1)  # in float32
         size = {"parameters": self.net.count_params(), "macs": build.macs(self.net)}
@@ -172,12 +180,19 @@ class _Epochs(keras.callbacks.Callback):
         row = Epoch(float(logs["loss"]), time.perf_counter() - self.started)
         rows = (*self.state.rows, row)
         self.state = msgspec.structs.replace(self.state, rows=rows, weights=self._raw(epoch).name)
-        self.net.set_weights(self.model.get_weights())
+        self.net.set_weights(self._averaged())
         done = {"history": msgspec.to_builtins(rows), "finished": self.state.done}
         self.place.write(serialization.to_bytes(self.net), self.about | done)
         self.place.save(self.state)
         self._raw(epoch - 1).unlink(missing_ok=True)
         self.model.stop_training = self.state.done
+
+    def _averaged(self) -> list[np.ndarray]:
+        """The average without the random weights that it began with, which outweigh the first epochs."""
+        optimizer = self.model.optimizer
+        left = optimizer.ema_momentum ** int(keras.ops.convert_to_numpy(optimizer.iterations))
+        pairs = zip(self.model.get_weights(), self.begun, strict=True)
+        return [(average - left * begun) / (1 - left) for average, begun in pairs]
 
     def _raw(self, epoch: int) -> Path:
         return self.place.log / f"epoch-{epoch + 1:03d}.weights.h5"
