@@ -94,8 +94,10 @@ class Backend(Protocol):
     def open(self, path: Path) -> Logits:
         """A stored net as a function uint8[N,48,48] -> logits float32[N, classes of the node]."""
 
-    def sample(self, path: Path, label: np.ndarray, seed: int) -> np.ndarray:
-        """Draw faces uint8[N,48,48] of classes int[N] by a stored generator; a seed gives the same ones.
+    def sample(self, path: Path, classes: int, label: np.ndarray, seed: int) -> np.ndarray:
+        """Draw faces uint8[N,48,48] of classes int[N] by a stored generator of a number of classes.
+
+        A seed gives the same faces.
 
         Raises:
             InputError: the file is damaged, or the backend has no generators.

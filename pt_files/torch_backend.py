@@ -49,7 +49,7 @@ class PyTorch:
 
         return serialization.Lazy(path)
 
-    def sample(self, path: Path, label: np.ndarray, seed: int) -> np.ndarray:
+    def sample(self, path: Path, classes: int, label: np.ndarray, seed: int) -> np.ndarray:
         """Refused: generators are Keras nets.
 
         Raises:

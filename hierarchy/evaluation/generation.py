@@ -118,7 +118,7 @@ def sample(name: str, count: int, classes: Sequence[str], seed: int, out: Path) 
     if out.exists():
         raise InputError(f"{out}: already exists; expected a new file")
     code = np.repeat([known.index(each) for each in classes or known], count)
-    faces = as_dataset(KERAS_BACKEND.sample(place.net(), code, seed), code, known)
+    faces = as_dataset(KERAS_BACKEND.sample(place.net(), len(known), code, seed), code, known)
     with fileio.atomic(out) as temporary:
         parquet.write_file(faces, temporary)
     return faces

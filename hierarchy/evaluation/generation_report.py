@@ -49,7 +49,7 @@ def write(name: str, data: str | None, features: str, count: int, seed: int) -> 
     code = test.label.astype(np.int64)
     extra = [np.full(max(0, SHOWN - (code == each).sum()), each) for each in range(len(record.classes))]
     shown = np.concatenate([code, *extra])
-    drawn = KERAS_BACKEND.sample(net, shown, seed)
+    drawn = KERAS_BACKEND.sample(net, len(record.classes), shown, seed)
     scores = {
         "generator": record.sha256,
         "epochs": len(record.history),

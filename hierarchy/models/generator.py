@@ -7,7 +7,10 @@ velocity from noise. One loss, no adversary: nothing collapses, and plain `fit` 
 """
 
 import sys
+import warnings
+import zipfile
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final
 
 import keras
@@ -16,7 +19,11 @@ import rich.console
 import rich.progress
 from keras import layers
 
+from hierarchy.backends import UNREADABLE
 from hierarchy.data.dataset import SIDE
+from hierarchy.errors import InputError, first_line
+from hierarchy.fileio import check_archive
+from hierarchy.models import serialization
 from hierarchy.training.targets import one_hot
 
 WIDTHS: Final = (48, 96, 128)  # of the convolutions at 24x24, 12x12 and 6x6 positions
@@ -94,6 +101,26 @@ def _attended(x: Any) -> Any:
     y = layers.Reshape((sides[0] * sides[1], width))(layers.GroupNormalization(GROUPS)(x))
     y = layers.MultiHeadAttention(HEADS, width // HEADS)(y, y)
     return layers.Add()([x, layers.Reshape((*sides, width))(y)])
+
+
+def load(path: Path, classes: int) -> keras.Model:
+    """The stored net of a number of classes: its weights only are read, in the layers of `build`.
+
+    Raises:
+        InputError: the file is damaged or not such a net.
+    """
+    try:
+        check_archive(path)
+        with zipfile.ZipFile(path) as archive:
+            serialization.check_sizes(archive.read("model.weights.h5"))
+        net = build(classes)
+        with warnings.catch_warnings(action="ignore"):  # besides its error, where shapes differ
+            net.load_weights(path)
+        return net
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        raise InputError(f"{path}: not a valid generator ({first_line(error)})") from None
 
 
 def time_features(t: np.ndarray) -> np.ndarray:

@@ -72,7 +72,7 @@ class Keras:
 
         return serialization.Lazy(path)
 
-    def sample(self, path: Path, label: np.ndarray, seed: int) -> np.ndarray:
+    def sample(self, path: Path, classes: int, label: np.ndarray, seed: int) -> np.ndarray:
         """Draw faces by a generator of `models.generator`.
 
         Raises:
@@ -81,9 +81,9 @@ class Keras:
         from hierarchy.models import keras_setup
 
         keras_setup.start()
-        from hierarchy.models import generator, serialization
+        from hierarchy.models import generator
 
-        return generator.sample(serialization.load(path), label, seed)
+        return generator.sample(generator.load(path, classes), label, seed)
 
 
 KERAS_BACKEND: Backend = Keras()

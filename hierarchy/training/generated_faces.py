@@ -110,7 +110,7 @@ def pool(
 
     def draw() -> FaceDataset:
         log.info(f"drawing {len(code):,} faces by generator {name!r}")
-        return as_dataset(backend.sample(generator(name).net(), code, POOL_SEED), code, classes)
+        return as_dataset(backend.sample(generator(name).net(), len(classes), code, POOL_SEED), code, classes)
 
     return cache.kept(fileio.sha256(checksum.encode() + code.tobytes())[:24], draw)
 

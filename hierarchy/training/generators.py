@@ -38,7 +38,7 @@ class GeneratorRecord(msgspec.Struct, frozen=True):
         versions: of the libraries.
     """
 
-    classes: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    classes: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=127)]
     sha256: str
     checksum: str
     seed: int
