@@ -8,7 +8,6 @@ in a fixed order, so that a row's bits do not depend on its batch.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Final
 
 import numpy as np
@@ -196,7 +195,7 @@ def thresholds(tree: Tree, conformal: Conformal, coverage: Any) -> np.ndarray:
     Raises:
         InputError: a coverage that is no number between 0 and 1, or too large for the calibration faces.
     """
-    if isinstance(coverage, bool) or not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
+    if not isinstance(coverage, float | int | np.floating) or not 0 < coverage < 1:
         raise InputError(f"coverage {coverage!r:.80}: expected a number above 0 and below 1")
     branches = [_threshold(float(coverage), name, conformal.branches[name]) for name in tree.branches]
     return np.array(branches)[list(tree.branch_of_leaf)]

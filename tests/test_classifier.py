@@ -208,7 +208,9 @@ def test_a_prediction_set_has_the_leaves_that_are_likely_enough(pixels, any_tree
     assert all(each.label in each.prediction_set for each in hard.read(list(pixels), faces="whole"))
 
 
-@pytest.mark.parametrize("coverage", [0, 1, -0.5, float("nan"), float("inf"), True, "0.9", [0.9], 0.991])
+@pytest.mark.parametrize(
+    "coverage", [0, 1, -0.5, float("nan"), float("inf"), 10**400, True, "0.9", [0.9], 0.991]
+)
 def test_a_coverage_that_cannot_be_held_is_refused(pixels, coverage):
     classifier = opened(*NODES, coverage=coverage)
     classifier.conformal_ = conformal(VALENCE)

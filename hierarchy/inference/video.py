@@ -61,8 +61,8 @@ def follow(
             rows = csv.writer(stack.enter_context(file), lineterminator="\n")
             rows.writerow(timeline.columns(tree))
         if out:
-            sound = _sound(video, stack)
             target = stack.enter_context(fileio.atomic(out))
+            sound = _sound(video, stack)
             writer = stack.enter_context(Writer(target, video.rate, video.size, sound))
         try:
             for frame, faces, predicted in track(video, tracker, frame_step):

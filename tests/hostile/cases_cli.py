@@ -61,7 +61,6 @@ OPTIONS: Final = (
     *(f"--tta {value}" for value in ("x", "\n")),
     *(
         "--csv-safe",
-        "--explain",
         "--json --csv a.csv",
         "--bogus",
         "--bogus\x1b[31m",

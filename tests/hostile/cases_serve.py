@@ -63,6 +63,7 @@ def broken(command: str, line: str, pause: float) -> Callable[[Path], str | None
 
     def check(folder: Path) -> str | None:
         server = shared(command)
+        before = len(server.log())
         head = f"{line} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
         with socket.create_connection(("127.0.0.1", server.port), 60) as sender:
             sender.sendall(head)
@@ -72,7 +73,7 @@ def broken(command: str, line: str, pause: float) -> Callable[[Path], str | None
                 return "no answer"
         if server.request("GET", "/")[0] >= 500:
             return "no further answer"
-        fault = re.search("Traceback|ASGI callable", server.log())
+        fault = re.search("Traceback|ASGI callable", server.log()[before:])
         return f"{fault[0]} in the log" if fault else None
 
     return check
