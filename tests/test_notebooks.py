@@ -19,6 +19,9 @@ def test_notebook(path, monkeypatch):
     assert not any(cell.outputs for cell in code), "outputs are not committed: nbstripout nb/*.ipynb"
     assert not any(line.startswith("def ") for cell in code for line in cell.source.splitlines())
     monkeypatch.delenv("HIERARCHY_HOME", raising=False)  # the notebooks show the default run
+    monkeypatch.delenv(
+        "MPLBACKEND", raising=False
+    )  # Streamlit, in other tests, sets it; the kernel has its own
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     NotebookClient(
         book, timeout=300, iopub_timeout=60, resources={"metadata": {"path": str(FOLDER)}}

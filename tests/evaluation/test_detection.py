@@ -113,10 +113,10 @@ def test_a_damaged_detector_is_refused(trained):
         path.write_bytes(whole)
 
 
-@pytest.mark.parametrize("values", [[], {}])
-def test_an_incomplete_info_file_is_refused(trained, monkeypatch, values):
+@pytest.mark.parametrize(("values", "reason"), [([], "object"), ({}, "sha256")])
+def test_an_incomplete_info_file_is_refused(trained, monkeypatch, values, reason):
     monkeypatch.setattr(fileio, "read_json", lambda _: values)
-    with pytest.raises(InputError, match=r"detector\.json: .*sha256"):
+    with pytest.raises(InputError, match=rf"detector\.json: .*{reason}"):
         create_detector("cnn")
 
 
