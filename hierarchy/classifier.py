@@ -337,13 +337,12 @@ class HierarchicalClassifier:
         return logits
 
     def _conformal(self) -> Conformal:
-        """What prediction sets are made from, checked to serve view and coverage."""
+        """What prediction sets are made from; they serve the single view."""
         if self.view != VIEWS[0]:
             raise InputError(f"coverage is calibrated for the view {VIEWS[0]}, not for {self.view}")
         if self.conformal_ is None:
             command = f"{COMMAND} evaluate --run {self.run_.name}"
             raise InputError(f"run {self.run_.name!r} has no conformal scores for coverage; run {command}")
-        routing.thresholds(self.tree_, self.conformal_, self.coverage)
         return self.conformal_
 
     def _opened(
@@ -369,7 +368,7 @@ class HierarchicalClassifier:
         self._check(fitted=False)
         self.run_ = run
         if self.coverage is not None:
-            self._conformal()
+            routing.thresholds(self.tree_, self._conformal(), self.coverage)
         return self
 
     def _expected_tree(self) -> Tree | None:

@@ -15,6 +15,7 @@ from hierarchy.inference import occlusion
 from hierarchy.inference.predictor import FacePrediction, Predictor
 from hierarchy.taxonomy import ROUTER
 from hierarchy.vision.align import LANDMARKS
+from hierarchy.vision.labels import percent
 
 NAMED: Final = 0.1  # least share of a part that words mention
 MOST: Final = 3  # parts that they mention
@@ -58,7 +59,7 @@ class Explanation:
 def words(parts: Mapping[str, float]) -> str:
     """The parts of the largest shares, as "mouth 61 %, brows 22 %"."""
     largest = sorted(parts.items(), key=lambda part: -part[1])[:MOST]
-    named = [f"{name} {100 * share:.0f} %" for name, share in largest if share >= NAMED]
+    named = [f"{name} {percent(share)}" for name, share in largest if share >= NAMED]
     return ", ".join(named) or "no part"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from hierarchy.data.images import SIDE
-from hierarchy.reports.figure import LABEL, canvas
+from hierarchy.reports.figure import canvas, pictured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,9 +22,5 @@ def sheet(lines: Mapping[str, np.ndarray], title: str) -> "Figure":
         for column, face in enumerate(faces):
             page[row * step :, column * step :][:SIDE, :SIDE] = face
     figure, (axes,) = canvas(1, 1, (1.5 + 0.75 * columns, 0.8 + 0.75 * len(lines)), title)
-    axes.imshow(page, cmap="gray", vmin=0, vmax=255)
-    axes.set_yticks([SIDE / 2 + row * step for row in range(len(lines))], list(lines), fontsize=LABEL)
-    axes.set_xticks([])
-    axes.tick_params(length=0)
-    axes.grid(False)
+    pictured(axes, page, {SIDE / 2 + row * step: name for row, name in enumerate(lines)})
     return figure

@@ -5,6 +5,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from hierarchy.data.cache import keep_home_clean
 from hierarchy.reports.captions import coverage, subject
 
@@ -33,6 +35,15 @@ def png(figure: "Figure", software: str | None = None) -> bytes:
         mark.add_text("Software", software)
     page.save(out, "PNG", optimize=True, pnginfo=mark)
     return out.getvalue()
+
+
+def pictured(axes: "Axes", page: np.ndarray, names: Mapping[float, str]) -> None:
+    """Show a grey picture uint8[H,W], with a name at some of its rows."""
+    axes.imshow(page, cmap="gray", vmin=0, vmax=255)
+    axes.set_yticks(list(names), list(names.values()), fontsize=LABEL)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.grid(False)
 
 
 def titled(title: str, run: str = "") -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hierarchy.data.images import SIDE
-from hierarchy.reports.figure import INK, LABEL, TICK, canvas
+from hierarchy.reports.figure import INK, LABEL, TICK, canvas, pictured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,12 +60,8 @@ def sheet(
             strip[:, place * step : place * step + SIDE] = pixels[row]
             middle = (place * step + SIDE / 2, -3)
             axes.text(*middle, f"{100 * shares[row].max():.0f} %", ha="center", fontsize=TICK, color=INK)
-        axes.imshow(strip, cmap="gray", vmin=0, vmax=255)
         name = f"{pair['labelled']}\nas {pair['predicted']}\n{pair['faces']:,} ({100 * pair['share']:.0f} %)"
-        axes.set_yticks([SIDE / 2], [name], fontsize=LABEL)
-        axes.set_xticks([])
-        axes.tick_params(length=0)
-        axes.grid(False)
+        pictured(axes, strip, {SIDE / 2: name})
     if not table:
         panels[0].text(0.5, 0.5, "no mistakes", ha="center", va="center", fontsize=LABEL)
         panels[0].set_axis_off()
