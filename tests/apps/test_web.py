@@ -90,11 +90,18 @@ class Page:
 
     def wait(self, condition):
         """Wait until `condition()` is true; return its value; what was replaced is looked for again."""
-        from selenium.common.exceptions import StaleElementReferenceException
+        from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
         from selenium.webdriver.support.ui import WebDriverWait
 
         waiting = WebDriverWait(self.browser, TIMEOUT, ignored_exceptions=[StaleElementReferenceException])
-        return waiting.until(lambda _: condition())
+        try:
+            return waiting.until(lambda _: condition())
+        except TimeoutException:
+            pytest.fail(f"waited {TIMEOUT} s; the page shows:\n{self.text()}")
+
+    def act(self, elements, action) -> None:
+        """Do something with the first of `elements()`, once there is one."""
+        self.wait(lambda: [action(element) or True for element in elements()[:1]])
 
     def all(self, selector: str) -> list:
         return self.browser.find_elements("css selector", selector)
@@ -115,7 +122,7 @@ class Page:
         )
 
     def tab(self, name: str) -> None:
-        self.click(self.wait(lambda: [tab for tab in self.all("[role=tab]") if tab.text == name])[0])
+        self.act(lambda: [tab for tab in self.all("[role=tab]") if tab.text == name], self.click)
 
     def upload(self, *files: Path) -> None:
         names = "\n".join(map(str, files))
@@ -124,22 +131,25 @@ class Page:
     def press(self, name: str) -> None:
         """Click a button, of whichever kind."""
         buttons = lambda: [*self.all("button"), *self.deep("button")]  # noqa: E731
-        self.wait(lambda: [b for b in buttons() if b.text.strip().lower() == name.lower()])[0].click()
+        self.act(
+            lambda: [b for b in buttons() if b.text.strip().lower() == name.lower()],
+            lambda button: button.click(),
+        )
 
     def pick(self, name: str) -> None:
         """Click a picture of a strip."""
-        self.click(self.wait(lambda: [item for item in self.deep(".item") if name in item.text])[0])
+        self.act(lambda: [item for item in self.deep(".item") if name in item.text], self.click)
 
     def click(self, element) -> None:
         """Click an element, wherever the page is scrolled to."""
         self.browser.execute_script("arguments[0].click()", element)
 
     def headline(self) -> str:
-        return self.wait(lambda: self.deep("h2"))[0].text
+        return self.wait(lambda: [heading.text for heading in self.deep("h2")])[0]
 
     def slide(self, key: str) -> None:
         """Press a key on the slider."""
-        self.wait(lambda: self.all("[data-testid=stSlider] input"))[0].send_keys(key)
+        self.act(lambda: self.all("[data-testid=stSlider] input"), lambda slider: slider.send_keys(key))
 
     def quiet(self) -> None:
         """Wait until nothing is computed."""
@@ -289,6 +299,7 @@ def test_a_live_stream_is_predicted(page):
 
     page.slide(Keys.HOME)
     page.tab("Live camera")
+    page.quiet()
     frame = page.wait(lambda: [frame for frame in page.all("iframe") if frame.is_displayed()])[0]
     page.browser.switch_to.frame(frame)
     page.press("start")
