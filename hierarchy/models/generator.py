@@ -3,7 +3,7 @@
 On the way from noise to a face, x = (1 - t) noise + t face, a U-Net predicts the velocity face - noise by
 least squares (Lipman et al., "Flow matching for generative modeling", 2023); a face is drawn by following the
 velocity from noise. One loss, no adversary: nothing collapses, and plain `fit` trains it on every backend.
-176 million multiplications a call, 1.6 million weights.
+154 million multiplications a call, 1.6 million weights.
 """
 
 import sys
