@@ -1,5 +1,5 @@
-# Each command does its own set-up: `make train`, `make test`, `make test-install` for the wheel, and `make bench`
-# for the tables of speed.
+# Each command does its own set-up: `make train`, `make test`, `make test-all` with the tests that take long too,
+# `make test-install` for the wheel, and `make bench` for the tables of speed.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,20 +9,21 @@ RUN ?= mine
 EXTRA ?=  # more requirements files, as in EXTRA=requirements-backends.txt
 BARE ?=  # packages to be installed without what they ask for, as in BARE=imagecorruptions-imaug==1.1.5
 
-.PHONY: train test hostile fuzz wheel test-install docs bench
+.PHONY: train test test-all hostile fuzz wheel test-install docs bench
 
 train: $(VENV)/train
 	$(PY) tf_model.py train --run $(RUN) --resume
 	$(PY) tf_model.py evaluate --run $(RUN)
 	$(PY) tf_model.py predict --run $(RUN) samples/sketch_happy.png
 
-test: $(VENV)/test
+test: TESTS = -m "not long"
+test test-all: $(VENV)/test
 	$(if $(strip $(EXTRA)),$(PY) -m pip install --quiet $(addprefix -r ,$(EXTRA)))
 	$(if $(strip $(BARE)),$(PY) -m pip install --quiet --no-deps $(BARE))
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	OMP_WAIT_POLICY=passive $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --max-worker-restart 0 -p no:benchmark
+	OMP_WAIT_POLICY=passive $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --max-worker-restart 0 -p no:benchmark $(TESTS)
 
 # inputs that are made to break it: a table by kind
 hostile: $(VENV)/test

@@ -68,14 +68,19 @@ settings.load_profile("house")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_data: needs FER-2013 and FER+ in $FER2013_DIR")
+    config.addinivalue_line("markers", "long: slow, and left to `make test-all`")
     config.addinivalue_line("markers", "slow: trains or opens nets, starts programs, or takes long otherwise")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what is in a slow folder or asks for a slow fixture; `-m "not slow"` leaves it out."""
+    """Mark as slow what is long, in a slow folder or asks for a slow fixture; `-m "not slow"` omits it."""
     for item in items:
-        asked = set(getattr(item, "fixturenames", ()))
-        if asked & SLOW_FIXTURES or set(item.path.relative_to(ROOT).parts) & SLOW_PLACES:
+        asked = SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+        if (
+            asked
+            or item.get_closest_marker("long")
+            or SLOW_PLACES.intersection(item.path.relative_to(ROOT).parts)
+        ):
             item.add_marker(pytest.mark.slow)
 
 

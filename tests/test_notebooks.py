@@ -12,6 +12,7 @@ BOOKS = sorted(FOLDER.glob("*.ipynb"))
 PLOTS = {"results": 5, "errors": 1, "quickstart": 1}  # cells that must give an image
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
 def test_notebook(path, monkeypatch):
     book = nbformat.read(path, as_version=4)

@@ -305,6 +305,7 @@ def test_a_library_that_cannot_be_imported_is_refused_in_one_line(tmp_path, monk
         model(np.zeros((1, 48, 48), np.uint8))
 
 
+@pytest.mark.long
 @pytest.mark.real_data
 def test_labels_on_every_real_face(shipped, fer2013):
     manifest = shipped.manifest()

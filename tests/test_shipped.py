@@ -76,6 +76,7 @@ def test_the_readme_quotes_what_the_program_wrote(quoted):
         assert [line for line in lines if line not in written] == []
 
 
+@pytest.mark.long
 def test_the_committed_predictions_give_the_comparison(own_home):
     files = ("*/recipe.json", "*/scores.json", leaderboard.BENCHMARKS, "**/predictions.npz")
     for path in (path for pattern in files for path in RESULTS.glob(pattern) if committed(path)):
@@ -193,7 +194,9 @@ def with_nets() -> list[str]:
 
 @pytest.mark.real_data
 @pytest.mark.slow
-@pytest.mark.parametrize("name", with_nets())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] if name == "full" else []) for name in with_nets()]
+)
 def test_the_weights_score_on_real_faces_what_is_recorded(own_home, fer2013, name):
     shutil.copytree(RESULTS / name, own_home / "results" / name)
     path = own_home / "results" / name / run_report.SCORES

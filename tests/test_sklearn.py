@@ -458,6 +458,7 @@ print(answer if isinstance(answer, str) else f"difference {np.abs(answer - expec
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["spawn", "fork"])
 @pytest.mark.parametrize("engine", ["auto", "keras"])

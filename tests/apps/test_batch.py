@@ -104,6 +104,7 @@ def test_killed_in_the_middle_it_resumes_and_no_image_is_lost_or_predicted_twice
     assert all(row["label"] in VALENCE.leaves and row["error"] is None for row in rows)
 
 
+@pytest.mark.long
 @needs_ray
 def test_ray_gives_the_same_predictions(source, local, tmp_path):
     assert killed_and_resumed(source, tmp_path / "out", "--executor", "ray").equals(local)

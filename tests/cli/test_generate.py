@@ -67,6 +67,7 @@ def test_from_drawn_faces_to_a_run_that_says_whose_faces_it_saw(command, trained
     refused(command("generate", "evaluate", "--features", "tiny"), "generator.keras: damaged")
 
 
+@pytest.mark.long
 def test_ctrl_c_leaves_the_command_to_resume(command, trained, monkeypatch):
     refused(command("generate", "train", "--data", "sketch"), "'faces'", "--resume")
     refused(command("generate", "train", "--seed", 1, "--resume"), "seed 0, not 1")

@@ -61,6 +61,7 @@ def trained(home, monkeypatch):
     return home / "results" / "detector"
 
 
+@pytest.mark.long
 def test_it_finds_the_drawn_faces_of_scenes_it_has_not_seen(trained):
     faces = sketch_faces(300, seed=5).of(Split.PrivateTest).pixels
     shown = list(synthetic_scenes.scenes(faces, synthetic_scenes.backgrounds(None, True), 30, 7))
@@ -68,6 +69,7 @@ def test_it_finds_the_drawn_faces_of_scenes_it_has_not_seen(trained):
     assert said["recall"]["accuracy"] > 0.6 and said["precision"]["accuracy"] > 0.6
 
 
+@pytest.mark.long
 def test_its_threshold_is_the_one_that_public_test_prefers(trained):
     about = json.loads((trained / cnn_detector.INFO).read_text())
     by = about["f1_by_threshold"]
@@ -90,6 +92,7 @@ def test_an_interrupted_training_leaves_the_stored_detector_as_it_was(trained, m
     assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
 
 
+@pytest.mark.long
 def test_scores_stand_beside_those_of_the_others(trained):
     said = detection.report("sketch", None, 10)
     assert all(f"| {name} |" in said for name in detection.COMPARED)
@@ -102,6 +105,7 @@ def test_scores_stand_beside_those_of_the_others(trained):
     )
 
 
+@pytest.mark.long
 def test_a_damaged_detector_is_refused(trained):
     path = trained / cnn_detector.NET
     whole = path.read_bytes()

@@ -78,6 +78,7 @@ def test_text_and_json_have_the_explanation(brightness):
     assert "explanation" not in FACE.to_dict() and "explanation" not in first.as_row()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.real_data
 def test_covering_the_named_part_costs_more_than_a_window_of_its_size(fer2013, monkeypatch):

@@ -76,6 +76,7 @@ def after_a_loss(home: Path, killed: int, *more: object) -> None:
     assert not [line for line in stderr.splitlines() if "coordination" in line or line.startswith(" ")]
 
 
+@pytest.mark.long
 @needs_jax
 def test_two_hosts_and_two_devices_fit_as_one_process_does(tmp_path):
     """Also where the leading host is killed, and both go on."""
@@ -99,6 +100,7 @@ def test_two_hosts_and_two_devices_fit_as_one_process_does(tmp_path):
     np.testing.assert_allclose(with_devices[0, 1], losses(results / "alone")[0, 1], atol=2e-2)
 
 
+@pytest.mark.long
 @needs_jax
 def test_a_host_that_dies_is_named_and_not_waited_for(tmp_path):
     after_a_loss(tmp_path, 1, "--set", "fit.epochs=200", "--run", "long")

@@ -101,6 +101,7 @@ def described(kind, path):
     return dict(section.value)
 
 
+@pytest.mark.long
 def test_the_documented_program_gives_the_labels_of_the_product(exported, faces, tmp_path):
     kind, run = exported
     library = FORMATS[kind].library

@@ -121,6 +121,7 @@ def interrupted(monkeypatch):
     monkeypatch.setattr(generator_trainer.Flows, "begin", stop)
 
 
+@pytest.mark.long
 def test_a_resumed_training_gives_the_same_net(tiny_generator, random_faces, monkeypatch):
     faces, state = made(random_faces), State("made", "0", 0, 2)
     whole, part = named("whole"), named("part")

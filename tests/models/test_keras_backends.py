@@ -49,6 +49,7 @@ def net(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_every_backend_gives_the_same_logits_and_trains(net, backend):
     if importlib.util.find_spec(backend) is None:

@@ -36,6 +36,7 @@ def built():
     return {name: build.build(VALENCE, "positive", small(name)) for name in pretrained.BUILDERS}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", pretrained.BUILDERS)
 def test_a_published_net_answers_and_survives_its_file(name, built, tmp_path):
     net = built[name]
@@ -62,6 +63,7 @@ def test_a_picture_too_small_for_the_net_is_named():
         build.build(VALENCE, FLAT, PretrainedConfig("facenet", side=32))
 
 
+@pytest.mark.long
 def test_facenets_weights_come_by_the_names_of_its_layers(built, tmp_path):
     first, path = built["facenet"], tmp_path / "facenet.h5"
     with h5py.File(path, "w") as file:

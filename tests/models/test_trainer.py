@@ -77,6 +77,7 @@ def whole(place):
     return leftovers(place, "whole")
 
 
+@pytest.mark.long
 def test_a_killed_run_is_resumed_to_the_same_weights_and_history(place, whole):
     process = command(place, "killed")
     wait_for_epochs(2, process)
@@ -88,6 +89,7 @@ def test_a_killed_run_is_resumed_to_the_same_weights_and_history(place, whole):
     assert len(whole[1]) == EPOCHS
 
 
+@pytest.mark.long
 def test_ctrl_c_leaves_a_usable_net_and_the_command_to_resume(place, whole):
     process = command(place, "stopped")
     wait_for_epochs(1, process)
@@ -144,6 +146,7 @@ def test_faces_of_another_role_cannot_be_handed_in():
             )
 
 
+@pytest.mark.long
 def test_a_small_hierarchy_learns_the_sketches():
     faces = sketch_faces(3000, seed=1).for_node(VALENCE, FLAT)
     roles = {split: faces.of(split) for split in Split}

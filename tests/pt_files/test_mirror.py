@@ -34,6 +34,7 @@ def test_logits_agree_on_every_golden_face(mirrored):
         np.testing.assert_allclose(mirrored.logits(node, pixels), keras.logits(node, pixels), atol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.real_data
 def test_labels_agree_on_every_real_face(mirrored, fer2013):
     test = fer2013.of(Split.PrivateTest).for_node(VALENCE, FLAT)

@@ -142,6 +142,7 @@ def test_another_tree_is_refused_on_resume_with_both_printed(begun, logged, tmp_
         assert str(TREES["ferplus8"]) in str(error.value) and str(VALENCE) in str(error.value)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_every_tree_is_trained_resumed_and_loaded(other_tree, monkeypatch, tmp_path, logged):
     faces = with_names((*other_tree.leaves, "left out"))

@@ -36,6 +36,7 @@ def study(monkeypatch, own_home, logged):
     return run
 
 
+@pytest.mark.long
 @needs_optuna
 def test_ten_trials_are_run_resumed_and_written_down(study, own_home, monkeypatch):
     folder, said = study(4)
