@@ -6,11 +6,14 @@ the net it was made from. The shipped engine was chosen by measurement: results/
 
 import functools
 import importlib
+import math
 import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -66,6 +69,44 @@ def _shared_memory(library: Any) -> None:
     library.create_and_register_allocator(library.OrtMemoryInfo("Cpu", *kinds), bound)
 
 
+class _TimeLimit:
+    """Ends calls of nets after SECONDS: one thread for all of a process, asleep until one is late."""
+
+    def __init__(self) -> None:
+        self.calls: dict[Any, float] = {}  # options of running calls, and when they are late
+        self.wakes = math.inf  # when the thread looks again
+        self.earlier = threading.Event()  # it has to look before
+        threading.Thread(target=self._watch, name="time limit of nets", daemon=True).start()
+
+    @contextmanager
+    def of(self, run: Any) -> Iterator[None]:
+        """Inside, a call with these RunOptions is watched."""
+        late = self.calls[run] = time.monotonic() + SECONDS
+        if late < self.wakes:  # hardly ever: the calls before it are late before it
+            self.earlier.set()
+        try:
+            yield
+        finally:
+            del self.calls[run]
+
+    def _watch(self) -> None:
+        while True:
+            self.earlier.clear()
+            self.wakes = math.inf  # a call that begins from here on wakes the thread
+            calls, now = dict(self.calls), time.monotonic()
+            for run in [run for run, late in calls.items() if late <= now]:
+                run.terminate = True
+            later = [late for late in calls.values() if late > now]
+            self.wakes = min(later, default=math.inf)
+            self.earlier.wait(self.wakes - now if later else None)
+
+
+@functools.cache
+def _time_limit(process: int) -> _TimeLimit:
+    """That of a process; a fork has its own, since the thread stays behind."""
+    return _TimeLimit()
+
+
 def _onnx(library: Any, path: Path) -> Logits:
     _shared_memory(library)
     options = library.SessionOptions()
@@ -79,13 +120,8 @@ def _onnx(library: Any, path: Path) -> Logits:
 
     def logits(pixels: np.ndarray) -> np.ndarray:
         run = library.RunOptions()
-        watch = threading.Timer(SECONDS, setattr, (run, "terminate", True))
-        watch.daemon = True
-        watch.start()
-        try:
+        with _time_limit(os.getpid()).of(run):
             return np.asarray(session.run(None, {name: pixels}, run)[0])
-        finally:
-            watch.cancel()
 
     return logits
 

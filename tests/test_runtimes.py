@@ -1,8 +1,11 @@
 """Exported nets predict as Keras' do, without Keras; files that are not of the run are refused."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -274,6 +277,25 @@ def test_memory_and_time_of_a_net_are_bounded(exported, few_sketches, monkeypatc
     (exported.folder / "router.onnx").write_bytes(_endless(shape, trips))
     with pytest.raises(NetError, match="router.onnx"):
         model.predict(few_sketches)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_time_of_a_net_is_bounded_in_a_fork_too(exported, few_sketches, monkeypatch):
+    pytest.importorskip("onnx")
+    path = exported.folder / "router.onnx"
+    path.write_bytes(_net())
+    router = runtimes.ExportedModel("onnx", path, KERAS_BACKEND)
+    assert router(few_sketches.pixels[:1]).shape == (1, 2)  # watched by a thread that the fork lacks
+    threads = threading.active_count()
+    assert router(few_sketches.pixels).shape == (len(few_sketches), 2)
+    assert threading.active_count() == threads  # one for all calls
+    path.write_bytes(_endless(1, 2**62))
+    monkeypatch.setattr(runtimes, "SECONDS", 0.1)
+    endless = runtimes.ExportedModel("onnx", path, KERAS_BACKEND)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        caught = pool.submit(endless, few_sketches.pixels[:1]).exception()
+    assert "terminate" in str(caught)
 
 
 @pytest.mark.parametrize("change", UNFIT.values(), ids=UNFIT)
