@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import numpy as np
 
-from hierarchy.errors import COMMAND, InputError
+from hierarchy.errors import COMMAND, STDERR, InputError
 from hierarchy.routing import Logits
 
 if TYPE_CHECKING:
@@ -42,21 +42,22 @@ def check_process(framework: str) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Redirect file descriptor 2 to null: messages of C++ libraries ignore every setting."""
-    try:
-        sys.stderr.flush()
-        stderr = os.dup(2)
-    except (AttributeError, OSError):  # it is closed
-        yield
-        return
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(null)
+    """Redirect file descriptor 2 to null, for one thread at a time: C++ libraries ignore every setting."""
+    with STDERR:
+        try:
+            sys.stderr.flush()
+            stderr = os.dup(2)
+        except (AttributeError, OSError):  # it is closed
+            yield
+            return
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            os.close(null)
 
 
 @runtime_checkable

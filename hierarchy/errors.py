@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ EXTRAS: Final = {  # extra -> its requirements in a checkout, and the modules th
     "robustness": ("requirements-robustness.txt", ("numba", "skimage")),
     "heic": ("requirements-heic.txt", ("pillow_heif",)),
 }
+STDERR: Final = threading.RLock()  # held while libraries are kept from stderr, and by messages to it
 LONGEST: Final = 4000  # characters of a message
 # C0, DEL, C1, line separators, directions of writing, tags, surrogates
 _UNPRINTABLE: Final = re.compile(

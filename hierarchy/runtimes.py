@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ import numpy as np
 
 from hierarchy import fileio, runs
 from hierarchy.backends import Backend, quiet
-from hierarchy.errors import BASE, COMMAND, InputError, NetError, check_choice, first_line, install
+from hierarchy.errors import BASE, COMMAND, STDERR, InputError, NetError, check_choice, first_line, install
 from hierarchy.manifest import RunManifest
 from hierarchy.routing import Logits
 from hierarchy.taxonomy import FLAT, TRUNK
@@ -186,13 +186,22 @@ class ExportedModel:
         Raises:
             InputError: the library is not installed, or cannot open the file.
         """
-        process = os.getpid()
-        net = self.opened[process] = self.opened.get(process) or self._open()
+        net = self.opened.get(os.getpid()) or self.open()
         pixels = np.ascontiguousarray(pixels)
         if not len(pixels):  # some of the libraries fail on empty input
             return net(np.zeros((1, *pixels.shape[1:]), pixels.dtype))[:0]
         chunks = [pixels[start : start + CHUNK] for start in range(0, len(pixels), CHUNK)]
         return np.concatenate([net(chunk) for chunk in chunks])
+
+    def open(self) -> Logits:
+        """The net, opened once in a process.
+
+        Raises:
+            InputError: as a call.
+        """
+        with STDERR:  # which `quiet` holds while it opens
+            net = self.opened[os.getpid()] = self.opened.get(os.getpid()) or self._open()
+        return net
 
     def _open(self) -> Logits:
         try:
@@ -327,6 +336,19 @@ def outputs(nets: Mapping[str, Logits], pixels: np.ndarray) -> dict[str, np.ndar
             shared[key] = net.net(pixels)
         logits[node] = shared[key][:, net.columns]
     return logits
+
+
+def open_ahead(nets: Mapping[str, Logits]) -> None:
+    """Open exported nets in a thread while pictures are read; what fails is raised by the first call."""
+
+    def opened() -> None:
+        for net in nets.values():
+            files = net.net if isinstance(net, Head) else net
+            if isinstance(files, Fitting) and isinstance(files.net, ExportedModel):
+                with suppress(InputError):
+                    files.net.open()
+
+    threading.Thread(target=opened, name="nets").start()
 
 
 def own_name(backend: Backend) -> str:

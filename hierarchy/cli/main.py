@@ -18,7 +18,7 @@ import typer
 
 from hierarchy.cli.options import COMMANDS, renamed
 from hierarchy.cli.shared import TRACEBACKS, Debug, Quiet, Verbose, with_shared_options
-from hierarchy.errors import DISTRIBUTION, InputError, first_line, not_installed, printable
+from hierarchy.errors import DISTRIBUTION, STDERR, InputError, first_line, not_installed, printable
 
 if TYPE_CHECKING:
     from hierarchy.backends import Backend
@@ -90,6 +90,7 @@ class _Printable(logging.Formatter):
 def log_to_stderr() -> None:
     """Send the package's log messages to stderr, one line each, without a prefix."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.lock = STDERR  # no message is lost while a library is kept from stderr
     handler.setFormatter(_Printable())
     package = logging.getLogger("hierarchy")
     package.handlers[:] = [handler]

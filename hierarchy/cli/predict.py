@@ -78,6 +78,7 @@ def predict(
         return print(json.dumps(face_schema(), indent=2))
     if not paths:
         context.fail("Missing argument 'paths...'")
+    from hierarchy import runtimes
     from hierarchy.data import image_files
     from hierarchy.errors import InputError
     from hierarchy.inference.predictor import predict_stream
@@ -96,6 +97,8 @@ def predict(
     model = classifier_of(context, run, engine, routing=routing, view=tta, coverage=coverage)
     errors: list[InputError] = []
     left_out = Counter[str]()
+    if not top1_only:  # it may do with fewer nets
+        runtimes.open_ahead(model.nets_)
     with _progress(paths) as progress:
         files = not_overwritten(progress.read(image_files.find(paths, left_out)), "--csv", csv)
         results = predict_stream(model, map(_no_video, files), min_confidence, top1_only, find)
