@@ -12,7 +12,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +107,10 @@ def _time_limit(process: int) -> _TimeLimit:
     return _TimeLimit()
 
 
-def _onnx(library: Any, path: Path) -> Logits:
+def outputs_of(
+    library: Any, file: Path | bytes, names: Sequence[str] | None = None
+) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
+    """The outputs of an ONNX net with one input, by default all of them, within MEMORY and SECONDS."""
     _shared_memory(library)
     options = library.SessionOptions()
     options.log_severity_level = 4  # errors are raised as exceptions
@@ -115,15 +118,20 @@ def _onnx(library: Any, path: Path) -> Logits:
     # the nets share the cores: threads spinning after one net would slow down the next
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.use_env_allocators", "1")
-    session = library.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = library.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
-    def logits(pixels: np.ndarray) -> np.ndarray:
+    def outputs(values: np.ndarray) -> Sequence[np.ndarray]:
         run = library.RunOptions()
         with _time_limit(os.getpid()).of(run):
-            return np.asarray(session.run(None, {name: pixels}, run)[0])
+            return tuple(session.run(names, {name: values}, run))
 
-    return logits
+    return outputs
+
+
+def _onnx(library: Any, path: Path) -> Logits:
+    net = outputs_of(library, path)
+    return lambda pixels: np.asarray(net(pixels)[0])
 
 
 def _litert(library: Any, path: Path) -> Logits:

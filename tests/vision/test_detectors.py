@@ -193,6 +193,25 @@ def test_yunet_may_come_from_a_file(portrait, tmp_path):
     assert one.box == other.box and np.array_equal(one.pixels, other.pixels)
 
 
+def test_empty_parts_are_passed_over_and_no_face_is_lost(portrait, tmp_path):
+    file = tmp_path / "my.onnx"  # of which it is not known
+    file.write_bytes(Path(detectors.yunet_file()).read_bytes())
+    slow, quick = create_detector(str(file)), create_detector(YUNET)
+    face = cv2.resize(portrait, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
+    height, width = face.shape
+    scene = np.random.default_rng(0).integers(90, 110, (1100, 1400), dtype=np.uint8)
+    for top, left in ((0, 0), (1100 - height, 1400 - width), (500, 700)):
+        scene[top : top + height, left : left + width] = face
+    parts = [scene[:640, :640], scene[300:900, 0:500], scene[700:, 900:], scene[:300, 700:]]
+    empty = [quick.engine.empty(part) for part in parts]
+    assert empty == [not len(quick.engine.find(np.ascontiguousarray(part))) for part in parts]
+    assert len(set(empty)) == 2 and not any(map(slow.engine.empty, parts))
+    one, other = slow(scene), quick(scene)
+    assert len(one) == len(other) >= 3
+    for mine, its in zip(one, other, strict=True):
+        assert mine.box == its.box and mine.score == its.score and np.array_equal(mine.pixels, its.pixels)
+
+
 @pytest.mark.parametrize(
     ("name", "part"),
     [
