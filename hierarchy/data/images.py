@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
@@ -39,8 +39,9 @@ _EXPECTED = (
     f"expected {', '.join(KINDS)} of at most {MAX_PIXELS // 10**6} megapixels and {MAX_SIDE:,} pixels a side"
 )
 _FLOAT_WHITES = (1.0, 255.0, 65535.0)  # usual values of white in float images
-# Silencing warnings is process-wide: two threads must not restore each other's filters.
-_LOCK = threading.Lock()
+_FIRST = threading.Lock()  # who waits for room is not overtaken by smaller images
+_CHANGED = threading.Condition()
+_DECODED: list[int] = []  # pixels of the images that are decoded now
 
 
 def read(source: str | Path | bytes, name: str | None = None, *, colour: bool = False) -> np.ndarray:
@@ -57,13 +58,22 @@ def read(source: str | Path | bytes, name: str | None = None, *, colour: bool = 
     Raises:
         InputError: missing, a folder, empty, unreadable, damaged, not an image, or too large.
     """
+    return _read(source, name, "RGB" if colour else "L")[0]
+
+
+def grey_and_colour(source: bytes, name: str | None = None) -> list[np.ndarray]:
+    """An image as `read` gives it in grey and in colour, decoded once."""
+    return _read(source, name, "L", "RGB")
+
+
+def _read(source: str | Path | bytes, name: str | None, *modes: str) -> list[np.ndarray]:
     try:
         if isinstance(source, bytes):
-            return _decode(BytesIO(source), colour)
+            return _decode(BytesIO(source), *modes)
         if os.path.exists(source) and not os.path.isfile(source):  # a device or a pipe might never end
             raise InputError("not a file")
         with open(source, "rb") as file:
-            return _decode(file, colour)
+            return _decode(file, *modes)
     except (OSError, ValueError) as error:  # ValueError: InputError, and names that no file can have
         reason = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else error
         where = name or ("image" if isinstance(source, bytes) else source)
@@ -78,7 +88,7 @@ def grey(picture: "Image", name: str = "image") -> np.ndarray:
     """
     try:
         with _decoding():
-            return _pixels(picture, "L")
+            return _pixels(picture, "L")[0]
     except InputError as error:
         raise InputError(f"{name}: {error}; {_EXPECTED}") from error
 
@@ -117,14 +127,14 @@ def suffixes() -> tuple[str, ...]:
     return SUFFIXES + HEIF_SUFFIXES if importlib.util.find_spec(HEIF_LIBRARY) else SUFFIXES
 
 
-def _decode(file: BinaryIO, colour: bool) -> np.ndarray:
+def _decode(file: BinaryIO, *modes: str) -> list[np.ndarray]:
     from PIL import Image
 
     if not (head := file.read(32)):
         raise InputError("empty (0 bytes)")
     file.seek(0)
     with _decoding(), Image.open(file, formats=_heif() if _is_heif(head) else KINDS) as picture:
-        return _pixels(picture, "RGB" if colour else "L")
+        return _pixels(picture, *modes)
 
 
 def _is_heif(head: bytes) -> bool:
@@ -152,8 +162,7 @@ def _decoding() -> Iterator[None]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with _LOCK, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata is accepted; the size is checked
+        with _silence():  # odd metadata is accepted; the size is checked
             yield
     except InputError:
         raise
@@ -166,16 +175,64 @@ def _decoding() -> Iterator[None]:
         raise InputError(f"truncated or damaged ({reason})") from error
 
 
-def _pixels(picture: "Image", mode: str) -> np.ndarray:
-    """The image upright in Pillow's mode L or RGB."""
-    from PIL import Image, ImageOps
+class _Silence:
+    """Warnings are ignored while any thread decodes: the filters are those of the process."""
+
+    def __init__(self) -> None:
+        self.lock, self.threads = threading.Lock(), 0
+        self.before: Any = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self.lock:
+            if not self.threads:
+                self.before = warnings.catch_warnings()
+                self.before.__enter__()
+                warnings.simplefilter("ignore")
+            self.threads += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.threads -= 1
+                if not self.threads:
+                    self.before.__exit__(None, None, None)
+
+
+_silence = _Silence()
+
+
+@contextmanager
+def _room(pixels: int) -> Iterator[None]:
+    """Wait until all threads decode at most MAX_PIXELS together: many images need no more memory than one."""
+    with _FIRST, _CHANGED:
+        _CHANGED.wait_for(lambda: sum(_DECODED) + pixels <= MAX_PIXELS)
+        _DECODED.append(pixels)
+    try:
+        yield
+    finally:
+        with _CHANGED:
+            _DECODED.remove(pixels)
+            _CHANGED.notify_all()
+
+
+def _pixels(picture: "Image", *modes: str) -> list[np.ndarray]:
+    """The image upright in Pillow's modes L or RGB."""
+    from PIL import ImageOps
 
     check_size(picture.width, picture.height)
     if picture.format == "TIFF":
         _silence_libtiff()
-    picture.load()
-    with suppress(Exception):  # damaged EXIF: viewers show the image as it is stored
-        picture = ImageOps.exif_transpose(picture)
+    with _room(picture.width * picture.height):
+        picture.load()
+        with suppress(Exception):  # damaged EXIF: viewers show the image as it is stored
+            picture = ImageOps.exif_transpose(picture)
+        return [_converted(picture, mode) for mode in modes]
+
+
+def _converted(picture: "Image", mode: str) -> np.ndarray:
+    from PIL import Image
+
     if picture.mode.startswith("I") or picture.mode == "F":
         return np.array(Image.fromarray(_eight_bits(np.asarray(picture))).convert(mode))
     if not picture.has_transparency_data:

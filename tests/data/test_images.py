@@ -6,11 +6,14 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -222,6 +225,41 @@ def test_warning_filters_of_the_caller_are_left_alone() -> None:
     before = list(warnings.filters)
     images.read(LOSSLESS["palette"])
     assert warnings.filters == before
+
+
+def test_threads_decode_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, meeting, convert = list(warnings.filters), threading.Barrier(2, timeout=60), images._converted
+
+    def converted(*arguments: Any) -> np.ndarray:
+        meeting.wait()
+        return convert(*arguments)
+
+    monkeypatch.setattr(images, "_converted", converted)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(images.read, [LOSSLESS["png"]] * 2)
+    np.testing.assert_array_equal(one, other)
+    assert warnings.filters == before
+
+
+def test_threads_together_decode_no_more_than_one_image_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once, convert = list[int](), images._converted
+
+    def converted(*arguments: Any) -> np.ndarray:
+        at_once.append(len(images._DECODED))
+        return convert(*arguments)
+
+    monkeypatch.setattr(images, "_converted", converted)
+    monkeypatch.setattr(images, "MAX_PIXELS", images.read(LOSSLESS["png"]).size)
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(images.read, [LOSSLESS["png"]] * 20))) == 20
+    assert set(at_once) == {1} and not images._DECODED
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_grey_and_colour_at_once_are_those_of_two_readings(kind: str) -> None:
+    grey, colour = images.grey_and_colour(LOSSLESS[kind])
+    np.testing.assert_array_equal(grey, images.read(LOSSLESS[kind]))
+    np.testing.assert_array_equal(colour, images.read(LOSSLESS[kind], colour=True))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (48, 48), (47, 49), (10, 5000), (5000, 10), (3000, 2000)])

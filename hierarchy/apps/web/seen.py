@@ -90,8 +90,9 @@ def looked(
 def _seen(model: HierarchicalClassifier, settings: Settings, source: Source) -> Seen | str:
     """What is seen in a picture, or why nothing is, as Markdown; other pictures are not touched by it."""
     try:
-        picture = Image.fromarray(images.read(source.data, source.name, colour=True))
-        faces = predict_image(model, Picture(source.name, source.data), settings.finder())[:FACES]
+        grey, colour = images.grey_and_colour(source.data, source.name)
+        picture = Image.fromarray(colour)
+        faces = predict_image(model, Picture(source.name, grey), settings.finder())[:FACES]
         scale = min(1.0, SIDE / max(picture.size))
         width, height = (max(1, round(side * scale)) for side in picture.size)
         small, file = picture.resize((width, height)), io.BytesIO()
