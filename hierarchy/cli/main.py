@@ -58,7 +58,8 @@ def application(command: str | None = None) -> typer.Typer:
         no_args_is_help=True,
     )
     app.callback()(_every_command)  # without a callback a single command would lose its name
-    for name in (command,) if command in COMMANDS else COMMANDS:
+    named = (command,) if command in COMMANDS else COMMANDS
+    for name in () if command == "--version" else named:
         command_or_group = getattr(importlib.import_module(f"hierarchy.cli.{name}"), name)
         if isinstance(command_or_group, typer.Typer):
             app.add_typer(_with_shared_options(command_or_group), name=name)

@@ -88,7 +88,7 @@ def png(page: "Image.Image") -> bytes:
 
     mark, out = PngInfo(), io.BytesIO()
     mark.add_text("Software", SOFTWARE)
-    page.save(out, "PNG", pnginfo=mark)
+    page.save(out, "PNG", pnginfo=mark, compress_level=1)  # a third of the usual time, a fifth more bytes
     return out.getvalue()
 
 
