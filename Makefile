@@ -1,5 +1,5 @@
 # Each command does its own set-up: `make train`, `make test`, `make test-all` with the tests that take long too,
-# `make test-install` for the wheel, and `make bench` for the tables of speed.
+# `make test-install` for the wheel, and `make bench` or `make bench-all` for the tables of speed.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +9,7 @@ RUN ?= mine
 EXTRA ?=  # more requirements files, as in EXTRA=requirements-backends.txt
 BARE ?=  # packages to be installed without what they ask for, as in BARE=imagecorruptions-imaug==1.1.5
 
-.PHONY: train test test-all hostile fuzz wheel test-install docs bench
+.PHONY: train test test-all hostile fuzz wheel test-install docs bench bench-all peer
 
 train: $(VENV)/train
 	$(PY) tf_model.py train --run $(RUN) --resume
@@ -43,11 +43,19 @@ test-install: $(VENV)/test
 docs: $(VENV)/test
 	$(PY) -m mkdocs build --strict --quiet
 
-bench: $(VENV)/test
+# the main table, starts, photographs and short folders and videos, on all cores
+bench: peer
+	FER_PYTHON=$(PEER)/bin/python $(PY) -m pytest tests/benchmarks/bench_answers.py tests/benchmarks/bench_photographs.py \
+		-o python_files='bench_*.py' -m 'not long'
+
+# the libraries that are compared
+peer: $(VENV)/test
 	$(PY) -m pip install --quiet -r requirements-export.txt -r requirements-backends.txt -r requirements-scale.txt
 	test -x $(PEER)/bin/python || $(PYTHON) -m venv $(PEER)
 	$(PEER)/bin/python -m pip install --quiet -r tests/benchmarks/requirements-peer.txt
 	$(PEER)/bin/python -m pip install --quiet --no-deps fer==25.10.3
+
+bench-all: peer
 	FER_PYTHON=$(PEER)/bin/python $(PY) -m pytest tests/benchmarks -o python_files='bench_*.py' --cores 1
 	FER_PYTHON=$(PEER)/bin/python $(PY) -m pytest tests/benchmarks -o python_files='bench_*.py'
 	$(PY) tests/benchmarks/inference_speed.py

@@ -1,7 +1,7 @@
 """Prediction speed of every engine, of Keras and of the peer, from one face to a folder.
 
-`make bench` runs it on one core and on all. FER2013_DIR, where it is set, adds accuracy; FER_PYTHON, a
-Python that has `fer`, adds the peer.
+`make bench` runs most of it on all cores; `make bench-all` the whole, on one core too. FER2013_DIR, where
+it is set, adds accuracy; FER_PYTHON, a Python that has `fer`, adds the peer.
 """
 
 import json
@@ -43,7 +43,8 @@ CASES = [  # run and engine; Keras last, so that TensorFlow's threads do not slo
     (runs.DEFAULT_RUN, "keras"),
 ]
 SIDE = 2048  # of the matrices whose product gives the speed of the cores
-FILES = (100, 1_000, 10_000, 100_000)
+LONG = pytest.mark.long  # only of `make bench-all`
+FILES = (100, 1_000, *(pytest.param(files, marks=LONG) for files in (10_000, 100_000)))
 VIDEOS = {  # options and number of frames
     "video": ([], 1_000),
     "video, ten times as long": ([], 10_000),
@@ -192,7 +193,10 @@ def test_a_folder(all_cores, figures, faces, tmp_path, files):
     figures.setdefault("growth", {})[str(files)] = watched(command)
 
 
-@pytest.mark.parametrize("name", VIDEOS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[LONG] if frames > 1_000 else []) for name, (_, frames) in VIDEOS.items()],
+)
 def test_a_video(all_cores, figures, tmp_path, monkeypatch, name):
     options, frames = VIDEOS[name]
     monkeypatch.chdir(tmp_path)

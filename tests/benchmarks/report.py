@@ -54,6 +54,7 @@ def markdown(measured: Mapping[str, Any]) -> str:
     for kind, (title, counted) in PROCESSES.items():
         if kind in processes:
             parts += [f"**{title}**", _processes(processes[kind], counted)]
+    parts += _photographs(measured["photographs"]) if "photographs" in measured else []
     parts += _serving(measured["rest"]) if "rest" in measured else []
     parts += [f"![Time and memory against the number of files]({PICTURE})"] if growing else []
     parts += [_extrapolated(measured["batch"])] if "batch" in measured else []
@@ -113,6 +114,14 @@ def _serving(measured: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             for name, row in measured.items()
         ],
     )
+
+
+def _photographs(measured: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    sizes = sorted(measured, key=float)
+    steps = tuple(measured[sizes[0]])
+    yield "**A photograph with one face, milliseconds of processor time**"
+    rows = [(size, *(f"{measured[size][step]:.0f}" for step in steps)) for size in sizes]
+    yield table(("megapixels", *steps), rows)
 
 
 def _extrapolated(measured: Mapping[str, Mapping[str, float]]) -> str:
