@@ -3,14 +3,14 @@
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hierarchy.config.schema import NetConfig, ParallelConfig, PretrainedConfig, without_weights
+from hierarchy.config.schema import NetConfig, ParallelConfig, PartsConfig, PretrainedConfig, without_weights
 from hierarchy.data.dataset import SIDE
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import Tree
 from pt_files.pretrained import Backboned
-from pt_files.vgg import VGG
+from pt_files.vgg import VGG, Parallel
 
-Built = VGG | Backboned
+Built = VGG | Parallel | Backboned
 COUNTED = (torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm)  # for `macs`
 
 
@@ -22,6 +22,8 @@ def build(tree: Tree, node: str, net: NetConfig) -> Built:
     """
     if isinstance(net, ParallelConfig):
         raise InputError("net.bodies needs Keras")
+    if isinstance(net, PartsConfig):
+        return Parallel(tree, node, net)
     return Backboned(tree, node, net) if isinstance(net, PretrainedConfig) else VGG(tree, node, net)
 
 

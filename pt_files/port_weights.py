@@ -4,7 +4,7 @@ import io
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import h5py
 import numpy as np
@@ -14,7 +14,7 @@ from torch import nn
 from hierarchy.backends import UNREADABLE
 from hierarchy.errors import InputError, first_line
 from hierarchy.fileio import check_archive
-from pt_files.vgg import VGG
+from pt_files.vgg import VGG, Parallel
 
 if TYPE_CHECKING:
     import keras
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 NORM: Final = ("weight", "bias", "running_mean", "running_var")  # in the order of Keras
 
 
-def from_keras(source: "keras.Model", target: VGG) -> None:
+def from_keras(source: "keras.Model", target: VGG | Parallel) -> None:
     """Copy the weights of a Keras net into a PyTorch net of the same layers."""
     for name, layer in _layers(target).items():
         _fill(layer, source.get_layer(name).get_weights())
 
 
-def from_archive(path: Path, target: VGG) -> None:
+def from_archive(path: Path, target: VGG | Parallel) -> None:
     """Copy the weights of a .keras file into a PyTorch net of the same layers, without importing Keras.
 
     Raises:
@@ -53,7 +53,7 @@ def from_archive(path: Path, target: VGG) -> None:
         raise InputError(f"{path}: cannot be ported ({first_line(error)})") from None
 
 
-def to_keras(source: VGG, target: "keras.Model") -> None:
+def to_keras(source: VGG | Parallel, target: "keras.Model") -> None:
     """Copy the weights of a PyTorch net into a Keras net of the same layers."""
     for name, layer in _layers(source).items():
         values = [_back(tensor.detach()).numpy() for tensor in _tensors(layer)]
@@ -66,10 +66,13 @@ def _fill(layer: nn.Module, values: Sequence[np.ndarray]) -> None:
             tensor.copy_(_turned(torch.from_numpy(value.astype(np.float32))))
 
 
-def _layers(net: VGG) -> dict[str, nn.Module]:
+def _layers(net: VGG | Parallel) -> dict[str, nn.Module]:
     """Layers with weights, by name."""
-    parts = [*net.body.named_children(), *net.head.named_children(), ("logits", net.logits)]
-    parts += [("blur", net.blur)] if net.blur is not None else []
+    bodies: Any = [("", net)] if isinstance(net, VGG) else net.body.named_children()
+    parts: list[tuple[str, nn.Module]] = [("logits", net.logits)]
+    for before, body in bodies:
+        inside = [*body.body.named_children(), *body.head.named_children(), ("blur", body.blur)]
+        parts += [(f"{before}{name}", layer) for name, layer in inside if layer is not None]
     return {name: layer for name, layer in parts if next(layer.parameters(), None) is not None}
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import safetensors.torch
@@ -19,7 +19,7 @@ from hierarchy.manifest import RunManifest
 from hierarchy.taxonomy import TRUNK, Tree
 from pt_files import port_weights
 from pt_files.build import Built, empty
-from pt_files.vgg import VGG
+from pt_files.vgg import VGG, Parallel
 
 CHUNK: Final = 64  # faces per call
 ABOUT: Final = "about"  # metadata key
@@ -66,15 +66,15 @@ def _of_safetensors(path: Path) -> Built:
     return net.eval()
 
 
-def _of_keras(path: Path) -> VGG:
+def _of_keras(path: Path) -> VGG | Parallel:
     manifest = _manifest(path)
     nodes = [node for node, net in manifest.nets.items() if net.file == path.name]
     if not nodes:
         raise InputError(f"{path}: {runs.MANIFEST} beside it does not list it")
     layers = net_from_dict(manifest.recipe.get("net", {}), str(path))
     if not isinstance(layers, VGGConfig):
-        raise InputError(f"{path}: only VGG-style nets of one body can be ported")
-    net = VGG(manifest.tree, TRUNK if manifest.nets[nodes[0]].shared else nodes[0], layers)
+        raise InputError(f"{path}: only VGG-style nets can be ported, without net.bodies")
+    net: Any = empty(manifest.tree, TRUNK if manifest.nets[nodes[0]].shared else nodes[0], layers)
     port_weights.from_archive(path, net)
     return net.eval()
 

@@ -1,5 +1,6 @@
-"""VGG-style nets in PyTorch, with the layer names of hierarchy/models/vgg.py."""
+"""VGG-style nets in PyTorch, of one body or of several, with the layer names of hierarchy/models/vgg.py."""
 
+import math
 from collections import OrderedDict
 from typing import Any
 
@@ -7,28 +8,28 @@ import torch
 from torch import nn
 
 from hierarchy.config.net_limits import check
-from hierarchy.config.schema import VGGConfig
-from hierarchy.data.dataset import SIDE
-from hierarchy.models.preprocessing import gaussian
+from hierarchy.config.schema import PartsConfig, VGGConfig, Window
+from hierarchy.models.preprocessing import gaussian, prefix
 from hierarchy.taxonomy import Tree
 
 EPSILON = 1e-3  # of Keras' normalisation
 MOMENTUM = 0.1  # share of a new batch in the running statistics
 
 
-class VGG(nn.Module):
-    """A VGG-style net; arguments as in `build.build`.
+class Body(nn.Module):
+    """From pixels uint8[N,48,48] to features float[N, width].
 
-    Raises:
-        InputError: such a net cannot be built.
+    Args:
+        net: its layers.
+        window: the part of the face that it looks at.
     """
 
-    def __init__(self, tree: Tree, node: str, net: VGGConfig) -> None:
+    def __init__(self, net: VGGConfig, window: Window) -> None:
         super().__init__()
-        check(net)
-        self.tree, self.node, self.net = tree, node, net
+        self.net, self.window = net, window
+        left, top, right, bottom = window
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        before, side = 1, net.crop
+        before, sides = 1, [bottom - top, right - left]
         for number, stage in enumerate(net.stages, 1):
             for index, width in enumerate(stage, 1):
                 name = f"block{number}_conv{index}"
@@ -37,28 +38,23 @@ class VGG(nn.Module):
                     layers[f"{name}_norm"] = nn.BatchNorm2d(width, EPSILON, MOMENTUM)
                 layers[f"{name}_relu"] = nn.ReLU()
                 before = width
-                side -= 2 * (net.padding == "valid")
+                sides = [side - 2 * (net.padding == "valid") for side in sides]
             layers[f"block{number}_pool"] = nn.MaxPool2d(2)
-            side //= 2
+            sides = [side // 2 for side in sides]
             if net.spatial_dropout and number < len(net.stages):
                 layers[f"block{number}_drop"] = nn.Dropout2d(net.spatial_dropout)
         self.blur = nn.Conv2d(1, 1, 3, bias=False).requires_grad_(False) if net.blur else None
         self.body = nn.Sequential(layers)
-        features = before if net.head == "pool" else before * side**2
+        features = before if net.head == "pool" else before * math.prod(sides)
         self.head = _head(net, features)
-        self.logits = nn.Linear(net.dense[-1] if net.dense else features, len(tree.classes_of(node)))
-        layout: dict[str, Any] = {"memory_format": torch.channels_last}  # torch's type hints lack it
-        self.to(**layout)
-        self.apply(_start)
-        nn.init.xavier_uniform_(self.logits.weight)
-        if self.blur is not None:
-            self.blur.weight.data[:] = torch.from_numpy(gaussian(net.blur))
+        self.width = net.dense[-1] if net.dense else features
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Logits of faces."""
-        margin, border = (SIDE - self.net.crop) // 2, 0 if self.blur is None else 1
-        centre = slice(margin - border, margin + self.net.crop + border)
-        picture = pixels[:, None, centre, centre].float() / 127.5 - 1.0
+    def features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The features of faces."""
+        left, top, right, bottom = self.window
+        border = 0 if self.blur is None else 1
+        window = pixels[:, None, top - border : bottom + border, left - border : right + border]
+        picture = window.float() / 127.5 - 1.0
         if self.blur is not None:
             with torch.autocast(pixels.device.type, enabled=False):
                 picture = self.blur(picture)
@@ -67,12 +63,62 @@ class VGG(nn.Module):
             features = features.mean(dim=(2, 3))
         else:
             features = features.permute(0, 2, 3, 1).flatten(1)  # the order of Keras' Flatten
-        hidden = self.head(features)
-        with torch.autocast(hidden.device.type, enabled=False):  # float32 logits, as in Keras
-            return self.logits(hidden.float())
+        return self.head(features)
+
+
+class VGG(Body):
+    """A VGG-style net of one body; arguments as in `build.build`.
+
+    Raises:
+        InputError: such a net cannot be built.
+    """
+
+    net: VGGConfig
+
+    def __init__(self, tree: Tree, node: str, net: VGGConfig) -> None:
+        check(net)
+        super().__init__(*net.windowed_bodies[0])
+        self.tree, self.node = tree, node
+        self.drop = nn.Dropout(net.dropout)
+        self.logits = nn.Linear(self.width, len(tree.classes_of(node)))
+        _start(self)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Logits of faces."""
+        return _classified(self, self.features(pixels))
+
+
+class Parallel(nn.Module):
+    """A net of several bodies; arguments as in `build.build`.
+
+    Raises:
+        InputError: such a net cannot be built.
+    """
+
+    def __init__(self, tree: Tree, node: str, net: PartsConfig) -> None:
+        super().__init__()
+        check(net)
+        self.tree, self.node, self.net = tree, node, net
+        bodies = [Body(*each) for each in net.windowed_bodies]
+        self.body = nn.ModuleDict({prefix(place): body for place, body in enumerate(bodies)})
+        self.drop = nn.Dropout(net.dropout)
+        self.logits = nn.Linear(sum(body.width for body in bodies), len(tree.classes_of(node)))
+        _start(self)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Logits of faces."""
+        bodies: Any = self.body.values()
+        return _classified(self, torch.cat([body.features(pixels) for body in bodies], dim=1))
+
+
+def _classified(net: VGG | Parallel, features: torch.Tensor) -> torch.Tensor:
+    features = net.drop(features)
+    with torch.autocast(features.device.type, enabled=False):  # float32 logits, as in Keras
+        return net.logits(features.float())
 
 
 def _head(net: VGGConfig, before: int) -> nn.Sequential:
+    """The hidden layers before the logits."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for number, width in enumerate(net.dense, 1):
         layers[f"dense{number}_drop"] = nn.Dropout(net.dropout)
@@ -81,12 +127,21 @@ def _head(net: VGGConfig, before: int) -> nn.Sequential:
             layers[f"dense{number}_norm"] = nn.BatchNorm1d(width, EPSILON, MOMENTUM)
         layers[f"dense{number}_relu"] = nn.ReLU()
         before = width
-    layers["drop"] = nn.Dropout(net.dropout)
     return nn.Sequential(layers)
 
 
-def _start(layer: nn.Module) -> None:
-    """The initialisers of Keras: He normal before a ReLU, Glorot uniform for the logits."""
+def _start(net: VGG | Parallel) -> None:
+    """Memory layout and Keras' initialisers: He normal before a ReLU, Glorot uniform for the logits."""
+    layout: dict[str, Any] = {"memory_format": torch.channels_last}  # torch's type hints lack it
+    net.to(**layout)
+    net.apply(_filled)
+    nn.init.xavier_uniform_(net.logits.weight)
+    for body in net.modules():
+        if isinstance(body, Body) and body.blur is not None:
+            body.blur.weight.data[:] = torch.from_numpy(gaussian(body.net.blur))
+
+
+def _filled(layer: nn.Module) -> None:
     if isinstance(layer, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         if layer.bias is not None:

@@ -25,7 +25,7 @@ from hierarchy.cli.options import (
     not_overwritten,
 )
 from hierarchy.cli.progress import ImageProgress, wanted
-from hierarchy.vision.detectors import STILL, Searching
+from hierarchy.vision.detectors import HAAR, STILL, WHOLE, Searching
 
 if TYPE_CHECKING:
     from hierarchy.classifier import HierarchicalClassifier
@@ -95,6 +95,7 @@ def predict(
 
     find = detector_of(detector, roi, Searching(min_face, rotate))
     model = classifier_of(context, run, engine, routing=routing, view=tta, coverage=coverage)
+    _note_windows(model, detector)
     errors: list[InputError] = []
     left_out = Counter[str]()
     if not top1_only:  # it may do with fewer nets
@@ -119,6 +120,15 @@ def predict(
         log.info(summary)
     faults = [error for error in errors if error.__cause__]
     raise typer.Exit(1 if faults else 2 if errors else 0)
+
+
+def _note_windows(model: "HierarchicalClassifier", detector: str) -> None:
+    """Say where nets look at fixed windows and the detector does not align faces by landmarks."""
+    if detector in (WHOLE, HAAR) and "windows" in model.run_.manifest().recipe.get("net", {}):
+        log.info(
+            f"--detector {detector} does not align faces; the windows of run {model.run_.name!r} "
+            "expect faces registered as FER-2013's are"
+        )
 
 
 def _write(

@@ -1,9 +1,10 @@
 """What a recipe's net may need, computed from its configuration before anything is allocated."""
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
-from hierarchy.config.schema import LARGEST, NetConfig, ParallelConfig, PretrainedConfig, VGGConfig
+from hierarchy.config.schema import LARGEST, NetConfig, PretrainedConfig, VGGConfig, Window
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import LEAVES
 
@@ -29,22 +30,25 @@ def check(net: NetConfig, batch: int = 1) -> None:
     if isinstance(net, PretrainedConfig):
         _most("net.side, fit.batch_size", "pixels in a batch", batch * net.side**2, PIXELS)
         return
-    if isinstance(net, ParallelConfig):
-        for body in net.bodies:
-            check(body, batch * len(net.bodies))
-        return
-    side = net.crop
+    for body, window in net.windowed_bodies:
+        _check_body(body, window, batch * len(net.windowed_bodies))
+
+
+def _check_body(net: VGGConfig, window: Window, batch: int) -> None:
+    left, top, right, bottom = window
+    key = f"net.crop={net.crop}" if (net, window) in net.windowed_bodies else f"net.windows={list(window)}"
+    side = min(right - left, bottom - top)
     for stage in net.stages:
         side = (side - 2 * len(stage) * (net.padding == "valid")) // 2
     if side < 1:
-        raise InputError(f"net.crop={net.crop}: too small for {len(net.stages)} pooling stages")
-    if net.blur and net.crop > LARGEST - 2:
-        raise InputError(f"net.blur={net.blur}: needs net.crop <= {LARGEST - 2}, a border of one pixel")
-    layers = list(_layers(net))
+        raise InputError(f"{key}: too small for {len(net.stages)} pooling stages")
+    if net.blur and min(left, top, LARGEST - right, LARGEST - bottom) < 1:
+        raise InputError(f"net.blur={net.blur}: needs a border of one pixel around {key}")
+    layers = list(_layers(net, window))
     _most("net.stages, net.dense", "layers", len(layers), LAYERS)
     _most("net.stages, net.dense", "weights", sum(weights for weights, _, _ in layers), PARAMETERS)
     _most("net.stages, net.dense", "multiplications", sum(w * places for w, places, _ in layers), MACS)
-    outputs = net.crop**2 + sum(places * width for _, places, width in layers)
+    outputs = (right - left) * (bottom - top) + sum(places * width for _, places, width in layers)
     _most("net.stages, net.dense, fit.batch_size", "outputs of layers in a batch", batch * outputs, NUMBERS)
 
 
@@ -58,16 +62,17 @@ def _most(keys: str, what: str, number: int, limit: int) -> None:
         raise InputError(f"{keys}: {number:,} {what}, expected at most {limit:,}")
 
 
-def _layers(net: VGGConfig) -> Iterator[tuple[int, int, int]]:
+def _layers(net: VGGConfig, window: Window) -> Iterator[tuple[int, int, int]]:
     """Weights, positions and width of every layer with weights; the logits of the largest tree."""
-    side, before = net.crop, 1
+    left, top, right, bottom = window
+    sides, before = [right - left, bottom - top], 1
     for stage in net.stages:
         for width in stage:
-            side -= 2 * (net.padding == "valid")
-            yield 9 * before * width, side**2, width
+            sides = [side - 2 * (net.padding == "valid") for side in sides]
+            yield 9 * before * width, math.prod(sides), width
             before = width
-        side //= 2
-    before *= side**2 if net.head == "flatten" else 1
+        sides = [side // 2 for side in sides]
+    before *= math.prod(sides) if net.head == "flatten" else 1
     for width in (*net.dense, LEAVES):
         yield before * width, 1, width
         before = width

@@ -9,12 +9,19 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from hierarchy.config.recipes import named
-from hierarchy.config.schema import NetConfig, ParallelConfig, PretrainedConfig, Recipe, VGGConfig
+from hierarchy.config.schema import (
+    NetConfig,
+    ParallelConfig,
+    PartsConfig,
+    PretrainedConfig,
+    Recipe,
+    VGGConfig,
+)
 from hierarchy.errors import InputError
 from hierarchy.fileio import read_json, write_json
 
 RECIPE_FILE: Final = ".json"  # suffix of files with a recipe
-NETS: Final = (VGGConfig, PretrainedConfig, ParallelConfig)
+NETS: Final = (VGGConfig, PretrainedConfig, ParallelConfig, PartsConfig)
 KEY_ERRORS: Final = ("unexpected_keyword_argument", "missing")
 RENAMED: Final = {  # keys of recipes stored by earlier versions -> new
     "warm": "warm_start",

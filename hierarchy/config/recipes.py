@@ -4,7 +4,14 @@ from dataclasses import replace
 from typing import Final
 
 from hierarchy.config.baselines import BASELINES
-from hierarchy.config.schema import AugmentConfig, ParallelConfig, Recipe, TrainConfig, VGGConfig
+from hierarchy.config.schema import (
+    AugmentConfig,
+    ParallelConfig,
+    PartsConfig,
+    Recipe,
+    TrainConfig,
+    VGGConfig,
+)
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT
 
@@ -109,6 +116,16 @@ DUO: Final = Recipe(
     about="One head on the bodies of `half` and `small` with net.blur=0.4: --init-from fer2013,small.",
 )
 
+# Strong augmentation would shift the parts out of their windows. Bodies of half the cost of SMALL_NET each.
+PARTS: Final = Recipe(
+    "parts",
+    net=PartsConfig(((12, 12), (24, 24), (48, 48), (96, 96)), part_stages=((11, 11), (22, 22), (44, 44))),
+    augment=AugmentConfig(rotation=10.0, scale=0.1, shift=0.06),
+    fit=TrainConfig(epochs=24, precision="bfloat16"),
+    warm_start=TrainConfig(epochs=4, learning_rate=0.02, warm_up=0.1, precision="bfloat16"),
+    about="Bodies for the whole face and for fixed windows around brows and eyes, nose and mouth.",
+)
+
 # Its size (1.39 million weights), optimizer and augmentation are known; the widths are chosen to match.
 EARLIER: Final = Recipe(
     "earlier",
@@ -136,7 +153,21 @@ EARLIER: Final = Recipe(
 
 RECIPES: Final[dict[str, Recipe]] = {
     recipe.name: recipe
-    for recipe in (SKETCH, TINY, SMALL, SHORT, MEDIUM, DISTILLED, HALF, FULL, FAST, DUO, EARLIER, *BASELINES)
+    for recipe in (
+        SKETCH,
+        TINY,
+        SMALL,
+        SHORT,
+        MEDIUM,
+        DISTILLED,
+        HALF,
+        FULL,
+        FAST,
+        DUO,
+        PARTS,
+        EARLIER,
+        *BASELINES,
+    )
 }
 
 

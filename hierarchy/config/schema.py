@@ -39,6 +39,8 @@ def _tree(value: Any) -> Tree:
 
 Widths = Annotated[tuple[Positive, ...], BeforeValidator(_listed)]
 Stages = Annotated[tuple[Widths, ...], BeforeValidator(_listed)]
+Edge = Annotated[int, Field(ge=0, le=LARGEST)]
+Window = tuple[Edge, Edge, Edge, Edge]  # left, top, right, bottom in pixels of the face
 
 
 @dataclass(frozen=True, config=CHECKED)
@@ -54,6 +56,12 @@ class VGGConfig:
     dense: Widths = ()  # hidden layers of the head; empty: global pooling, then the logits
     head: Literal["pool", "flatten"] = "pool"  # "pool": global average; "flatten": every position
     dropout: Fraction = 0.3  # before every dense layer of the head
+
+    @property
+    def windowed_bodies(self) -> list[tuple["VGGConfig", Window]]:
+        """Its one body, and the part of the face that it looks at."""
+        margin = (LARGEST - self.crop) // 2
+        return [(self, (margin, margin, margin + self.crop, margin + self.crop))]
 
 
 @dataclass(frozen=True, config=CHECKED)
@@ -76,8 +84,40 @@ class ParallelConfig:
     bodies: Annotated[tuple[VGGConfig, ...], Field(min_length=2, max_length=8), BeforeValidator(_listed)]
     dropout: Fraction = 0.0  # before the logits
 
+    @property
+    def windowed_bodies(self) -> list[tuple[VGGConfig, Window]]:
+        """The bodies, and the part of the face that each looks at."""
+        return [each for body in self.bodies for each in body.windowed_bodies]
 
-NetConfig = VGGConfig | PretrainedConfig | ParallelConfig
+
+@dataclass(frozen=True, config=CHECKED)
+class PartsConfig(VGGConfig):
+    """A VGG-style body for the whole face and a smaller one for each of several fixed windows.
+
+    Their features are concatenated before one dense layer of logits. Bodies of parts have the settings of the
+    other, except stages and crop. Windows suit faces that are registered as FER-2013's are.
+    """
+
+    part_stages: Stages = ((11, 11), (22, 22), (44, 44))  # of the body of each window
+    # around brows and eyes, nose, mouth
+    windows: Annotated[tuple[Window, ...], Field(min_length=1, max_length=7)] = (
+        (4, 4, 44, 28),
+        (12, 16, 36, 40),
+        (8, 23, 40, 47),
+    )
+    input: Literal["whole", "parts", "both"] = "both"  # what the net looks at
+
+    @property
+    def windowed_bodies(self) -> list[tuple[VGGConfig, Window]]:
+        """The bodies that are used, and the part of the face that each looks at."""
+        whole = VGGConfig(**{each.name: getattr(self, each.name) for each in dataclasses.fields(VGGConfig)})
+        part = replace(whole, stages=self.part_stages)
+        parts = [(part, window) for window in self.windows]
+        choices = {"whole": whole.windowed_bodies, "parts": parts, "both": whole.windowed_bodies + parts}
+        return choices[self.input]
+
+
+NetConfig = VGGConfig | PretrainedConfig | ParallelConfig | PartsConfig
 
 
 def without_weights(net: NetConfig) -> NetConfig:

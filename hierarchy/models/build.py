@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from hierarchy.config.schema import NetConfig, ParallelConfig, PretrainedConfig, without_weights
-from hierarchy.models import pretrained, vgg
+from hierarchy.config.schema import NetConfig, ParallelConfig, PartsConfig, PretrainedConfig, without_weights
+from hierarchy.models import preprocessing, pretrained, vgg
 from hierarchy.taxonomy import Tree
 
 COUNTED: Final = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)  # for `macs`
@@ -28,7 +28,7 @@ def build(tree: Tree, node: str, net: NetConfig, l2: float = 0.0) -> keras.Model
     """
     if isinstance(net, PretrainedConfig):
         return pretrained.build(tree, node, net)
-    if isinstance(net, ParallelConfig):
+    if isinstance(net, ParallelConfig | PartsConfig):
         return vgg.parallel(tree, node, net, l2)
     return vgg.build(tree, node, net, l2)
 
@@ -69,7 +69,7 @@ def warm_start(tree: Tree, net: keras.Model, flats: Sequence[keras.Model]) -> No
     kernels, biases = [], []
     groups = tree.members(net.name)
     for place, flat in enumerate(flats):
-        before = vgg.prefix(place) if len(flats) > 1 else ""
+        before = preprocessing.prefix(place) if len(flats) > 1 else ""
         for source in flat.layers:
             if source.name not in (vgg.HEAD, "pixels", "drop"):
                 net.get_layer(f"{before}{source.name}").set_weights(source.get_weights())

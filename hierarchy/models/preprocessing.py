@@ -15,6 +15,8 @@ from hierarchy.data.dataset import SIDE
 if TYPE_CHECKING:
     import keras
 
+    from hierarchy.config.schema import Window
+
 VIEWS: Final = ("single", "flip", "crops", "ten-crop")
 TURN: Final = 5.0  # degrees by which a crop of `crops` is turned
 CORNER: Final = 2  # pixels between the centre crop and a corner crop of a 48-pixel face, for 44-pixel crops
@@ -26,25 +28,31 @@ def gaussian(sigma: float) -> np.ndarray:
     return (np.outer(line, line) / line.sum() ** 2).astype(np.float32)
 
 
+def prefix(place: int) -> str:
+    """What the names of the layers of one of several bodies begin with."""
+    return f"body{place + 1}_"
+
+
 def preprocess(
-    pixels: "keras.KerasTensor", crop: int, blur: float = 0.0, prefix: str = ""
+    pixels: "keras.KerasTensor", window: "Window", blur: float = 0.0, before: str = ""
 ) -> "keras.KerasTensor":
-    """uint8[N,48,48] -> float32[N,crop,crop,1] in [-1, 1]: the centre, grey 0 to -1 and 255 to 1.
+    """uint8[N,48,48] -> float32[N,H,W,1] in [-1, 1]: a window of the face, grey 0 to -1 and 255 to 1.
 
     Augmentation interpolates every training face; a slight `blur` (sigma in pixels) makes the faces of
     prediction as smooth. Its kernel is a weight of the layer "blur", which `gaussian` gives. The names of the
-    layers begin with `prefix`.
+    layers begin with `before`.
     """
     from keras import layers
 
-    image = layers.Reshape((SIDE, SIDE, 1), name=f"{prefix}picture")(pixels)
+    image = layers.Reshape((SIDE, SIDE, 1), name=f"{before}picture")(pixels)
     if blur:  # an unpadded kernel takes one pixel per side
-        image = layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name=f"{prefix}scale")(image)
+        image = layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name=f"{before}scale")(image)
         fixed = {"use_bias": False, "trainable": False, "dtype": "float32"}
-        image = layers.Conv2D(1, 3, name=f"{prefix}blur", **fixed)(image)
-    margin = SIDE - 2 * bool(blur) - crop
-    image = layers.Cropping2D(((margin // 2, margin - margin // 2),) * 2, name=f"{prefix}centre")(image)
-    return image if blur else layers.Rescaling(1 / 127.5, offset=-1.0, name=f"{prefix}scale")(image)
+        image = layers.Conv2D(1, 3, name=f"{before}blur", **fixed)(image)
+    left, top, right, bottom = window
+    cut = [[edge - bool(blur) for edge in edges] for edges in ((top, SIDE - bottom), (left, SIDE - right))]
+    image = layers.Cropping2D(cut, name=f"{before}centre")(image)
+    return image if blur else layers.Rescaling(1 / 127.5, offset=-1.0, name=f"{before}scale")(image)
 
 
 def views(pixels: np.ndarray, view: str) -> list[np.ndarray]:

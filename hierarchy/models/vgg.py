@@ -10,9 +10,9 @@ import keras
 from keras import layers
 
 from hierarchy.config.net_limits import check
-from hierarchy.config.schema import ParallelConfig, VGGConfig
+from hierarchy.config.schema import ParallelConfig, PartsConfig, VGGConfig, Window
 from hierarchy.data.dataset import SIDE
-from hierarchy.models.preprocessing import gaussian, preprocess
+from hierarchy.models.preprocessing import gaussian, prefix, preprocess
 from hierarchy.taxonomy import Tree
 
 HEAD: Final = "logits"  # name of the last layer
@@ -24,26 +24,24 @@ def build(tree: Tree, node: str, net: VGGConfig, l2: float = 0.0) -> keras.Model
     Raises:
         InputError: there is no such node, or the net cannot be built.
     """
+    check(net)
     pixels = keras.Input((SIDE, SIDE), dtype="uint8", name="pixels")
-    model = _classified(pixels, _features(pixels, net, l2), net.dropout, (tree, node), l2)
+    ((body, window),) = net.windowed_bodies
+    model = _classified(pixels, _features(pixels, body, window, l2), net.dropout, (tree, node), l2)
     set_blur(model, net)
     return model
 
 
-def parallel(tree: Tree, node: str, net: ParallelConfig, l2: float = 0.0) -> keras.Model:
+def parallel(tree: Tree, node: str, net: ParallelConfig | PartsConfig, l2: float = 0.0) -> keras.Model:
     """Several bodies, their features concatenated; arguments and errors as in `build`."""
+    check(net)
     pixels = keras.Input((SIDE, SIDE), dtype="uint8", name="pixels")
-    features = [_features(pixels, body, l2, prefix(place)) for place, body in enumerate(net.bodies)]
-    x = layers.Concatenate(name="features")(features)
+    features = [_features(pixels, *view, l2, prefix(place)) for place, view in enumerate(net.windowed_bodies)]
+    x = layers.Concatenate(name="features")(features) if len(features) > 1 else features[0]
     model = _classified(pixels, x, net.dropout, (tree, node), l2)
-    for place, body in enumerate(net.bodies):
+    for place, (body, _) in enumerate(net.windowed_bodies):
         set_blur(model, body, prefix(place))
     return model
-
-
-def prefix(place: int) -> str:
-    """What the names of the layers of a body of `parallel` begin with."""
-    return f"body{place + 1}_"
 
 
 def set_blur(model: keras.Model, net: VGGConfig, before: str = "") -> None:
@@ -67,15 +65,16 @@ def _penalty(l2: float) -> keras.regularizers.Regularizer | None:
     return keras.regularizers.L2(l2) if l2 else None
 
 
-def _features(pixels: keras.KerasTensor, net: VGGConfig, l2: float, before: str = "") -> keras.KerasTensor:
+def _features(
+    pixels: keras.KerasTensor, net: VGGConfig, window: Window, l2: float, before: str = ""
+) -> keras.KerasTensor:
     """The features of a body, float[N, F]; the names of its layers begin with `before`."""
-    check(net)
     weights = {
         "use_bias": not net.batch_norm,
         "kernel_initializer": "he_normal",
         "kernel_regularizer": _penalty(l2),
     }
-    x = preprocess(pixels, net.crop, net.blur, before)
+    x = preprocess(pixels, window, net.blur, before)
     for number, stage in enumerate(net.stages, 1):
         for index, width in enumerate(stage, 1):
             name = f"{before}block{number}_conv{index}"

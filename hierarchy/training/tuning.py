@@ -17,7 +17,7 @@ from filelock import FileLock
 from hierarchy import runs
 from hierarchy.backends import Backend
 from hierarchy.config.overrides import store, translated
-from hierarchy.config.schema import PretrainedConfig, Recipe, VGGConfig
+from hierarchy.config.schema import Recipe, VGGConfig
 from hierarchy.data import loading
 from hierarchy.data.dataset import FaceDataset
 from hierarchy.errors import InputError, first_line, require
@@ -71,7 +71,7 @@ def tune(
     if node not in base.tree.nets:
         raise InputError(f"--node {node}: expected one of {', '.join(base.tree.nets)}")
     soft = any(fit.distillation_weight or fit.soft_label_weight for fit in base.fits)
-    if isinstance(base.net, PretrainedConfig) or soft:
+    if not isinstance(base.net, VGGConfig) or soft:
         raise InputError(f"recipe {base.name!r}: expected a VGG-style net without soft labels")
     require("optuna")
     import optuna

@@ -243,6 +243,15 @@ def test_weights_with_a_flipped_byte_are_refused(command, tiny_run, pictures):
     refused(command("evaluate", "--run", "tiny"), f"{file}: ")
 
 
+def test_faces_that_are_not_aligned_for_windows_are_said(command, tiny_run, pictures):
+    recipe = tiny_run.manifest().recipe
+    words = ("predict", pictures[0], "--run", "tiny", "--detector", "whole")
+    assert "windows" not in command(*words).err
+    tiny_run.amend({"recipe": recipe | {"net": recipe["net"] | {"windows": [[4, 4, 44, 28]]}}})
+    assert "--detector whole" in command(*words).err
+    assert "windows" not in command(*words[:4]).err
+
+
 def test_predictions_follow_the_tree_of_the_run(
     command, manifest_run, other_tree, pictures, tmp_path, monkeypatch
 ):

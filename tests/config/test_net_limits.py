@@ -43,6 +43,32 @@ def test_numbers_that_allocate_have_a_limit(setting, key):
     assert "\n" not in str(refusal.value) and len(str(refusal.value)) < 300
 
 
+@pytest.mark.parametrize(
+    ("setting", "key"),
+    [
+        ("net.windows=[[4, 4, 44, 49]]", "net.windows"),
+        ("net.windows=[[44, 4, 4, 28]]", "net.windows"),
+        ("net.windows=[[4, 4, 11, 28]]", "net.windows"),
+        ("net.windows=[4, 4, 44, 28]", "net.windows"),
+        ("net.windows=[]", "net.windows"),
+        ("net.windows=[[4, 4, 44]]", "net.windows"),
+        ("net.windows=eyes", "net.windows"),
+        ("net.input=eyes", "net.input"),
+        ("net.part_stages=[[1000000]]", "net.stages"),
+    ],
+)
+def test_windows_are_inside_the_face_and_large_enough(setting, key):
+    with pytest.raises(InputError, match=key) as refusal:
+        check_recipe(with_settings(named("parts"), [setting]), False)
+    assert "\n" not in str(refusal.value) and len(str(refusal.value)) < 300
+
+
+def test_a_blur_needs_a_border_around_windows():
+    check_recipe(with_settings(named("parts"), ["net.blur=0.4"]), False)
+    with pytest.raises(InputError, match="net.blur.*net.windows"):
+        check_recipe(with_settings(named("parts"), ["net.blur=0.4", "net.windows=[[0, 4, 40, 28]]"]), False)
+
+
 def test_a_pretrained_backbone_is_limited_by_the_pixels_of_a_batch():
     recipe = with_settings(named("vgg16"), ["net.side=512"])
     check_recipe(recipe, False)
@@ -58,5 +84,5 @@ def test_the_weights_counted_are_those_of_the_net_without_its_normalisation(net)
     names = [str(number) for number in range(LEAVES)]
     tree = Tree({"a": names[:1], "b": names[1:]})
     kernels = [weight for weight in vgg.build(tree, FLAT, net).weights if "kernel" in weight.path]
-    counted = sum(weights for weights, _, _ in net_limits._layers(net))
+    counted = sum(weights for weights, _, _ in net_limits._layers(*net.windowed_bodies[0]))
     assert counted == sum(int(weight.shape.num_elements()) for weight in kernels)

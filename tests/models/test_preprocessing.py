@@ -12,7 +12,7 @@ def pixels(rng):
 
 def test_grey_levels_become_minus_one_to_one(pixels):
     inputs = keras.Input((48, 48), dtype="uint8")
-    net = keras.Model(inputs, preprocess(inputs, 44))
+    net = keras.Model(inputs, preprocess(inputs, (2, 2, 46, 46)))
     scaled = np.asarray(net(pixels))
     assert scaled.shape == (5, 44, 44, 1)
     np.testing.assert_allclose(scaled[..., 0], pixels[:, 2:46, 2:46] / 127.5 - 1, atol=1e-6)

@@ -8,7 +8,7 @@ import pytest
 
 from hierarchy import runs
 from hierarchy.classifier import HierarchicalClassifier
-from hierarchy.config.schema import Recipe, VGGConfig
+from hierarchy.config.schema import PartsConfig, Recipe, VGGConfig
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.errors import InputError
 from hierarchy.models import keras_setup
@@ -20,6 +20,7 @@ import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
 
 from pt_files import port_weights, serialization  # noqa: E402
+from pt_files.build import build as mirrored  # noqa: E402
 from pt_files.build import macs, parameters  # noqa: E402
 from pt_files.torch_backend import TORCH_BACKEND  # noqa: E402
 from pt_files.vgg import VGG  # noqa: E402
@@ -30,6 +31,8 @@ NETS = {
     "pooled": VGGConfig(stages=((4, 4), (8,)), spatial_dropout=0.1),
     "dense": VGGConfig(stages=((4,), (8,)), dense=(8, 5), head="flatten"),
     "plain": VGGConfig(stages=((4,), (8,)), padding="valid", crop=48, batch_norm=False, dense=(8,)),
+    "parts": PartsConfig(((4,), (6,)), dense=(5,), part_stages=((3, 3), (4,))),
+    "parts only": PartsConfig(((4,),), head="flatten", part_stages=((3,), (4,)), input="parts"),
 }
 PIXELS = sketch_faces(20).pixels
 ONE_LEAF = Tree({"mouth": ("happy", "surprise", "sad"), "neutral": ("neutral",)})
@@ -37,9 +40,9 @@ ONE_LEAF = Tree({"mouth": ("happy", "surprise", "sad"), "neutral": ("neutral",)}
 
 def keras_net(net, tree=VALENCE, node=FLAT):
     """A Keras net with weights and running statistics other than the initial ones."""
-    from hierarchy.models import vgg
+    from hierarchy.models import build
 
-    built = vgg.build(tree, node, net)
+    built = build.build(tree, node, net)
     draw = np.random.default_rng(0)
     built.set_weights([value + draw.uniform(0.1, 0.3, value.shape) for value in built.get_weights()])
     return built
@@ -52,13 +55,13 @@ def logits(net):
 
 @pytest.mark.parametrize("name", NETS)
 def test_ported_weights_give_the_same_logits_and_come_back_unchanged(name):
-    from hierarchy.models import vgg
+    from hierarchy.models import build
 
-    source, target = keras_net(NETS[name]), VGG(VALENCE, FLAT, NETS[name])
+    source, target = keras_net(NETS[name]), mirrored(VALENCE, FLAT, NETS[name])
     port_weights.from_keras(source, target)
     expected = np.asarray(source(PIXELS))
     np.testing.assert_allclose(logits(target), expected, atol=1e-4 * np.abs(expected).max())
-    back = vgg.build(VALENCE, FLAT, NETS[name])
+    back = build.build(VALENCE, FLAT, NETS[name])
     port_weights.to_keras(target, back)
     for ours, theirs in zip(back.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -69,7 +72,7 @@ def test_a_keras_file_is_ported_without_keras(name, tmp_path):
     from hierarchy.models import serialization as keras_store
 
     (tmp_path / "net.keras").write_bytes(keras_store.to_bytes(keras_net(NETS[name])))
-    target = VGG(VALENCE, FLAT, NETS[name])
+    target = mirrored(VALENCE, FLAT, NETS[name])
     port_weights.from_archive(tmp_path / "net.keras", target)
     expected = np.asarray(keras_store.load(tmp_path / "net.keras")(PIXELS))
     np.testing.assert_allclose(logits(target), expected, atol=1e-4 * np.abs(expected).max())
@@ -77,10 +80,10 @@ def test_a_keras_file_is_ported_without_keras(name, tmp_path):
 
 @pytest.mark.parametrize("name", NETS)
 def test_both_frameworks_have_the_same_sizes(name):
-    from hierarchy.models import build, vgg
+    from hierarchy.models import build
 
-    net, mirrored = vgg.build(VALENCE, ROUTER, NETS[name]), VGG(VALENCE, ROUTER, NETS[name])
-    assert (net.count_params(), build.macs(net)) == (parameters(mirrored), macs(mirrored))
+    net, mirror = build.build(VALENCE, ROUTER, NETS[name]), mirrored(VALENCE, ROUTER, NETS[name])
+    assert (net.count_params(), build.macs(net)) == (parameters(mirror), macs(mirror))
 
 
 def test_a_file_of_another_recipe_or_a_damaged_one_is_refused(tmp_path):
