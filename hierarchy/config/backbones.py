@@ -23,6 +23,7 @@ class PretrainedSpec:
         mean, deviation: of red, green and blue, where white is 1.
         side: pixels per side of the images that it was trained on.
         file: of its weights, where they are in no hub.
+        text: whether it has a text tower, for `net.prompt`.
     """
 
     title: str
@@ -32,6 +33,7 @@ class PretrainedSpec:
     deviation: Colour
     side: int = 224
     file: str = ""
+    text: bool = False
 
 
 BACKBONES: Final[dict[str, PretrainedSpec]] = {
@@ -56,5 +58,6 @@ BACKBONES: Final[dict[str, PretrainedSpec]] = {
         "openai/clip-vit-base-patch32",
         (0.48145466, 0.4578275, 0.40821073),
         (0.26862954, 0.26130258, 0.27577711),
+        text=True,
     ),
 }

@@ -59,7 +59,16 @@ def _published(backbone: str, suffix: str, fit: TrainConfig) -> Recipe:
     )
 
 
+# its head stays as the text tower gives it
+ZERO_SHOT: Final = Recipe(
+    "clip_vit_b32-zero-shot",
+    PretrainedConfig("clip_vit_b32", weights="hub", prompt="a photo of a {} face"),
+    STILL,
+    replace(FEATURES, epochs=1, learning_rate=0.0, samples_per_class=1),
+    node=FLAT,
+    about="CLIP ViT-B/32 with published weights, classes described by a prompt, not trained.",
+)
 BASELINES: Final = (
-    *(VGG13, RESNET18, FIVE_BLOCK),
+    *(VGG13, RESNET18, FIVE_BLOCK, ZERO_SHOT),
     *(_published(name, suffix, fit) for name in BACKBONES for suffix, fit in FITS.items()),
 )

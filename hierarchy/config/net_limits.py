@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
+from hierarchy.config.backbones import BACKBONES
 from hierarchy.config.schema import LARGEST, NetConfig, PretrainedConfig, VGGConfig, Window
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import LEAVES
@@ -24,11 +25,13 @@ def check(net: NetConfig, batch: int = 1) -> None:
         batch: faces of a training step.
 
     Raises:
-        InputError: its crop is too small for its stages, or too large for its blur; it exceeds LAYERS,
-            PARAMETERS, MACS, NUMBERS or PIXELS.
+        InputError: a prompt for a net without text; a crop or window that is too small for the stages, or
+            too large for the blur; more than LAYERS, PARAMETERS, MACS, NUMBERS or PIXELS.
     """
     if isinstance(net, PretrainedConfig):
         _most("net.side, fit.batch_size", "pixels in a batch", batch * net.side**2, PIXELS)
+        if net.prompt and not BACKBONES[net.backbone].text:
+            raise InputError(f"net.prompt={net.prompt!r}: {net.backbone} has no text tower")
         return
     for body, window in net.windowed_bodies:
         _check_body(body, window, batch * len(net.windowed_bodies))

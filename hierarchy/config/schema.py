@@ -72,6 +72,8 @@ class PretrainedConfig:
     side: Annotated[int, Field(ge=32, le=512)] = 224  # pixels per side that faces are resized to
     weights: str = "random"  # random | hub: published weights | a file or folder of weights
     dropout: Fraction = 0.0  # before the logits
+    # CLIP: the head starts from the texts of the classes, {} for a leaf's name; "": from random weights
+    prompt: Annotated[str, Field(pattern=r"^(.*\{\}.*)?$", max_length=200)] = ""
 
 
 @dataclass(frozen=True, config=CHECKED)
@@ -227,7 +229,7 @@ class Recipe:
         return self.fit if node == FLAT else self.warm_start or self.fit
 
     def as_dict(self, whole: bool = False) -> dict[str, Any]:
-        """Plain JSON values; tree, heads and generated_share where not the default, or `whole`."""
+        """Plain JSON values; tree, heads, generated_share and prompt where not the default, or `whole`."""
         plain = dataclasses.asdict(self) | {"tree": self.tree.to_dict()}
         del plain["about"]
         if whole:
@@ -237,6 +239,8 @@ class Recipe:
                 del fit["generated_share"]  # as recipes were stored before faces were generated
         if self.tree == VALENCE and not self.tree.aliases:
             del plain["tree"]  # as recipes were stored before trees were data
+        if not plain["net"].get("prompt", True):
+            del plain["net"]["prompt"]  # as recipes were stored before CLIP's text was used
         if self.heads == "separate":
             del plain["heads"]  # as recipes were stored before nets could share
         return json.loads(json.dumps(plain))

@@ -69,6 +69,14 @@ def test_a_blur_needs_a_border_around_windows():
         check_recipe(with_settings(named("parts"), ["net.blur=0.4", "net.windows=[[0, 4, 40, 28]]"]), False)
 
 
+def test_prompts_need_a_text_tower():
+    check_recipe(named("clip_vit_b32-zero-shot"), False)
+    with pytest.raises(InputError, match="net.prompt"):
+        check_recipe(with_settings(named("vgg16"), ["net.prompt=a {} face"]), False)
+    with pytest.raises(InputError, match="net.prompt"):
+        with_settings(named("clip_vit_b32-zero-shot"), ["net.prompt=a face"])
+
+
 def test_a_pretrained_backbone_is_limited_by_the_pixels_of_a_batch():
     recipe = with_settings(named("vgg16"), ["net.side=512"])
     check_recipe(recipe, False)
