@@ -237,17 +237,19 @@ def nets(run: runs.Run, backend: Backend, engine: str) -> tuple[str, Mapping[str
         engine: AUTO, the backend's name, or one of ENGINES.
 
     Raises:
-        InputError: an unknown engine, one that the run was not exported to, an exported net that is damaged
-            or was made from another net.
+        InputError: an unknown engine, one that the run was not exported to as a whole, an exported net that
+            is damaged or was made from another net.
     """
     manifest, own = run.manifest(), own_name(backend)
     check_choice("engine", engine, (AUTO, own, *ENGINES))
+    needed = set(exported_nodes(manifest))  # the run may have been exported before its tree was complete
+    whole = {name for name, exports in manifest.exports.items() if needed <= exports.keys()}
     if engine == AUTO:
-        preferred = (name for name in LOSSLESS if name in manifest.exports and backend.exported)
+        preferred = (name for name in LOSSLESS if name in whole and backend.exported)
         engine = next(preferred, own)
     if engine == own:
         return own, own_nets(run, backend)
-    if engine not in manifest.exports:
+    if engine not in whole:
         raise InputError(f"run {run.name!r} was not exported to {engine}; run {command(run, engine)}")
     models, remedy = dict[str, Logits](), f"run {command(run, engine)} again, or use --engine {own}"
     for node, exported in manifest.exports[engine].items():
@@ -327,8 +329,9 @@ def _heads(run: runs.Run, nets: Mapping[str, Logits]) -> dict[str, Logits]:
         about = manifest.nets[node]
         width = len(manifest.tree.classes_of(TRUNK if about.shared else node))
         path = net.path if isinstance(net, ExportedModel) else run.folder / about.file
-        fitting = files.setdefault(about.file, Fitting(net, str(path), width))
-        heads[node] = Head(fitting, manifest.columns(node)) if about.shared else fitting
+        heads[node] = fitting = Fitting(net, str(path), width)
+        if about.shared:
+            heads[node] = Head(files.setdefault(about.file, fitting), manifest.columns(node))
     return heads
 
 

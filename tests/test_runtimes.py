@@ -186,6 +186,14 @@ def test_a_missing_export_is_refused_with_the_command(plain):
         HierarchicalClassifier.load("tiny", engine="litert-int8")
 
 
+def test_a_run_of_which_a_part_was_exported_uses_its_backend(exported):
+    exports = read_json(exported.folder / runs.MANIFEST)["exports"]["onnx"]
+    exported.amend({"exports": {"onnx": {FLAT: exports[ROUTER]}}})
+    assert HierarchicalClassifier.load("tiny").engine_ == "keras"
+    with pytest.raises(InputError, match=r"run 'tiny' .*run .*export --run tiny"):
+        HierarchicalClassifier.load("tiny", engine="onnx")
+
+
 @pytest.mark.parametrize("engine", [runtimes.AUTO, "onnx"])
 def test_a_flipped_byte_is_refused(exported, engine):
     (exported.folder / "router.onnx").write_bytes(NOTHING.upper())
@@ -307,6 +315,18 @@ def test_a_net_that_does_not_fit_is_named_once(exported, change):
     with pytest.raises(NetError, match="router.onnx") as caught:
         list(predict_stream(model, paths))
     assert "\n" not in str(caught.value)
+
+
+def test_a_net_in_the_place_of_another_is_refused(exported, few_sketches):
+    pytest.importorskip("onnx")
+    stored = read_json(exported.folder / runs.MANIFEST)
+    nets, exports = stored["nets"], stored["exports"]["onnx"]
+    (exported.folder / "router.onnx").write_bytes(_net())
+    exports[ROUTER]["files"] = {"router.onnx": sha256(_net())}
+    exported.amend({"nets": dict.fromkeys(nets, nets[ROUTER])})
+    exported.amend({"exports": {"onnx": dict.fromkeys(exports, exports[ROUTER])}})
+    with pytest.raises(NetError, match=r"router.onnx: gives float32\[4, 2\], expected float\[4, 3\]"):
+        HierarchicalClassifier.load("tiny").predict(few_sketches.pixels[:4])
 
 
 @pytest.mark.parametrize("engine", ENGINES)

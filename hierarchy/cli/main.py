@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FLAGS: Final = ("--quiet", "-q", "--verbose", "-v", "--debug")
 ENDS: Final = [number for number in signal.Signals if number.name in ("SIGTERM", "SIGHUP")]
+FULL: Final = (errno.ENOSPC, errno.EFBIG)  # a disk, a file
 EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EDQUOT)
 CLOSED: Final = 141  # exit code of programs that SIGPIPE ends
 log = logging.getLogger(__name__)
@@ -167,7 +168,7 @@ def _failed(error: Exception) -> int:
     elif isinstance(error, BrokenPipeError):
         _drop_stdout()
         return CLOSED
-    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    elif isinstance(error, OSError) and error.errno in FULL:
         _drop_stdout()
         reason = f"the output cannot be written ({error.strerror})"
     elif isinstance(error, OSError) and error.errno in EXHAUSTED:

@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, first_line
 from hierarchy.fileio import write_atomic
 from hierarchy.manifest import FileName
 
@@ -75,8 +75,9 @@ def _meet(hosts: Sequence[str], rank: int) -> None:
         name, _, port = hosts[rank].rpartition(":")
         try:
             _LISTENING[:] = [socket.create_server((name, int(port)))]
-        except OSError as error:
-            raise InputError(f"--hosts {hosts[rank]}: cannot listen ({error.strerror})") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or first_line(error)
+            raise InputError(f"--hosts {hosts[rank]}: cannot listen ({reason})") from None
     until = time.monotonic() + PATIENCE
     missing = hosts[:1] if rank else hosts[1:]
     log.info(f"waiting up to {PATIENCE} s for {', '.join(missing)}")
@@ -90,7 +91,7 @@ def _answers(host: str) -> bool:
     name, _, port = host.rpartition(":")
     try:
         socket.create_connection((name, int(port)), timeout=CONNECT).close()
-    except OSError:
+    except (OSError, ValueError):  # the latter of a name that can be none
         return False
     return True
 

@@ -104,7 +104,8 @@ def with_devices(backend: Backend, devices: int, hosts: str | None, rank: int) -
     each = tuple(hosts.split(",")) if hosts else ()
     for host in each:
         name, _, port = host.rpartition(":")
-        if not name or not port.isdecimal() or not 0 < int(port) < 2**16 or each.count(host) > 1:
+        number = int(port) if port.isdecimal() and len(port) < 6 else 0
+        if not name or not 0 < number < 2**16 or each.count(host) > 1:
             raise InputError(f"--hosts {hosts}: expected HOST:PORT of every process, e.g. a:9911,b:9911")
     if each and rank >= len(each):
         raise InputError(f"--rank {rank}: expected 0 to {len(each) - 1}, an index into --hosts")

@@ -529,6 +529,7 @@ def test_an_address_in_use_is_refused(monkeypatch, capsys):
         ("--max-requests", 0),
         ("--timeout", "1e400"),
         ("--address", "192.0.2.1"),
+        ("--address", ".."),  # can be no name
     ],
 )
 def test_what_it_cannot_start_with_is_refused(monkeypatch, capsys, words):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hierarchy.data.dataset import SKETCH, UNLABELLED, FaceDataset, Split
-from hierarchy.data.formats import image_folder, registry
+from hierarchy.data.formats import ferplus, image_folder, registry
 from hierarchy.errors import InputError
 
 READABLE = ("csv", "icml", "parquet", "folders")  # a round trip keeps all columns
@@ -259,6 +259,12 @@ def test_fer2013_itself(fer2013):
 @pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "x.parquet"])
 def test_a_pipe_is_refused_unopened(tmp_path, name):
     os.mkfifo(tmp_path / name)
-    for read in (registry.read, lambda path: list(registry.faces(path))):
+    for read in (registry.read, lambda path: list(registry.faces(path)), ferplus.read):
         with pytest.raises(InputError, match=f"{name}: "):
             read(tmp_path / name)
+
+
+def test_names_that_no_record_can_hold_are_refused(tmp_path, random_faces):
+    registry.export(random_faces(20), tmp_path / "\udcff", "folders")
+    with pytest.raises(InputError, match=r"\\udcff.*: expected a name in UTF-8"):
+        registry.read(tmp_path / "\udcff")

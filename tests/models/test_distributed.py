@@ -112,6 +112,7 @@ def test_a_host_that_dies_is_named_and_not_waited_for(tmp_path):
         (1, "a,b", 0, "--hosts a,b"),
         (1, "a:1,b:x", 0, "--hosts a:1,b:x"),
         (1, "a:1,b:99999", 0, "--hosts a:1,b:99999"),
+        (1, f"a:1,b:{'9' * 5000}", 0, "--hosts a:1,b:9"),
         (1, "a:1,a:1", 0, "--hosts a:1,a:1"),
         (1, "a:1,b:2", 2, "--rank 2"),
     ],
@@ -150,6 +151,13 @@ def test_a_host_that_never_comes_is_named(monkeypatch, rank):
     for server in distributed._LISTENING:
         server.close()
     distributed._LISTENING.clear()
+
+
+def test_a_host_whose_name_can_be_none_is_named(monkeypatch):
+    monkeypatch.setattr(distributed, "PATIENCE", 0)
+    for rank in (0, 1):
+        with pytest.raises(InputError, match=r"--hosts.* \.\.:1"):
+            distributed._meet(["..:1", "..:1"], rank)
 
 
 def test_a_batch_that_cannot_be_shared_equally_is_refused(monkeypatch):

@@ -79,9 +79,10 @@ def _listening(address: str, port: int) -> socket.socket:
     try:
         family, *_, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(place[:2], family=family, backlog=2048)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter of a name that can be none
+        reason = getattr(error, "strerror", None) or "no name of a machine"
         raise InputError(
-            f"--address {address} --port {port}: {error.strerror}; expected a free port of this machine"
+            f"--address {address} --port {port}: {reason}; expected a free port of this machine"
         ) from None
 
 

@@ -96,7 +96,8 @@ def _check_free(address: str, port: int) -> None:
     try:
         family, *_, where = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         socket.create_server(where[:2], family=family).close()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter of a name that can be none
+        reason = getattr(error, "strerror", None) or "no name of a machine"
         raise InputError(
-            f"--address {address} --port {port}: {error.strerror}; expected a free port of this machine"
+            f"--address {address} --port {port}: {reason}; expected a free port of this machine"
         ) from None

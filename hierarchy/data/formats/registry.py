@@ -67,9 +67,14 @@ def read(path: str | Path) -> FaceDataset:
     one. A file not named .parquet is read as CSV.
 
     Raises:
-        InputError: nothing readable there, or a fault in it, named with file and line.
+        InputError: nothing readable there, a name that is not UTF-8, or a fault, named with file and line.
     """
     reader, sources = _reader(Path(path))
+    for place in map(os.path.abspath, (path, *sources)):  # runs and reports record them
+        try:
+            place.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{place}: expected a name in UTF-8") from None
     return cache.through(sources, lambda: reader(sources))
 
 

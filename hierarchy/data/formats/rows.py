@@ -165,6 +165,8 @@ def _lines(text: TextIOWrapper) -> Iterator[str]:
 @contextmanager
 def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
+        if path.exists() and not path.is_file():  # reading a pipe would wait for its writer
+            raise InputError("cannot be read (not a file)")
         stream = cast(BufferedReader, gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
     except OSError as error:
         raise InputError(f"cannot be read ({first_line(error)})") from None
