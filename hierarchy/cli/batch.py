@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hierarchy.cli.options import DETECTOR, ENGINE, MIN_PIXELS, ROTATE, RUN
+from hierarchy.cli.options import DETECTOR, ENGINE, MIN_PIXELS, ROTATE, RUN, show
 from hierarchy.vision.detectors import STILL, Searching
 
 
@@ -34,4 +34,4 @@ def batch(
 
     job = Job(run or runs.DEFAULT_RUN, detector, engine, str(out), Searching(min_face, rotate))
     total = local.batch(source, job, executor=executor, workers=workers, address=address, size=chunk_size)
-    print(f"{out}: {total['pictures']:,} images, {total['faces']:,} faces, {total['errors']:,} errors")
+    show(f"{out}: {total['pictures']:,} images, {total['faces']:,} faces, {total['errors']:,} errors")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hierarchy.cli.options import DATA, check_output, not_overwritten
+from hierarchy.cli.options import DATA, check_output, not_overwritten, show
 
 data = typer.Typer(help="Download, audit and convert data sets of faces.")
 
@@ -16,7 +16,7 @@ def get() -> None:
     from hierarchy import runs
     from hierarchy.data import download
 
-    print(download.get(runs.home() / "data"))
+    show(download.get(runs.home() / "data"))
 
 
 @data.command("audit")
@@ -36,8 +36,8 @@ def audit(
         files = [source, *source.rglob("*")] if source.is_dir() else [source]
         list(not_overwritten(files, "--out", out))
     result = audit.audit(loading.labelled_faces(data))
-    print(audit.as_table(result))
-    print(f"all findings, one per row: {audit.write(result, out)}")
+    show(audit.as_table(result))
+    show(f"all findings, one per row: {audit.write(result, out)}")
 
 
 @data.command("export")
@@ -59,4 +59,4 @@ def export(
     if target is None:
         raise InputError("data export: name a new folder to write to")
     registry.export(loading.labelled_faces(data), target, layout, ferplus)
-    print(target)
+    show(target)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hierarchy.cli.options import DATA, NEGATIVES
+from hierarchy.cli.options import DATA, NEGATIVES, show
 
 detector = typer.Typer(help="Train and evaluate a custom CNN face detector (predict --detector cnn).")
 
@@ -20,7 +20,7 @@ def train(
     """Train a small net on faces against backgrounds, into results/detector/."""
     from hierarchy.evaluation import detection
 
-    print(f"{detection.train(data, negatives, rounds, seed)}; next: detector score")
+    show(f"{detection.train(data, negatives, rounds, seed)}; next: detector score")
 
 
 @detector.command("score")
@@ -32,4 +32,4 @@ def score(
     """Evaluate it on composed scenes, beside YuNet and Haar, into results/detector/."""
     from hierarchy.evaluation import detection
 
-    print(detection.report(data, negatives, scenes))
+    show(detection.report(data, negatives, scenes))

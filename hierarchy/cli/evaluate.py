@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hierarchy.cli.options import DATA, ENGINE, MIN_CONFIDENCE, RUN, TTA, backend_of
+from hierarchy.cli.options import DATA, ENGINE, MIN_CONFIDENCE, RUN, TTA, backend_of, show
 
 
 def evaluate(
@@ -58,4 +58,4 @@ def evaluate(
             backend=backend_of(context),
             engine=engine,
         )
-    print(report)
+    show(report)

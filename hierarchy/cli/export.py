@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hierarchy.cli.options import DATA, RUN
+from hierarchy.cli.options import DATA, RUN, show
 
 
 def export(
@@ -22,4 +22,4 @@ def export(
 
     chosen = runs.run(run or runs.DEFAULT_RUN)
     for line in export_nets(chosen, kind, precision, lambda: faces_for(chosen.manifest(), data)):
-        print(line)
+        show(line)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hierarchy.cli.options import DATA, check_output, no_nan
+from hierarchy.cli.options import DATA, check_output, no_nan, show
 from hierarchy.runs import DEFAULT_RUN
 
 generate = typer.Typer(help="Train a generator of faces, sample from it, and evaluate it.")
@@ -32,7 +32,7 @@ def train(
 
     require("keras")  # before data are downloaded
     place = generation.train(run, data, epochs, minutes, seed, resume)
-    print(f"trained: {place.folder}; next: {COMMAND} generate evaluate --run {run}")
+    show(f"trained: {place.folder}; next: {COMMAND} generate evaluate --run {run}")
 
 
 @generate.command("sample")
@@ -48,7 +48,7 @@ def sample(
 
     check_output("--out", out, (".parquet",))
     faces = generation.sample(run, per_class, classes.split(",") if classes else [], seed, out)
-    print(f"{out}: {len(faces):,} generated faces")
+    show(f"{out}: {len(faces):,} generated faces")
 
 
 @generate.command("evaluate")
@@ -65,4 +65,4 @@ def evaluate(
     """Write a report: contact sheet, Frechet distance, precision and recall, and copies of Training faces."""
     from hierarchy.evaluation import generation_report
 
-    print(generation_report.write(run, data, features, faces, seed))
+    show(generation_report.write(run, data, features, faces, seed))

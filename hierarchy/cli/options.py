@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, printable
 from hierarchy.taxonomy import TREES, VALENCE
 from hierarchy.vision.detectors import DETECTORS, FILES, MIN_FACE, ROTATIONS, STILL, Searching
 
@@ -94,6 +94,11 @@ def renamed(arguments: list[str]) -> list[str]:
 
 def _follows(arguments: list[str], option: str, value: str) -> bool:
     return f"{option}={value}" in arguments or (option, value) in zip(arguments, arguments[1:], strict=False)
+
+
+def show(result: object) -> None:
+    """Print what a command has made; control characters of names in it are escaped."""
+    print(printable(str(result), "\n"))
 
 
 def detector_of(name: str, roi: str | None, searching: Searching = STILL) -> "Detector":

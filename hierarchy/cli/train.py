@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hierarchy.cli.options import DATA, TREE, backend_of
+from hierarchy.cli.options import DATA, TREE, backend_of, show
 
 
 def train(
@@ -84,4 +84,4 @@ def train(
         tree=tree,
         backend=backend,
     ):
-        print(f"trained: {finished.folder}; next: {backend.command} evaluate --run {finished.name}")
+        show(f"trained: {finished.folder}; next: {backend.command} evaluate --run {finished.name}")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hierarchy.cli.options import DATA, TREE, backend_of
+from hierarchy.cli.options import DATA, TREE, backend_of, show
 
 
 def tune(
@@ -36,4 +36,4 @@ def tune(
         tree=tree,
         backend=backend_of(context),
     )
-    print(f"{folder}; next: train --recipe {folder / 'recipe.json'}")
+    show(f"{folder}; next: train --recipe {folder / 'recipe.json'}")

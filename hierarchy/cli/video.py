@@ -95,7 +95,7 @@ def video(
     if not labels:
         print(f"{name}  {tracker.none}")
     for path in targets:
-        print(path)
+        print(printable(str(path)))
     frames = round(task.completed)
     if not end:
         _log_missing(opened, frames)

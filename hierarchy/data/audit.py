@@ -17,6 +17,7 @@ from hierarchy import fileio, runs
 from hierarchy.data.dataset import SIDE, FaceDataset, Split
 from hierarchy.data.formats import FER2013_NAMES
 from hierarchy.data.formats.ferplus import CHOICES
+from hierarchy.errors import printable
 from hierarchy.taxonomy import VALENCE, Tree
 
 # FER-2013's rows of each split and expression in the Kaggle challenge of 2013; the totals are in Goodfellow
@@ -196,4 +197,5 @@ def _head(*cells: str) -> list[str]:
 
 
 def _line(*cells: object) -> str:
-    return f"| {' | '.join(map(str, cells))} |"
+    texts = (printable(str(cell)).replace("|", r"\|") for cell in cells)  # labels may be any text
+    return f"| {' | '.join(texts)} |"

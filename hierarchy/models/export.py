@@ -60,6 +60,7 @@ def export(run: runs.Run, kind: str, precision: str, faces: Callable[[], FaceDat
             yield exporter.net([node for node in paths if paths[node] == path], path)
         if (kind, precision) not in NO_TREE:
             yield exporter.tree()
+        run.manifest()  # not where it was removed meanwhile
         for file in sorted(exporter.files):
             fileio.write_atomic(run.folder / file, (Path(folder) / file).read_bytes())
     before = fileio.read_json(run.folder / runs.MANIFEST).get("exports", {})

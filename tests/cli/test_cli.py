@@ -516,6 +516,9 @@ def test_data_export_fills_a_new_folder_only(command, foreign, tmp_path):
     other = tmp_path / "other"
     refused(command("data", "export", other, "--layout", "tape", "--data", foreign), "'tape'")
     assert not other.exists() and os.listdir(target) == ["icml_face_data.csv"]
+    odd = tmp_path / "odd\x1b[31m"
+    shown = f"{tmp_path}/odd\\x1b[31m\n"
+    assert command("data", "export", odd, "--layout", "icml", "--data", foreign) == (0, shown, "")
 
 
 def test_data_export_writes_the_ferplus_images(command, foreign, tmp_path):

@@ -140,6 +140,11 @@ def test_a_label_called_as_a_column_keeps_its_counts() -> None:
     assert "| blank | Training | 1 | 0 | 1 | 0 |" in as_table(found)
 
 
+def test_any_label_is_one_cell_in_one_line() -> None:
+    found = audit(replace(_small(), names=("\x1b[31m\n", "a|b"), label=np.array([0] * 9 + [1], np.int8)))
+    assert r"| split | \x1b[31m\n | a\|b | all |" in as_table(found)
+
+
 def test_published_counts_sum_to_the_published_splits() -> None:
     assert [sum(PUBLISHED[split.name].values()) for split in Split] == [28_709, 3_589, 3_589]
 

@@ -259,6 +259,9 @@ def test_fer2013_itself(fer2013):
 @pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "x.parquet"])
 def test_a_pipe_is_refused_unopened(tmp_path, name):
     os.mkfifo(tmp_path / name)
+    if name == "x.parquet":
+        with pytest.raises(InputError, match=f"{name}: not a file"):
+            registry.read(tmp_path)
     for read in (registry.read, lambda path: list(registry.faces(path)), ferplus.read):
         with pytest.raises(InputError, match=f"{name}: "):
             read(tmp_path / name)

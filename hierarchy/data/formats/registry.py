@@ -160,6 +160,8 @@ def _reader(path: Path) -> tuple[Reader, Sources]:
             raise InputError(f"{path}: not a file")
         for entry in DATA_FORMATS.values():
             if entry.read and (sources := entry.sources(path)):
+                if other := next((file for file in sources if not file.is_file()), None):
+                    raise InputError(f"{other}: not a file")
                 return entry.read, sources
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
