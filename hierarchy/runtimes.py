@@ -212,6 +212,9 @@ class ExportedModel:
         return net
 
     def _open(self) -> Logits:
+        most = fileio.TEXT_BYTES if self.path.suffix == ".xml" else fileio.ARCHIVE_BYTES
+        if self.path.is_file() and self.path.stat().st_size > most:
+            raise InputError(f"{self.path}: larger than {most >> 20:,} MiB; {self.remedy}")
         try:
             with quiet():
                 library = importlib.import_module(self.format.library)

@@ -221,6 +221,15 @@ def test_a_file_that_the_library_cannot_open_is_refused_in_one_line(exported, fe
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_file_larger_than_any_net_is_refused(engine, tmp_path):
+    file = tmp_path / f"net{runtimes.FORMATS[ENGINES[engine][0]].suffixes[0]}"
+    file.touch()
+    os.truncate(file, 2 << 30)
+    with pytest.raises(InputError, match=f"{file.name}: larger than [0-9,]+ MiB; .*{ALTERNATIVE}"):
+        runtimes.ExportedModel(engine, file, KERAS_BACKEND)(np.zeros((1, 48, 48), np.uint8))
+
+
 def _net(shape=("N", 48, 48), kind=2, width=2, **more):
     """An ONNX net of one product."""
     from onnx import TensorProto, helper, numpy_helper

@@ -36,6 +36,7 @@ STEP: Final = 2.5  # least ratio of two scales of a picture
 GLANCE: Final = 480  # pixels of the longer side of a frame between two full searches
 TILE: Final = 640  # pixels; larger inputs leave the processor's cache, and a pixel takes twice as long
 BUDGET: Final = 30_000_000  # pixels of the finest pass
+STRIP: Final = 100  # ratio of sides; of a narrower picture, each small tile costs as much as a wider one
 SAME: Final = 0.5  # share of the smaller of two boxes that both of the same face have in common
 
 Rows = Callable[[np.ndarray], np.ndarray]  # uint8[H,W] -> float[N,15]: box, landmarks or NaN, score
@@ -114,7 +115,8 @@ class Search:
 
     def _scales(self, grey: np.ndarray, scale: float) -> np.ndarray:
         """Finer scales, in ratios of about STEP, up to that of `min_face` pixels or that of BUDGET."""
-        last = min(self.engine.seen / self.options.min_face, math.sqrt(BUDGET / grey.size))
+        size = max(grey.size, max(grey.shape) ** 2 / STRIP)
+        last = min(self.engine.seen / self.options.min_face, math.sqrt(BUDGET / size))
         number = math.ceil(math.log(last / scale, STEP)) if self.engine.patch and last > scale else 0
         return np.geomspace(scale, last, number + 1)[1:] if number else np.zeros(0)
 

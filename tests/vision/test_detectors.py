@@ -294,3 +294,16 @@ def test_of_a_damaged_detector_nothing_else_is_printed(tmp_path, capfd, names):
     with pytest.raises(InputError, match=str(files[0])):
         create_detector(",".join(map(str, files)))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_strip_is_searched_in_bounded_time():
+    finder = create_detector("yunet", Searching(1, "off"))
+    seen: list[tuple[int, ...]] = []
+
+    def find(picture):
+        seen.append(picture.shape)
+        return np.zeros((0, 15))
+
+    finder.engine = finder.engine._replace(find=find)
+    finder(np.zeros((60_000, 1), np.uint8))
+    assert 100 < len(seen) < 1000
