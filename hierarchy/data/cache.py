@@ -25,6 +25,8 @@ from hierarchy.errors import DISTRIBUTION, InputError
 
 VERSION: Final = 3  # increases when a reader gives other faces for the same source
 
+CACHES: Final = {"KERAS_HOME": "keras", "MPLCONFIGDIR": "matplotlib", "TORCHINDUCTOR_CACHE_DIR": "torch"}
+
 
 def folder() -> Path:
     """The folder of parsed faces."""
@@ -32,12 +34,12 @@ def folder() -> Path:
 
 
 def keep_home_clean() -> None:
-    """Let Keras and matplotlib, before they are imported, write into `folder` instead of the user's home.
+    """Let libraries, before they are imported, write into `folder` instead of the user's home or /tmp.
 
-    Into a temporary folder, which ends with the process, where the cache cannot be written. $KERAS_HOME and
-    $MPLCONFIGDIR are kept if they are set.
+    Into a temporary folder, which ends with the process, where the cache cannot be written. Variables that
+    are set are kept.
     """
-    for variable, name in (("KERAS_HOME", "keras"), ("MPLCONFIGDIR", "matplotlib")):
+    for variable, name in CACHES.items():
         if variable not in os.environ and importlib.util.find_spec(name):
             os.environ[variable] = _writable(folder() / name)
 

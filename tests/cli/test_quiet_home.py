@@ -19,31 +19,37 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 """
 ROOT = Path(tf_model.__file__).parent
+TRAINING = (
+    *("train", "--data", "sketch", "--node", "flat", "--run", "x", "--recipe", "sketch"),
+    *("--set", "fit.epochs=1", "--set", "fit.samples_per_class=8", "--set", "net.stages=[[2]]"),
+)
 COMMANDS = {
     "predict": ("predict", ROOT / "samples" / "astronaut.jpg"),
     "plot": ("video", ROOT / "samples" / "clip.mp4", "--csv", "faces.csv", "--frame-step", "20"),
     "runs": ("runs", "list"),
-    "train": (
-        *("train", "--data", "sketch", "--node", "flat", "--run", "x", "--recipe", "sketch"),
-        *("--set", "fit.epochs=1", "--set", "fit.samples_per_class=8", "--set", "net.stages=[[2]]"),
-    ),
+    "train": TRAINING,
+    "mirror": TRAINING,
 }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_connects_to_nobody_and_needs_no_home_folder(tmp_path, own_home, name):
     (tmp_path / "sitecustomize.py").write_text(WATCH)
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "KERAS_", "MPL"))}
-    places = {"HOME": f"{os.devnull}/home", "PYTHONPATH": str(tmp_path)}
+    own = ("XDG_", "KERAS_", "MPL", "TORCH")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(own)}
+    (temporary := tmp_path / "tmp").mkdir()
+    places = {"HOME": f"{os.devnull}/home", "TMPDIR": str(temporary)}
+    program = ["-m", "pt_files"] if name == "mirror" else [tf_model.__file__]
     (own_home / "results").mkdir()
     (own_home / "results" / "fer2013").symlink_to(ROOT / "results" / "fer2013")
     done = subprocess.run(
-        [sys.executable, tf_model.__file__, *map(str, COMMANDS[name])],
-        env={**kept, **places},
+        [sys.executable, *program, *map(str, COMMANDS[name])],
+        env={**kept, **places, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
         cwd=tmp_path,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     assert "talked:" not in done.stderr
+    assert [*temporary.iterdir()] == []
     assert not any(word in done.stderr for word in ("INFO:", "WARNING", "Matplotlib", "cuda", "XNNPACK"))

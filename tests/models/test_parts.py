@@ -42,6 +42,7 @@ def test_each_window_has_a_body_beside_that_of_the_whole_face():
     assert all(sizes[part] > head[part] for part in sizes)
 
 
+@pytest.mark.long
 def test_a_drawn_face_is_learned_exported_and_mirrored(few_sketches, monkeypatch):
     pytest.importorskip("tf2onnx")
     from hierarchy.data import loading
