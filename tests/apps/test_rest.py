@@ -512,7 +512,7 @@ def refusal(monkeypatch, capsys, *words: object) -> str:
 
 
 def test_an_address_in_use_is_refused(monkeypatch, capsys):
-    with server._listening("127.0.0.1", 0) as taken:
+    with server.listening("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         assert f"--port {port}" in refusal(monkeypatch, capsys, "--port", port)
 

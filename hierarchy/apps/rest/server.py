@@ -5,7 +5,6 @@ import ctypes
 import ipaddress
 import logging
 import signal
-import socket
 import warnings
 from typing import Final
 
@@ -13,10 +12,10 @@ import uvicorn
 from PIL import Image
 
 from hierarchy.apps.broken_http import refuse_quietly
+from hierarchy.apps.listening import listening
 from hierarchy.apps.rest.app import create_app
 from hierarchy.apps.rest.logs import log_as_json
 from hierarchy.apps.rest.settings import TOKEN_VARIABLE, Settings
-from hierarchy.errors import InputError
 
 PORT: Final = 8000
 CONNECTIONS: Final = 16  # times the requests at the same time, open at most
@@ -38,7 +37,7 @@ def serve(settings: Settings, address: str = "127.0.0.1", port: int = PORT) -> N
     _share_memory()
     refuse_quietly()
     warnings.simplefilter("error", Image.DecompressionBombWarning)  # refused as too large
-    listener = _listening(address, port)
+    listener = listening(address, port)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # the end is the same as by Ctrl-C
     try:
         with listener:
@@ -73,17 +72,6 @@ def _configured(settings: Settings) -> uvicorn.Config:
         limit_concurrency=CONNECTIONS * settings.max_requests,
         timeout_graceful_shutdown=int(settings.timeout) + 1,
     )
-
-
-def _listening(address: str, port: int) -> socket.socket:
-    try:
-        family, *_, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(place[:2], family=family, backlog=2048)
-    except (OSError, ValueError) as error:  # the latter of a name that can be none
-        reason = getattr(error, "strerror", None) or "no name of a machine"
-        raise InputError(
-            f"--address {address} --port {port}: {reason}; expected a free port of this machine"
-        ) from None
 
 
 def _warn(address: str, settings: Settings) -> None:

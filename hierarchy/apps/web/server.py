@@ -3,7 +3,6 @@
 import ipaddress
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hierarchy import runs, runtimes
+from hierarchy.apps.listening import listening
 from hierarchy.errors import InputError, require
 from hierarchy.models.keras_backend import KERAS_BACKEND
 
@@ -41,7 +41,7 @@ def serve(
     """
     runtimes.nets(runs.run(run), KERAS_BACKEND, engine)
     require("streamlit", "streamlit_webrtc")
-    _check_free(address, port)
+    listening(address, port).close()  # before Streamlit starts
     flags = [f"--{name}={value}" for name, value in _options(address, port).items()]
     names = [run, engine, address, *hosts]
     command = [sys.executable, "-m", "streamlit", "run", str(APPLICATION), *flags, "--", *names]
@@ -90,14 +90,3 @@ def _every_interface(address: str) -> bool:
         return ipaddress.ip_address(address).is_unspecified
     except ValueError:
         return False
-
-
-def _check_free(address: str, port: int) -> None:
-    try:
-        family, *_, where = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
-        socket.create_server(where[:2], family=family).close()
-    except (OSError, ValueError) as error:  # the latter of a name that can be none
-        reason = getattr(error, "strerror", None) or "no name of a machine"
-        raise InputError(
-            f"--address {address} --port {port}: {reason}; expected a free port of this machine"
-        ) from None
