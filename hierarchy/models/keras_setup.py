@@ -1,5 +1,6 @@
-"""Start Keras on $KERAS_BACKEND (default: tensorflow), without TensorFlow's messages on stderr."""
+"""Start Keras on $KERAS_BACKEND, or on a backend that is installed, without messages on stderr."""
 
+import importlib.util
 import logging
 import os
 
@@ -7,7 +8,8 @@ from hierarchy.backends import check_process, quiet
 from hierarchy.data.cache import keep_home_clean
 from hierarchy.errors import InputError, not_installed
 
-BACKENDS = ("tensorflow", "jax", "torch")
+BACKENDS = ("tensorflow", "torch", "jax")  # of several that are installed, the first; it trains fastest
+log = logging.getLogger(__name__)
 
 
 def start() -> None:
@@ -17,7 +19,12 @@ def start() -> None:
         InputError: an unknown backend, or one that is not installed; a fork of a process with keras.
     """
     check_process("Keras")
-    name = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if "KERAS_BACKEND" not in os.environ:
+        installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
+        os.environ["KERAS_BACKEND"] = (installed or BACKENDS)[0]
+        if installed and installed[0] != BACKENDS[0]:
+            log.info(f"Keras runs on {installed[0]}: {BACKENDS[0]} is not installed")
+    name = os.environ["KERAS_BACKEND"]
     if name not in BACKENDS:
         raise InputError(f"KERAS_BACKEND={name}: expected one of {', '.join(BACKENDS)}")
     keep_home_clean()

@@ -10,7 +10,7 @@ import pytest
 
 from hierarchy.config.schema import VGGConfig
 from hierarchy.data.synthetic.sketch import sketch_faces
-from hierarchy.models import serialization, vgg
+from hierarchy.models import keras_setup, serialization, vgg
 from hierarchy.taxonomy import FLAT, VALENCE
 
 SCRIPT = """
@@ -58,3 +58,12 @@ def test_every_backend_gives_the_same_logits_and_trains(net, backend):
     subprocess.run([sys.executable, "-c", SCRIPT, str(net)], env=environment, check=True)
     here = serialization.Lazy(net / "net.keras")(sketch_faces(70).pixels)
     np.testing.assert_allclose(np.load(net / f"{backend}.npy"), here, atol=1e-4)
+
+
+def test_keras_runs_on_what_is_installed(monkeypatch, logged):
+    monkeypatch.setenv("KERAS_BACKEND", "")  # so that it is restored
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorflow" else name)
+    keras_setup.start()
+    assert os.environ["KERAS_BACKEND"] == "torch"
+    assert logged.messages == ["Keras runs on torch: tensorflow is not installed"]
