@@ -98,9 +98,9 @@ def predict(
     _note_windows(model, detector)
     errors: list[InputError] = []
     left_out = Counter[str]()
-    if not top1_only:  # it may do with fewer nets
-        runtimes.open_ahead(model.nets_)
     with _progress(paths) as progress:
+        if not top1_only:  # it may do with fewer nets
+            runtimes.open_ahead(model.nets_)
         files = not_overwritten(progress.read(image_files.find(paths, left_out)), "--csv", csv)
         results = predict_stream(model, map(_no_video, files), min_confidence, top1_only, find)
         if explain:

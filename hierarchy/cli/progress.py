@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TextIO, TypeVar, cast
+
+from hierarchy.errors import STDERR
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -78,6 +80,24 @@ def wanted(paths: Iterable[str]) -> bool:
     return log.isEnabledFor(logging.INFO) and (len(named) > MANY or any(map(os.path.isdir, named)))
 
 
+class _Stderr:
+    """stderr, whose users wait while libraries are kept from it."""
+
+    def __init__(self) -> None:
+        self.stream = sys.stderr  # rich puts another in its place
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        with STDERR:
+            return self.stream.write(text)
+
+    def flush(self) -> None:
+        with STDERR:
+            self.stream.flush()
+
+
 def _bar() -> "Progress":
     """A bar that disappears at the end, on top of which results are printed."""
     import rich.console
@@ -88,7 +108,8 @@ def _bar() -> "Progress":
         rich.progress.BarColumn(),
         "{task.fields[rate]:.0f} faces/s",
         rich.progress.TimeRemainingColumn(),
-        console=rich.console.Console(stderr=True),
+        # it is a terminal, also while it is not to be seen
+        console=rich.console.Console(file=cast("TextIO", _Stderr()), force_terminal=True),
         transient=True,
         redirect_stdout=sys.stdout.isatty(),
     )

@@ -137,10 +137,12 @@ def _value(option: Any, value: Any, place: str) -> Any:
     """A value as an option takes it from the command line.
 
     Raises:
-        InputError: a list or table for a single value, or no true or false for a flag.
+        InputError: a list or table for a single value, no true or false for a flag, a text with NUL.
     """
     each = value if option.multiple and isinstance(value, list) else [value]
     if not all(isinstance(one, SINGLE) and isinstance(one, bool) == option.is_flag for one in each):
         kind = "true or false" if option.is_flag else "a number or a text"
         raise InputError(f"{place}: {value!r}; expected {kind}{', or a list' * option.multiple}")
+    if any("\0" in str(one) for one in each):  # which no argument of a command line can hold
+        raise InputError(f"{place}: {value!r}; expected a text without NUL")
     return [str(one) for one in each] if option.multiple else value

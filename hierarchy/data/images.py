@@ -7,6 +7,7 @@ no reason, and prints its own warnings.) Both are imported at their first use.
 
 import functools
 import importlib.util
+import logging
 import os
 import threading
 import warnings
@@ -38,7 +39,11 @@ HEIF_LIBRARY: Final = "pillow_heif"
 _EXPECTED = (
     f"expected {', '.join(KINDS)} of at most {MAX_PIXELS // 10**6} megapixels and {MAX_SIDE:,} pixels a side"
 )
+SCANS: Final = 100  # of a JPEG of MAX_PIXELS; smaller ones may have more, of as many pixels together
+_SCAN: Final = b"\xff\xda"  # the marker of a scan's start
+_TILE_WIDTH, _TILE_LENGTH = 322, 323  # tags of TIFF
 _FLOAT_WHITES = (1.0, 255.0, 65535.0)  # usual values of white in float images
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # its messages name no file
 _FIRST = threading.Lock()  # who waits for room is not overtaken by smaller images
 _CHANGED = threading.Condition()
 _DECODED: list[int] = []  # pixels of the images that are decoded now
@@ -221,13 +226,28 @@ def _pixels(picture: "Image", *modes: str) -> list[np.ndarray]:
     from PIL import ImageOps
 
     check_size(picture.width, picture.height)
-    if picture.format == "TIFF":
-        _silence_libtiff()
+    _check_parts(picture)
     with _room(picture.width * picture.height):
         picture.load()
         with suppress(Exception):  # damaged EXIF: viewers show the image as it is stored
             picture = ImageOps.exif_transpose(picture)
         return [_converted(picture, mode) for mode in modes]
+
+
+def _check_parts(picture: Any) -> None:
+    """Refuse what costs more than its pixels: tiles beyond a TIFF's size, scans of a JPEG over and over."""
+    if picture.format == "TIFF":
+        _silence_libtiff()
+        check_size(*(int(picture.tag_v2.get(tag, 1)) for tag in (_TILE_WIDTH, _TILE_LENGTH)))
+    if picture.format in ("JPEG", "MPO"):
+        file, left = picture.fp, SCANS * MAX_PIXELS / (picture.width * picture.height)
+        place = file.tell()
+        file.seek(0)
+        while left >= 0 and (part := file.read(1 << 20)):
+            left -= part.count(_SCAN)
+        file.seek(place)
+        if left < 0:
+            raise InputError("too many scans for its size")
 
 
 def _converted(picture: "Image", mode: str) -> np.ndarray:

@@ -17,7 +17,9 @@ import keras
 import numpy as np
 from keras import layers
 
+from hierarchy.errors import InputError
 from hierarchy.models import keras_setup
+from hierarchy.vision import cnn_detector
 from hierarchy.vision.synthetic_scenes import WINDOW, scenes, windows
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ WIDTHS: Final = ((8, 16), (24, 32))  # of 3x3 convolutions, a pooling after each
 SCENES: Final = 400  # new ones in each round
 PER_FACE, OTHERS = 6, 120  # windows per scene
 RATE: Final = 2e-3  # initial learning rate; decays by a cosine over the rounds
+CONVERSIONS: Final = 5  # to ONNX, at most: in one of some forty, tf2onnx 1.17 leaves out an operator
 HARD: Final = 3  # hard negatives per positive window
 
 
@@ -84,10 +87,16 @@ def _round(
 
 
 def as_onnx(net: keras.Model) -> bytes:
-    """The net as an ONNX file for images of any size."""
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), keras_setup.quiet():
-        warnings.simplefilter("ignore")  # of the converter
+    """The net as an ONNX file for images of any size, with the logits of Keras."""
+    picture = np.arange(2 * WINDOW**2, dtype=np.uint8).reshape(1, WINDOW, 2 * WINDOW, 1)
+    expected = np.asarray(net(picture))
+    with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "detector.onnx"
-        net(np.zeros((1, WINDOW, WINDOW, 1), np.uint8))  # Keras exports only nets that were called
-        net.export(target, format="onnx", verbose=False)
-        return target.read_bytes()
+        for _ in range(CONVERSIONS):
+            with warnings.catch_warnings(), keras_setup.quiet():
+                warnings.simplefilter("ignore")  # of the converter
+                net.export(target, format="onnx", verbose=False)
+            logits = cnn_detector.loaded(target)(picture)
+            if logits.shape == expected.shape and np.allclose(logits, expected, atol=1e-3):
+                return target.read_bytes()
+    raise InputError(f"the detector as ONNX differs from Keras in {CONVERSIONS} conversions")

@@ -33,8 +33,8 @@ class Row(TypedDict, total=False):
     node: Required[str]
     epoch: Required[Annotated[int, msgspec.Meta(ge=1)]]
     val_accuracy: Required[Annotated[float, msgspec.Meta(ge=0, le=1)]]
-    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e9)]
-    images_per_second: Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+    seconds: Required[Annotated[float, msgspec.Meta(ge=0, le=1e9)]]
+    images_per_second: Required[Annotated[float, msgspec.Meta(ge=0, le=1e12)]]
 
 
 class State(TypedDict, total=False):

@@ -215,7 +215,8 @@ def train(
     training, validation = faces.of(Split.Training), faces.of(Split.PublicTest)
     left = [node for node in order(nodes, recipe) if not _finished(run, node)]
     pool = generated_faces.pool(identity, training, recipe, backend) if left else None
-    first = list(map(runs.run, identity.get("start", ())))
+    starts = identity.get("start") if FLAT in left else None
+    first = start_runs(list(starts), recipe, backend) if starts else []
     for node in left:
         fit, valid = recipe.fit_of(node), validation.for_node(recipe.tree, node)
         shown = generated_faces.mixed(training, pool, recipe.tree, fit.generated_share)

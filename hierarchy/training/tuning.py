@@ -80,6 +80,7 @@ def tune(
     faces = loading.training_faces(data)
     about = {"node": node, "recipe": base.as_dict(), "data": loading.fingerprint(faces)}
     study = _study(study_name, storage, about)
+    _check_trials(study, base, storage)
     backend.start()
 
     def objective(trial: "optuna.Trial") -> float:
@@ -96,6 +97,8 @@ def tune(
     finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
     while len(study.get_trials(deepcopy=False, states=finished)) < trials:
         study.optimize(objective, n_trials=1, callbacks=[report])
+    if not study.get_trials(deepcopy=False, states=finished[:1]):
+        raise InputError(f"study {study_name!r}: every trial was pruned; ask for more --trials")
     best = replace(proposed(optuna.trial.FixedTrial(study.best_params), base), name=study_name)
     folder = runs.home() / "results" / "tune" / study_name
     store(best, folder / "recipe.json")
@@ -187,6 +190,27 @@ def _study(name: str, storage: str | None, about: dict[str, Any]) -> "optuna.Stu
         raise InputError(f"study {name!r} was begun with another {other}; choose another --name")
     study.set_user_attr("about", about)
     return study
+
+
+def _check_trials(study: "optuna.Study", base: Recipe, storage: str | None) -> None:
+    """Refuse a study whose trials were edited, or are of another program.
+
+    Raises:
+        InputError: it is not one of a single maximised value, or a complete trial gives no recipe.
+    """
+    import optuna
+
+    try:
+        if study.direction.name != "MAXIMIZE":
+            raise ValueError("it minimises")
+        for trial in study.get_trials(states=(optuna.trial.TrialState.COMPLETE,)):
+            proposed(optuna.trial.FixedTrial(trial.params), base)
+            if not 0 <= float(trial.value or 0) <= 1:
+                raise ValueError(f"trial {trial.number} has value {trial.value}")
+    except Exception as error:  # Optuna has many
+        raise InputError(
+            f"study {study.study_name!r} in {storage or 'its journal'} cannot be used ({first_line(error)})"
+        ) from None
 
 
 def _check_journal(path: Path) -> None:

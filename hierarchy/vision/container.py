@@ -120,6 +120,13 @@ class _File(io.BufferedReader):
 
     name = "video"
 
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """The new position, or -1 where there is none: PyAV would print an exception's traceback."""
+        try:
+            return super().seek(offset, whence)
+        except (OSError, ValueError):
+            return -1
+
 
 def opened(source: str, timeout: float) -> Container:
     """The container at a path or URL.

@@ -113,6 +113,7 @@ def test_lists_and_tables_of_groups_come_from_a_file(command, config, own_home, 
         ("min-confidence = 'much'", "--min-confidence"),
         ("x = ", "TOML"),
         ("run = 'nope'", "'nope'"),
+        ('csv = "a\\u0000.csv"', "csv"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(command, config, text, part):

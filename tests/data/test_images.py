@@ -382,3 +382,34 @@ def test_nothing_is_printed_about_a_damaged_tiff(capfd: pytest.CaptureFixture[st
         with suppress(InputError):
             images.read(bytes(data))
     assert capfd.readouterr() == ("", "")
+
+
+def tiff(*tags: tuple[int, int, int]) -> bytes:
+    """A grey TIFF of 48x48 pixels with tags (number, type, value)."""
+    tags = ((256, 4, 48), (257, 4, 48), (258, 3, 8), (262, 3, 1), *tags)
+    entries = b"".join(struct.pack("<HHII", number, kind, 1, value) for number, kind, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4 + 2400)
+
+
+def test_tiles_beyond_the_largest_image_are_refused_before_they_are_allocated() -> None:
+    huge = tiff((259, 3, 8), (277, 3, 1), (322, 4, 65536), (323, 4, 32752), (324, 4, 134), (325, 4, 1000))
+    with pytest.raises(InputError, match="too large"):
+        images.read(huge)
+
+
+def test_scans_of_a_jpeg_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = BytesIO()
+    Image.new("L", (64, 64), 128).save(file, "JPEG", progressive=True)
+    whole = file.getvalue()
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    monkeypatch.setattr(images, "SCANS", 20 * 64**2 / images.MAX_PIXELS)
+    assert images.read(whole).shape == (64, 64)
+    with pytest.raises(InputError, match="scans"):
+        images.read(whole[:-2] + 20 * last + whole[-2:])
+
+
+def test_pillow_says_nothing_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    many = tiff((259, 3, 1), (273, 4, 130), (277, 3, 65535), (278, 4, 48), (279, 4, 2304))
+    with pytest.raises(InputError):
+        images.read(many)
+    assert capfd.readouterr().err == ""

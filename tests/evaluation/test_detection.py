@@ -62,6 +62,21 @@ def trained(home, monkeypatch):
 
 
 @pytest.mark.long
+def test_a_conversion_that_differs_is_made_again(monkeypatch):
+    pytest.importorskip("tf2onnx")
+    import keras
+
+    from hierarchy.models import face_detector
+
+    nets = [face_detector.build(), face_detector.build()]
+    nets[1](np.zeros((1, 48, 48, 1), np.uint8))  # Keras exports only nets that were called
+    export = keras.Model.export
+    monkeypatch.setattr(keras.Model, "export", lambda self, *to, **how: export(nets.pop(), *to, **how))
+    face_detector.as_onnx(nets[0])
+    assert nets == []
+
+
+@pytest.mark.long
 def test_it_finds_the_drawn_faces_of_scenes_it_has_not_seen(trained):
     faces = sketch_faces(300, seed=5).of(Split.PrivateTest).pixels
     shown = list(synthetic_scenes.scenes(faces, synthetic_scenes.backgrounds(None, True), 30, 7))

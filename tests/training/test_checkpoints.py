@@ -12,7 +12,7 @@ from hierarchy.training.checkpoints import write_history
 
 
 def row(accuracy):
-    return {"loss": 1.0, "val_accuracy": accuracy}
+    return {"loss": 1.0, "val_accuracy": accuracy, "seconds": 1.0, "images_per_second": 9.0}
 
 
 def manager(fit=None):
@@ -100,6 +100,7 @@ def test_history_follows_the_order_of_the_tree(other_tree):
     "state",
     [
         *("[]", "{}", '{"rows": 1}', '{"rows": [{"node": "flat"}]}', '{"rows": [], "best": "../x"}'),
+        '{"rows": [{"node": "flat", "epoch": 1, "val_accuracy": 0.5}]}',  # no seconds
         *('{"rows": [{"node": "flat", "epoch": 2, "val_accuracy": 0.5}]}', "[" * 50_000),
     ],
     ids=lambda text: text[:40],

@@ -145,6 +145,22 @@ def test_every_proposal_is_a_recipe_that_can_be_stored(name, tmp_path):
 
 
 @needs_optuna
+@pytest.mark.parametrize("edited", ["value", "params"])
+def test_a_study_whose_trials_were_edited_is_refused(tmp_path, edited):
+    import optuna
+
+    base = named("sketch")
+    study = tuning._study("s", None, {"node": FLAT, "recipe": base.as_dict()})
+    trial = study.ask()
+    tuning.proposed(trial, base)
+    study.tell(trial, 2.0 if edited == "value" else 0.5)
+    if edited == "params":
+        study.add_trial(optuna.trial.create_trial(value=0.5))
+    with pytest.raises(InputError, match="study 's'"):
+        tuning._check_trials(study, base, None)
+
+
+@needs_optuna
 def test_a_line_that_a_killed_process_left_incomplete_is_removed(tmp_path):
     """Otherwise the next line is added to it, and no process can read the journal again."""
     place, about = tmp_path / "study.log", {"node": FLAT, "recipe": named("sketch").as_dict(), "data": ""}

@@ -17,6 +17,7 @@ from hierarchy.taxonomy import FLAT, VALENCE
 from hierarchy.training import sweep
 from hierarchy.training.checkpoints import CheckpointManager
 from hierarchy.training.train import LOCK
+from hierarchy.training.train import train as fit
 from hierarchy.training.warm_start import take_flat
 
 LAYERS = "net.stages=[[4],[8]]"
@@ -157,7 +158,7 @@ def test_a_damaged_checkpoint_is_named(first, monkeypatch):
             train("first", FLAT, resume=True)
 
 
-def test_a_start_that_does_not_fit_is_refused_before_anything_is_trained(first):
+def test_a_start_that_does_not_fit_is_refused_before_anything_is_trained(first, few_sketches):
     with pytest.raises(InputError, match="'first'.*net\\."):
         train("wide", "positive", start="first", settings=("net.stages=[[8],[8]]",))
     with pytest.raises(InputError, match="'nobody'"):
@@ -166,6 +167,10 @@ def test_a_start_that_does_not_fit_is_refused_before_anything_is_trained(first):
     with pytest.raises(InputError, match="'first'.*fer2013.*ferplus"):
         identity = {"labels": "ferplus", "start": {"first": ""}}
         take_flat(runs.run("votes"), recipe, ("positive",), identity, KERAS_BACKEND)
+    wide = with_settings(recipes.SKETCH, ["net.stages=[[8],[8]]"])
+    with pytest.raises(InputError, match="'first'.*net\\."):  # as in the log of a run that is resumed
+        identity = {"labels": "fer2013", "start": {"first": ""}}
+        fit(runs.run("wide"), few_sketches, wide, nodes=(FLAT,), identity=identity, backend=KERAS_BACKEND)
     nets = stored(first)["nets"]
     first.amend({"nets": {FLAT: nets[FLAT] | {"finished": False}}})
     with pytest.raises(InputError, match="'first'"):

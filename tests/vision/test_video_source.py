@@ -136,6 +136,13 @@ def test_files_that_are_not_videos_are_refused_in_one_line(tmp_path, pictures, c
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_position_before_the_file_is_none(tmp_path):
+    (tmp_path / "x.wmv").write_bytes(bytes(9))
+    with container._file(str(tmp_path / "x.wmv")) as file:
+        assert file.seek(4) == 4
+        assert file.seek(-5) == -1  # as the index of a damaged WMV asks for
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
 def test_a_file_name_need_not_be_utf8(tmp_path, pictures):
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/\xff%03d.avi")
