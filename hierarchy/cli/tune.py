@@ -22,6 +22,9 @@ def tune(
     tree: Annotated[str | None, TREE] = None,
 ) -> None:
     """Search for better hyper-parameters of a node, judged by PublicTest accuracy."""
+    from hierarchy.errors import require
+
+    require("optuna")  # first, since its extra brings what the rest needs
     from hierarchy.training import tuning
 
     folder = tuning.tune(
