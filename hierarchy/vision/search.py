@@ -138,11 +138,11 @@ class Search:
         return mapped(rows, align.turned_back(turn, *picture.shape)) if turn else rows
 
     def _tiles(self, picture: np.ndarray, turn: int, overlap: int, faces: int) -> Iterator[np.ndarray]:
-        """Rows of overlapping tiles of a picture of at least so many faces."""
+        """Rows of overlapping tiles of a picture in which so many faces were found before."""
         (height, tops), (width, lefts) = (_cuts(length, overlap) for length in picture.shape)
+        crowded = 2 * faces > len(tops) * len(lefts)
         for top, left in itertools.product(tops, lefts):
             tile = np.ascontiguousarray(picture[top : top + height, left : left + width])
-            crowded = 2 * faces > len(tops) * len(lefts)
             yield mapped(self._at(tile, turn, crowded), np.array([[1.0, 0.0, left], [0.0, 1.0, top]]))
 
     def _settled(self, grey: np.ndarray, rows: np.ndarray, found: np.ndarray) -> np.ndarray:
