@@ -239,7 +239,7 @@ def _check_parts(picture: Any) -> None:
     if picture.format == "TIFF":
         _silence_libtiff()
         check_size(*(int(picture.tag_v2.get(tag, 1)) for tag in (_TILE_WIDTH, _TILE_LENGTH)))
-    if picture.format in ("JPEG", "MPO"):
+    if picture.format in ("JPEG", "MPO") and picture.fp:  # None: its pixels were decoded before
         file, left = picture.fp, SCANS * MAX_PIXELS / (picture.width * picture.height)
         place = file.tell()
         file.seek(0)

@@ -408,6 +408,14 @@ def test_scans_of_a_jpeg_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         images.read(whole[:-2] + 20 * last + whole[-2:])
 
 
+def test_a_jpeg_that_pillow_decoded_before_is_read() -> None:
+    file = BytesIO()
+    Image.new("L", (64, 64), 128).save(file, "JPEG")
+    picture = Image.open(file)
+    picture.load()  # Pillow lets go of the file
+    assert np.array_equal(images.grey(picture, "a"), np.full((64, 64), 128))
+
+
 def test_pillow_says_nothing_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
     many = tiff((259, 3, 1), (273, 4, 130), (277, 3, 65535), (278, 4, 48), (279, 4, 2304))
     with pytest.raises(InputError):
