@@ -21,6 +21,9 @@ def evaluate(
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also measure the error under image corruptions.")
     ] = False,
+    action_units: Annotated[
+        bool, typer.Option("--action-units", help="Instead, report what its features show of action units.")
+    ] = False,
     ensemble: Annotated[
         str | None, typer.Option(help="Average several runs, e.g. a,b, from their stored predictions.")
     ] = None,
@@ -37,7 +40,13 @@ def evaluate(
 
     if vote and not ensemble:
         raise InputError("--ensemble-vote needs --ensemble RUN,RUN")
-    if ensemble:
+    if action_units:
+        if ensemble or robustness or engine:
+            raise InputError("--action-units excludes --ensemble, --robustness and --engine")
+        from hierarchy.evaluation import action_units as units
+
+        report = units.write(run or runs.DEFAULT_RUN, data, out)
+    elif ensemble:
         if run or robustness or engine:
             raise InputError(
                 "--ensemble reads stored predictions and excludes --run, --robustness and --engine"

@@ -50,6 +50,13 @@ SOMETIMES: Final[dict[str, Actions]] = {  # the chance that a unit is added, the
     "happy": {25: 0.7, 26: 0.15},
     "sad": {64: 0.3},
 }
+REGIONS: Final[dict[int, str]] = {  # where units are seen, by the parts of `inference.explanation`
+    **dict.fromkeys((1, 2, 4), "brows"),
+    **dict.fromkeys((5, 7, 43, 64), "eyes"),
+    6: "cheeks",
+    9: "nose",
+    **dict.fromkeys((10, 12, 15, 17, 20, 23, 25, 26), "mouth"),
+}
 MIN_SHARE: Final = 0.6  # of its strength, at which a unit of the expression acts at least
 MAX_NOISE: Final = 0.1  # at which the other units act at most
 
@@ -60,3 +67,11 @@ def actions(name: str, rng: np.random.Generator) -> Actions:
     act |= {unit: strength * rng.uniform(MIN_SHARE, 1) for unit, strength in STRENGTHS[name].items()}
     added = [unit for unit, chance in SOMETIMES.get(name, {}).items() if rng.random() < chance]
     return act | {unit: rng.uniform(MIN_SHARE, 1) for unit in added}
+
+
+def expected(name: str) -> np.ndarray:
+    """Mean activation of each unit in faces of one of the expressions in STRENGTHS: float64[units]."""
+    rest, full = MAX_NOISE / 2, (MIN_SHARE + 1) / 2
+    act = dict.fromkeys(Unit, rest) | {unit: strength * full for unit, strength in STRENGTHS[name].items()}
+    act |= {unit: chance * full + (1 - chance) * rest for unit, chance in SOMETIMES.get(name, {}).items()}
+    return np.array([act[unit] for unit in Unit])

@@ -15,7 +15,7 @@ import numpy as np
 from hierarchy.data.audit import PUBLISHED
 from hierarchy.data.dataset import SIDE, SKETCH, FaceDataset, Split
 from hierarchy.data.formats import FER2013_NAMES
-from hierarchy.data.synthetic.action_units import STRENGTHS, actions
+from hierarchy.data.synthetic.action_units import STRENGTHS, Unit, actions
 from hierarchy.data.synthetic.portrait import CRISP, SOFT, Person, Stroke
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import spelling
@@ -82,11 +82,18 @@ def sketch_faces(n: int, seed: int = 0) -> FaceDataset:
     if n < 1 or seed < 0:
         raise InputError(f"sketches: {n} faces of seed {seed}; expected 1 or more, and a seed of 0 or more")
     label, split = _roles(n, np.random.default_rng(seed))
-    # row + 1, since the seeds 5 and (5, 0) are the same to NumPy
-    pixels = [
-        draw(FER2013_NAMES[code], np.random.default_rng((seed, row + 1))) for row, code in enumerate(label)
-    ]
+    pixels = [draw(FER2013_NAMES[code], _random(seed, row)) for row, code in enumerate(label)]
     return FaceDataset(np.stack(pixels), label, split, np.arange(n, dtype=np.int32), source=SKETCH)
+
+
+def activations(label: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Activation of each action unit, float64[N, units], in all faces of `sketch_faces`, by their labels."""
+    acts = [actions(spelling(FER2013_NAMES[code]), _random(seed, row)) for row, code in enumerate(label)]
+    return np.array([[act[unit] for unit in Unit] for act in acts])
+
+
+def _random(seed: int, row: int) -> np.random.Generator:
+    return np.random.default_rng((seed, row + 1))  # the seeds 5 and (5, 0) are the same to NumPy
 
 
 def draw(name: str, rng: np.random.Generator) -> np.ndarray:
