@@ -16,6 +16,7 @@ from hierarchy.data import audit
 from hierarchy.data.dataset import Split
 from hierarchy.data.formats.ferplus import relabelled
 from hierarchy.evaluation import (
+    benchmarks,
     compare_report,
     evaluate,
     leaderboard,
@@ -78,7 +79,7 @@ def test_the_readme_quotes_what_the_program_wrote(quoted):
 
 @pytest.mark.long
 def test_the_committed_predictions_give_the_comparison(own_home):
-    files = ("*/recipe.json", "*/scores.json", leaderboard.BENCHMARKS, "**/predictions.npz")
+    files = ("*/recipe.json", "*/scores.json", benchmarks.FILE, "**/predictions.npz")
     for path in (path for pattern in files for path in RESULTS.glob(pattern) if committed(path)):
         copy = own_home / "results" / path.relative_to(RESULTS)
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hierarchy import fileio, runs
 from hierarchy.errors import InputError
-from hierarchy.evaluation import run_report
+from hierarchy.evaluation import benchmarks, run_report
 from hierarchy.evaluation.scores import Row, Scores
 from hierarchy.evaluation.systems import cost
 from hierarchy.manifest import FER2013_LABELS
@@ -19,10 +19,6 @@ from hierarchy.reports.tables import accuracy, as_csv, figure, table
 from hierarchy.taxonomy import FLAT
 
 CSV: Final = "runs.csv"
-BENCHMARKS: Final = "benchmarks.json"
-SPEED: Final = "inference_speed"  # its part of BENCHMARKS: run -> system -> batch -> milliseconds for a face
-SAME: Final = "same_nets"  # framework -> system -> batch -> milliseconds for a face, of the default run
-TRAINED: Final = "training_speed"
 BATCHES: Final = {batch: f"ms a face, {batch} at once" for batch in ("1", "64")}  # titles of columns
 KEYS: Final = ("run", "answer")
 ABOUT: Final = (*KEYS, "tree", "classes", "framework", "recipe")
@@ -54,7 +50,7 @@ def standings() -> list[dict[str, Any]]:
 
     Ordered by tree, then faces and labels, then accuracy.
     """
-    speeds = benchmarks().get(SPEED, {})
+    speeds = benchmarks.latest().get(benchmarks.SPEED, {})
     lines = [line for name in runs.names() for line in _of_run(runs.run(name), speeds.get(name, {}))]
     trees = list(dict.fromkeys(line["tree"] for line in lines))
 
@@ -101,12 +97,6 @@ def _of_run(run: runs.Run, speeds: Mapping[str, Mapping[str, float]]) -> Iterato
         }
 
 
-def benchmarks() -> dict[str, Any]:
-    """The latest results of tests/benchmarks, by kind; empty where they were never run."""
-    path = runs.home() / "results" / BENCHMARKS
-    return fileio.read_object(path) if path.is_file() else {}
-
-
 def markdown(lines: Sequence[Mapping[str, Any]]) -> str:
     """Two tables, of scores and of costs, and figures that others report."""
     scores = [(*(line[key] for key in ABOUT), line["n"], accuracy(line), line["macro_f1"]) for line in lines]
@@ -120,15 +110,15 @@ def markdown(lines: Sequence[Mapping[str, Any]]) -> str:
 
 def _frameworks() -> Iterator[str]:
     """TensorFlow and PyTorch on the same work, where the benchmarks were run."""
-    known = benchmarks()
-    if same := known.get(SAME):
+    known = benchmarks.latest()
+    if same := known.get(benchmarks.SAME):
         rows = [
             (framework, answer, *(f"{speed[batch]:.2f}" for batch in BATCHES))
             for framework, answers in same.items()
             for answer, speed in answers.items()
         ]
         yield table(("the default run's nets", "answer", *BATCHES.values()), rows)
-    if trained := known.get(TRAINED):
+    if trained := known.get(benchmarks.TRAINED):
         rows = [
             (n, f"{row['faces_per_second']:.0f}", f"{row['of_pytorch']:.2f}") for n, row in trained.items()
         ]

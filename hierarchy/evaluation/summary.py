@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from hierarchy import runs
 from hierarchy.data.dataset import Split
+from hierarchy.evaluation import benchmarks
 from hierarchy.evaluation.comparison import MAIN, PARTS, Group, without_blur
-from hierarchy.evaluation.leaderboard import SPEED, benchmarks
 from hierarchy.evaluation.systems import FLAT_SYSTEM, SOFT
 from hierarchy.manifest import RunManifest
 from hierarchy.reports.tables import accuracy, figure, table
@@ -31,7 +31,7 @@ def markdown(groups: Sequence[Group], scored: Mapping[str, Sequence[Mapping[str,
         scored: rows of `comparison.lines` by the title of their group.
     """
     recipes = [without_blur(each.manifests[0]) for each in groups if any(map(_stored, each.manifests))]
-    speeds = benchmarks().get(SPEED, {})
+    speeds = benchmarks.latest().get(benchmarks.SPEED, {})
     lines = [
         line
         for group in groups

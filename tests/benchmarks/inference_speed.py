@@ -86,8 +86,11 @@ def median(rounds: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, flo
 
 def main() -> None:
     """Measure every run that has its nets, print the figures and write them."""
-    from hierarchy import fileio, runs
-    from hierarchy.evaluation import leaderboard
+    from hierarchy import runs
+    from hierarchy.evaluation import benchmarks
+
+    sys.path.append(str(ROOT / "tests"))
+    from benchmarks import report
 
     names = [name for name in runs.names() if whole(runs.run(name))]
     homes = {name: runs.run(name).manifest().framework for name in names}
@@ -96,10 +99,12 @@ def main() -> None:
     speeds = {row: median([each[row] for each in rounds]) for row in rows}
     for (name, side), answers in speeds.items():
         print(f"{name:<12} {side:<8} {json.dumps(answers)}")
-    path, known = runs.home() / "results" / leaderboard.BENCHMARKS, leaderboard.benchmarks()
-    known["inference_speed"] = {name: speeds[name, homes[name]] for name in names}
-    known["same_nets"] = {side: speeds[runs.DEFAULT_RUN, side] for side in SIDES}
-    fileio.write_json(path, known)
+    report.write(
+        {
+            benchmarks.SPEED: {name: speeds[name, homes[name]] for name in names},
+            benchmarks.SAME: {side: speeds[runs.DEFAULT_RUN, side] for side in SIDES},
+        }
+    )
 
 
 def whole(run: object) -> bool:

@@ -1,4 +1,4 @@
-"""benchmarks.md and growth.png: results of these benchmarks on prediction speed, for a reader.
+"""benchmarks.md, growth.png and frontier.png from results/benchmarks.json, for a reader.
 
 Milliseconds are of one machine and one run; compare ratios within a table only.
 """
@@ -7,8 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmarks import frontier, processor
+from benchmarks.processor import median, text
+
 from hierarchy import fileio, runs
-from hierarchy.evaluation.leaderboard import BENCHMARKS, benchmarks
+from hierarchy.evaluation import benchmarks
+from hierarchy.evaluation.benchmarks import Entry
 from hierarchy.reports import plots
 from hierarchy.reports.tables import accuracy as accuracy_cell
 from hierarchy.reports.tables import table
@@ -19,10 +23,13 @@ if TYPE_CHECKING:
 FILE: Final = "benchmarks.md"
 PICTURE: Final = "growth.png"
 REFERENCE: Final = "Keras on TensorFlow"
-ONE, MANY = "1", "64"  # faces in a batch
+ONE, MANY = frontier.BATCHES  # faces in a batch
 LAZY: Final = f"{MANY}, label only"
 MEGABYTE: Final = 1e6
 EXTRAPOLATED: Final = 100_000_000  # pictures
+ABOUT: Final = (
+    "Where three numbers stand together, they are the median of the rounds and, in brackets, their quartiles."
+)
 PROCESSES: Final = {  # part of benchmarks.json: title of its table, key of what is counted
     "starting": ("A whole process", "pictures"),
     "growth": ("A folder of crops", "files"),
@@ -32,33 +39,49 @@ PROCESSES: Final = {  # part of benchmarks.json: title of its table, key of what
 
 
 def write(measured: Mapping[str, Any]) -> Path:
-    """Merge measurements into benchmarks.json, replacing those of the same name, and redraw the reports."""
-    folder = runs.home() / "results"
-    known = benchmarks()
-    known |= {kind: known.get(kind, {}) | part for kind, part in measured.items()}
-    page = markdown(known)  # before anything is written: it may fail
-    fileio.write_json(folder / BENCHMARKS, known)
+    """Merge this machine's measurements into benchmarks.json, and write the page and the pictures anew.
+
+    Raises:
+        InputError: the file is damaged, or of another shape.
+    """
+    folder, found = runs.home() / "results", benchmarks.merged(processor.entry(measured))
+    page, known = markdown(found), benchmarks.latest(found)
+    drawn = {PICTURE: growth(known)} if "growth" in known else {}
+    if points := frontier.points(known):
+        drawn[frontier.PICTURE] = frontier.drawn(points, found[0].processor)
+    pictures = {name: plots.png(figure) for name, figure in drawn.items()}  # may fail: nothing is written yet
+    benchmarks.write(found)
     fileio.write_atomic(folder / FILE, page.encode())
-    if "growth" in known:
-        fileio.write_atomic(folder / PICTURE, plots.png(growth(known)))
+    for name, data in pictures.items():
+        fileio.write_atomic(folder / name, data)
     return folder / FILE
 
 
-def markdown(measured: Mapping[str, Any]) -> str:
-    """The tables of all measurements."""
-    parts = ["# How fast it answers"]
+def markdown(entries: Sequence[Entry]) -> str:
+    """A section for each processor, the newest first."""
+    parts = ["# How fast it answers", ABOUT]
+    for entry in entries:
+        parts += [f"## {entry.processor}", f"Measured until {entry.date}.", *_tables(entry.figures)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _tables(measured: Mapping[str, Any]) -> Iterator[str]:
     for cores in sorted(measured.get("answering", {}), key=int, reverse=True):
-        parts += _answering(measured, cores)
+        yield from _answering(measured, cores)
     growing = {f"predict, {n}": row | {"files": int(n)} for n, row in _growing(measured)}
     processes = {**measured, "growth": growing} if growing else measured
     for kind, (title, counted) in PROCESSES.items():
         if kind in processes:
-            parts += [f"**{title}**", _processes(processes[kind], counted)]
-    parts += _photographs(measured["photographs"]) if "photographs" in measured else []
-    parts += _serving(measured["rest"]) if "rest" in measured else []
-    parts += [f"![Time and memory against the number of files]({PICTURE})"] if growing else []
-    parts += [_extrapolated(measured["batch"])] if "batch" in measured else []
-    return "\n\n".join(parts) + "\n"
+            yield f"**{title}**"
+            yield _processes(processes[kind], counted)
+    if "photographs" in measured:
+        yield from _photographs(measured["photographs"])
+    if "rest" in measured:
+        yield from _serving(measured["rest"])
+    if growing:
+        yield f"![Time and memory against the number of files]({PICTURE})"
+    if "batch" in measured:
+        yield _extrapolated(measured["batch"])
 
 
 def _answering(measured: Mapping[str, Any], cores: str) -> Iterator[str]:
@@ -67,40 +90,51 @@ def _answering(measured: Mapping[str, Any], cores: str) -> Iterator[str]:
     accuracy = measured.get("accuracy", {})
     rows = [_engine(name, speeds, limit, accuracy.get(name)) for name in speeds]
     yield f"**Milliseconds a face on {cores} core{'' if cores == '1' else 's'}**"
-    header = ("engine", f"{ONE} at once", f"{MANY} at once", LAZY, "of Keras'", "of the limit", "accuracy")
-    yield table(header, rows)
+    header = (*(f"{n} at once" for n in frontier.BATCHES), LAZY, "of Keras'", "of the limit", "accuracy")
+    yield table(("engine", *header), rows)
     yield (
-        f"Limit: the nets' {about['gmac']:.3f} GMAC at the speed of a large matrix product on the same cores "
-        f"({about['gmac_per_second']:.0f} GMAC/s), {limit:.2f} ms. Ratios are of {MANY} at once."
+        f"Limit: the nets' {about['gmac']:.3f} GMAC at the speed of a large matrix product of float32 on the "
+        f"same cores ({about['gmac_per_second']:.0f} GMAC/s), {limit:.2f} ms; int8 may pass it. Ratios are "
+        f"of {MANY} at once.{_memory(about)}"
+    )
+
+
+def _memory(about: Mapping[str, Any]) -> str:
+    """The other limit, where it was measured."""
+    if "gigabytes_per_second" not in about:
+        return ""
+    size, rate = about["megabytes"], about["gigabytes_per_second"]
+    return (
+        f" Memory is copied at {rate:.1f} GB/s, read and written; at this rate the nets' {size:.1f} MB of "
+        f"weights are read in {size / rate:.2f} ms, once a call, unless a cache holds them."
     )
 
 
 def _engine(
     name: str, speeds: Mapping[str, Any], limit: float, accuracy: Mapping[str, Any] | None
 ) -> Sequence[str]:
-    own, many = speeds[name], speeds[name][MANY]
+    own, many = speeds[name], median(speeds[name][MANY])
     ours = LAZY in own  # the limit is not of a peer's nets
-    limit = own.get("limit_ms", limit)
     return (
         name,
-        *(f"{own[key]:.2f}" if key in own else "-" for key in (ONE, MANY, LAZY)),
-        f"{many / speeds[REFERENCE][MANY]:.2f}" if REFERENCE in speeds else "-",
-        f"{many / limit:.2f}" if ours else "-",
+        *(text(own.get(key), ".2f") for key in (ONE, MANY, LAZY)),
+        f"{many / median(speeds[REFERENCE][MANY]):.2f}" if REFERENCE in speeds else "-",
+        f"{100 * own.get('limit_ms', limit) / many:.0f} %" if ours else "-",
         accuracy_cell(accuracy) if accuracy else "-",
     )
 
 
-def _growing(measured: Mapping[str, Any]) -> list[tuple[str, dict[str, float]]]:
+def _growing(measured: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Rows of the growing folders, the smallest first."""
     return sorted(measured.get("growth", {}).items(), key=lambda item: int(item[0]))
 
 
-def _processes(measured: Mapping[str, Mapping[str, float]], counted: str) -> str:
+def _processes(measured: Mapping[str, Mapping[str, Any]], counted: str) -> str:
     rows = []
     for name, row in measured.items():
         n, seconds = row.get(counted), row["seconds"]
-        counts = ("-", "-") if n is None else (f"{n:,}", f"{n / seconds:.0f}")
-        rows.append((name, counts[0], f"{seconds:.2f}", counts[1], f"{row['bytes'] / MEGABYTE:.0f}"))
+        counts = ("-", "-") if n is None else (f"{n:,}", f"{n / median(seconds):.0f}")
+        rows.append((name, counts[0], text(seconds, ".2f"), counts[1], f"{row['bytes'] / MEGABYTE:.0f}"))
     return table(("command", counted, "seconds", f"{counted}/s", "MB at most"), rows)
 
 
@@ -116,16 +150,16 @@ def _serving(measured: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     )
 
 
-def _photographs(measured: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+def _photographs(measured: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     sizes = sorted(measured, key=float)
     steps = tuple(measured[sizes[0]])
     yield "**A photograph with one face, milliseconds of processor time**"
-    rows = [(size, *(f"{measured[size][step]:.0f}" for step in steps)) for size in sizes]
+    rows = [(size, *(text(measured[size][step], ".0f") for step in steps)) for size in sizes]
     yield table(("megapixels", *steps), rows)
 
 
-def _extrapolated(measured: Mapping[str, Mapping[str, float]]) -> str:
-    best = max(row["pictures"] / row["seconds"] for row in measured.values())
+def _extrapolated(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    best = max(row["pictures"] / median(row["seconds"]) for row in measured.values())
     days = EXTRAPOLATED / best / 86_400
     return (
         f"At the best of these rates, {EXTRAPOLATED:,} pictures take {days:.1f} days on one such machine "
@@ -139,7 +173,7 @@ def growth(measured: Mapping[str, Any]) -> "Figure":
     files = [int(number) for number, _ in _growing(measured)]
     rows = [row for _, row in _growing(measured)]
     for axes, name, values in (
-        (time, "seconds", [row["seconds"] for row in rows]),
+        (time, "seconds", [median(row["seconds"]) for row in rows]),
         (memory, "MB at most", [row["bytes"] / MEGABYTE for row in rows]),
     ):
         axes.plot(files, values, marker="o", color=plots.BLUE)

@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hierarchy import fileio
 from hierarchy.config.schema import Recipe, TrainConfig
 from hierarchy.data.dataset import FaceDataset
 from hierarchy.training.precision import arithmetic
@@ -132,8 +131,10 @@ def work(precision: str) -> tuple[Recipe, FaceDataset]:
 
 def main(rounds_wanted: int = ROUNDS) -> None:
     """Measure every row in turn, print the table and write it."""
-    from hierarchy import runs
-    from hierarchy.evaluation import leaderboard
+    from hierarchy.evaluation import benchmarks
+
+    sys.path.append(str(ROOT / "tests"))
+    from benchmarks import report
 
     rounds = [{name: measured(*setting) for name, setting in ROWS.items()} for _ in range(rounds_wanted)]
     rates = {name: statistics.median(row[name] for row in rounds) for name in ROWS}
@@ -143,8 +144,7 @@ def main(rounds_wanted: int = ROUNDS) -> None:
     }
     for name, row in table.items():
         print(f"{name:<34} {row['faces_per_second']:7.0f} faces/s   {row['of_pytorch']:.2f} of the mirror")
-    path = runs.home() / "results" / leaderboard.BENCHMARKS
-    fileio.write_json(path, leaderboard.benchmarks() | {leaderboard.TRAINED: table, "rounds": rounds})
+    report.write({benchmarks.TRAINED: table, "rounds": rounds})
 
 
 def measured(backend: str, precision: str) -> float:

@@ -2,12 +2,14 @@
 
 import csv
 import io
+from datetime import date
 
 import pytest
 
 from hierarchy import fileio, runs
 from hierarchy.errors import InputError
-from hierarchy.evaluation import leaderboard, run_report
+from hierarchy.evaluation import benchmarks, leaderboard, run_report
+from hierarchy.evaluation.benchmarks import Entry
 from hierarchy.evaluation.evaluate import evaluate
 from hierarchy.reports import captions, forest_plot
 from hierarchy.taxonomy import FLAT, VALENCE
@@ -51,7 +53,7 @@ def test_what_was_not_measured_is_a_dash_and_what_was_is_read(two_runs):
         leaderboard.standings()
     )
     speed = {"tiny": {"flat net": {"1": 2.5, "64": 0.125}}}
-    fileio.write_json(runs.home() / "results" / leaderboard.BENCHMARKS, {leaderboard.SPEED: speed})
+    benchmarks.write([Entry("a processor", (), 2, date(2026, 1, 2), {benchmarks.SPEED: speed})])
     lines = {(line["run"], line["answer"]): line for line in leaderboard.standings()}
     assert (
         lines["SKETCH tiny", "flat net"]["ms_1"] == 2.5 and lines["SKETCH tiny", "tree, soft"]["ms_1"] is None
@@ -78,11 +80,11 @@ def test_the_frameworks_and_the_labels_are_named(two_runs):
 def test_both_frameworks_on_the_same_work_stand_side_by_side(two_runs):
     speeds = {"tree, soft": {"1": 3.0, "64": 1.25}}
     known = {
-        leaderboard.SAME: {"Keras": speeds, "PyTorch": speeds},
-        leaderboard.TRAINED: {"Keras on JAX": {"faces_per_second": 99.6, "of_pytorch": 0.5}},
+        benchmarks.SAME: {"Keras": speeds, "PyTorch": speeds},
+        benchmarks.TRAINED: {"Keras on JAX": {"faces_per_second": 99.6, "of_pytorch": 0.5}},
     }
     assert "the default run's nets" not in leaderboard.markdown(leaderboard.standings())
-    fileio.write_json(runs.home() / "results" / leaderboard.BENCHMARKS, known)
+    benchmarks.write([Entry("a processor", (), 2, date(2026, 1, 2), known)])
     table = leaderboard.markdown(leaderboard.standings())
     assert "| PyTorch | tree, soft | 3.00 | 1.25 |" in table and "| Keras on JAX | 100 | 0.50 |" in table
 
