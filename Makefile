@@ -43,17 +43,18 @@ test-install: $(VENV)/test
 docs: $(VENV)/test
 	$(PY) -m mkdocs build --strict --quiet
 
-# the main table, starts, photographs and short folders and videos, on all cores
+# The main table, starts, photographs and short folders and videos, on all cores: a quarter of an hour, on cores that
+# nothing else uses. ARGS=--quick shows in a few minutes that it runs, and stores nothing.
 bench: peer
 	FER_PYTHON=$(PEER)/bin/python $(PY) -m pytest tests/benchmarks/bench_answers.py tests/benchmarks/bench_photographs.py \
-		-o python_files='bench_*.py' -m 'not long'
+		-o python_files='bench_*.py' -m 'not long' $(ARGS)
 
 # the libraries that are compared
 peer: $(VENV)/test
 	$(PY) -m pip install --quiet -r requirements-export.txt -r requirements-backends.txt -r requirements-scale.txt
 	test -x $(PEER)/bin/python || $(PYTHON) -m venv $(PEER)
 	$(PEER)/bin/python -m pip install --quiet -r tests/benchmarks/requirements-peer.txt
-	$(PEER)/bin/python -m pip install --quiet --no-deps fer==25.10.3
+	$(PEER)/bin/python -m pip install --quiet --no-deps fer==25.10.3 facex==1.1.0
 
 bench-all: peer
 	FER_PYTHON=$(PEER)/bin/python $(PY) -m pytest tests/benchmarks -o python_files='bench_*.py' --cores 1

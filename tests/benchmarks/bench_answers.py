@@ -1,19 +1,22 @@
-"""Prediction speed of every engine, of Keras and of the peer, from one face to a folder.
+"""Prediction speed of every engine, of Keras and of the peers, from one face to a folder.
 
 `make bench` runs most of it on all cores; `make bench-all` the whole, on one core too. FER2013_DIR, where
-it is set, adds accuracy; FER_PYTHON, a Python that has `fer`, adds the peer.
+it is set, adds accuracy; FER_PYTHON, a Python that has the peers, adds them.
 """
 
 import json
 import os
-import statistics
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import report
+from benchmarks import frontier, report
+from benchmarks.frontier import PEERS
+from benchmarks.processor import spread
 from threadpoolctl import threadpool_limits
 
 from hierarchy import runs
@@ -22,38 +25,33 @@ from hierarchy.data import images
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.synthetic.sketch import sketch_faces
 from hierarchy.evaluation.statistics import share
-from hierarchy.runtimes import ENGINES, FORMATS
-from hierarchy.taxonomy import FLAT, VALENCE
+from hierarchy.evaluation.systems import cost
+from hierarchy.runtimes import exported_nodes
+from hierarchy.taxonomy import FLAT, VALENCE, spelling
 from hierarchy.vision.video_writer import Writer
 
 ROOT = Path(__file__).parents[2]
 DOOR = [sys.executable, str(ROOT / "tf_model.py")]
 SAMPLE = str(ROOT / "samples" / "grace_hopper.png")
 FER_PYTHON = os.environ.get("FER_PYTHON")
-PEER = "fer 25.10.3"
-NAMES = {
-    **{name: f"{FORMATS[kind].title}, {precision}" for name, (kind, precision) in ENGINES.items()},
-    "keras": report.REFERENCE,
-}
 CASES = [  # run and engine; Keras last, so that TensorFlow's threads do not slow the others
-    *((runs.DEFAULT_RUN, engine) for engine in ENGINES),
-    ("small", "onnx"),
-    ("small", "onnx-int8"),
-    ("full", "onnx-float16"),
+    *((run, engine) for run in frontier.stored() for engine in frontier.engines(run)),
     (runs.DEFAULT_RUN, "keras"),
 ]
 SIDE = 2048  # of the matrices whose product gives the speed of the cores
+COPIED = 1 << 28  # bytes, more than most caches hold
 LONG = pytest.mark.long  # only of `make bench-all`
 FILES = (100, 1_000, *(pytest.param(files, marks=LONG) for files in (10_000, 100_000)))
+SHORT = 500  # frames
 VIDEOS = {  # options and number of frames
-    "video": ([], 1_000),
-    "video, ten times as long": ([], 10_000),
-    "video --out --csv": (["--out", "out.mp4", "--csv", "out.csv"], 1_000),
-    "video --frame-step 2": (["--frame-step", "2"], 1_000),
-    "video --engine onnx-int8": (["--engine", "onnx-int8"], 1_000),
+    "video": ([], SHORT),
+    "video, twenty times as long": ([], 20 * SHORT),
+    "video --out --csv": (["--out", "out.mp4", "--csv", "out.csv"], SHORT),
+    "video --frame-step 2": (["--frame-step", "2"], SHORT),
+    "video --engine onnx-int8": (["--engine", "onnx-int8"], SHORT),
 }
 
-needs_peer = pytest.mark.skipif(not FER_PYTHON, reason="FER_PYTHON names no Python that has fer")
+needs_peer = pytest.mark.skipif(not FER_PYTHON, reason="FER_PYTHON names no Python that has the peers")
 needs_faces = pytest.mark.skipif(not os.environ.get("FER2013_DIR"), reason="no FER2013_DIR")
 
 
@@ -75,47 +73,67 @@ def here(figures, cores):
     return figures.setdefault("answering", {}).setdefault(cores, {"ms": {}})
 
 
-def test_arithmetic(benchmark, cores, here):
+def test_arithmetic(benchmark, rounds, cores, here):
     a, b = np.random.default_rng(0).random((2, SIDE, SIDE), np.float32)
     with threadpool_limits(int(cores)):
-        benchmark.pedantic(np.matmul, (a, b), rounds=10, warmup_rounds=2)
-    here["gmac"] = macs(runs.run(runs.DEFAULT_RUN)) / 1e9
+        benchmark.pedantic(np.matmul, (a, b), rounds=rounds(10), warmup_rounds=2)
+    default = runs.run(runs.DEFAULT_RUN)
+    here["gmac"], here["megabytes"] = gmac(default), 4e-6 * nets_of(default)["parameters"]
     here["gmac_per_second"] = SIDE**3 / benchmark.stats.stats.min / 1e9
     here["limit_ms"] = 1000 * here["gmac"] / here["gmac_per_second"]
 
 
-def macs(run: runs.Run) -> int:
-    """Multiplications of the tree's nets for a face."""
+def test_memory(benchmark, rounds, cores, here):
+    parts = np.zeros((2, int(cores), COPIED // int(cores)), np.uint8)
+    with ThreadPoolExecutor(int(cores)) as pool:
+
+        def copy() -> None:
+            list(pool.map(np.copyto, *parts))
+
+        benchmark.pedantic(copy, rounds=rounds(10), warmup_rounds=2)
+    here["gigabytes_per_second"] = parts.nbytes / benchmark.stats.stats.min / 1e9
+
+
+def nets_of(run: runs.Run) -> dict[str, float]:
+    """Weights and multiplications of the nets that answer."""
     manifest = run.manifest()
-    return sum(manifest.nets[node].macs for node in manifest.tree.nodes)
+    return cost([manifest.nets[node] for node in exported_nodes(manifest)])
+
+
+def gmac(run: runs.Run) -> float:
+    """Billions of multiplications for a face."""
+    return nets_of(run)["gmac"]
 
 
 def name_of(run: str, engine: str) -> str:
-    return NAMES[engine] if run == runs.DEFAULT_RUN else f"{run}, {NAMES[engine]}"
+    return report.REFERENCE if engine == "keras" else frontier.name_of(run, engine)
 
 
 @pytest.mark.parametrize("key", [report.ONE, report.MANY, report.LAZY])
 @pytest.mark.parametrize(("run", "engine"), CASES)
-def test_a_face(benchmark, here, faces, run, engine, key):
+def test_a_face(benchmark, rounds, here, faces, run, engine, key):
     model = HierarchicalClassifier.load(run, engine=engine)
     batch = faces[: 1 if key == report.ONE else len(faces)]
     predict = model.lazy if key == report.LAZY else model.predictions
-    benchmark.pedantic(predict, (batch,), rounds=15 if len(batch) > 1 else 100, warmup_rounds=3)
+    benchmark.pedantic(predict, (batch,), rounds=rounds(15 if len(batch) > 1 else 100), warmup_rounds=3)
     own = here["ms"].setdefault(name_of(run, engine), {})
-    own[key] = 1000 * benchmark.stats.stats.median / len(batch)
-    own["limit_ms"] = macs(model.run_) / 1e6 / here["gmac_per_second"]
+    own[key] = spread([1000 * seconds / len(batch) for seconds in benchmark.stats.stats.data])
+    own["limit_ms"] = 1000 * gmac(model.run_) / here["gmac_per_second"]
 
 
 @needs_peer
-def test_a_face_of_the_peer(here, faces, tmp_path):
-    here["ms"][PEER] = peer(faces, tmp_path)["ms"]
+@pytest.mark.parametrize("name", PEERS)
+def test_a_face_of_a_peer(here, faces, tmp_path, name):
+    speeds = peer(name, faces, tmp_path)["ms"]
+    here["ms"][name] = {batch: spread(times) for batch, times in speeds.items()}
 
 
-def peer(faces: np.ndarray, folder: Path) -> dict:
+def peer(name: str, faces: np.ndarray, folder: Path) -> dict:
     np.savez(folder / "faces.npz", pixels=faces)
-    script = str(Path(__file__).with_name("peer_fer.py"))
-    command = [FER_PYTHON, script, str(folder / "faces.npz")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    script = str(Path(__file__).with_name("peers.py"))
+    command = [FER_PYTHON, script, name, str(folder / "faces.npz")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -132,11 +150,13 @@ def names(faces: FaceDataset) -> np.ndarray:
 
 @needs_faces
 @needs_peer
-def test_accuracy_of_the_peer(all_cores, figures, private_test, tmp_path):
-    answer = peer(private_test.pixels, tmp_path)
-    columns = [answer["names"].index(leaf) for leaf in VALENCE.leaves]
+@pytest.mark.parametrize("name", PEERS)
+def test_accuracy_of_a_peer(all_cores, figures, private_test, tmp_path, name):
+    answer = peer(name, private_test.pixels, tmp_path)
+    known = [spelling(label) for label in answer["names"]]
+    columns = [known.index(leaf) for leaf in VALENCE.leaves]
     labels = np.array(VALENCE.leaves)[np.array(answer["shares"])[:, columns].argmax(axis=1)]
-    scored(figures, PEER, labels == names(private_test))
+    scored(figures, name, labels == names(private_test))
 
 
 def scored(figures, name: str, right: np.ndarray) -> None:
@@ -161,28 +181,38 @@ def watched(command: list[str]) -> dict[str, float]:
     return {"seconds": seconds, "bytes": size}
 
 
+def measured(command: list[str], times: int) -> dict[str, Any]:
+    """Seconds over some rounds, and the largest memory."""
+    found = [watched(command) for _ in range(times)]
+    if times == 1:
+        return found[0]
+    return {
+        "seconds": spread([each["seconds"] for each in found]),
+        "bytes": max(each["bytes"] for each in found),
+    }
+
+
+FER = PEERS[0]
 STARTS = {
+    "--version": [*DOOR, "--version"],
     "--help": [*DOOR, "--help"],
     "predict": [*DOOR, "predict", SAMPLE],
     "predict --top1-only": [*DOOR, "predict", SAMPLE, "--top1-only"],
     "predict --engine onnx-int8": [*DOOR, "predict", SAMPLE, "--engine", "onnx-int8"],
     "predict --engine keras": [*DOOR, "predict", SAMPLE, "--engine", "keras"],
     "import tensorflow": [sys.executable, "-c", "import tensorflow"],
-    **({PEER: [FER_PYTHON, str(Path(__file__).with_name("peer_fer.py")), SAMPLE]} if FER_PYTHON else {}),
+    **({FER: [FER_PYTHON, str(Path(__file__).with_name("peers.py")), FER, SAMPLE]} if FER_PYTHON else {}),
 }
 
 
 @pytest.mark.parametrize("name", STARTS)
-def test_a_start(all_cores, benchmark, figures, name):
-    measured = []
-    benchmark.pedantic(lambda: measured.append(watched(STARTS[name])), rounds=5, warmup_rounds=1)
-    figures.setdefault("starting", {})[name] = {
-        key: statistics.median(each[key] for each in measured) for key in ("seconds", "bytes")
-    }
+def test_a_start(all_cores, rounds, figures, name):
+    watched(STARTS[name])  # files come from disk only once
+    figures.setdefault("starting", {})[name] = measured(STARTS[name], rounds(5))
 
 
 @pytest.mark.parametrize("files", FILES)
-def test_a_folder(all_cores, figures, faces, tmp_path, files):
+def test_a_folder(all_cores, rounds, figures, faces, tmp_path, files):
     import cv2
 
     folder = tmp_path / "crops"
@@ -190,14 +220,15 @@ def test_a_folder(all_cores, figures, faces, tmp_path, files):
     for number in range(files):
         cv2.imwrite(str(folder / f"{number:06d}.png"), faces[number % len(faces)])
     command = [*DOOR, "predict", str(folder), "--csv", str(tmp_path / "answers.csv")]
-    figures.setdefault("growth", {})[str(files)] = watched(command)
+    found = measured(command, rounds(3) if files in FILES else 1)
+    figures.setdefault("growth", {})[str(files)] = found
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[LONG] if frames > 1_000 else []) for name, (_, frames) in VIDEOS.items()],
+    [pytest.param(name, marks=[LONG] if frames > SHORT else []) for name, (_, frames) in VIDEOS.items()],
 )
-def test_a_video(all_cores, figures, tmp_path, monkeypatch, name):
+def test_a_video(all_cores, rounds, figures, tmp_path, monkeypatch, name):
     options, frames = VIDEOS[name]
     monkeypatch.chdir(tmp_path)
     portrait = images.read(ROOT / "samples" / "astronaut.jpg", colour=True)
@@ -207,5 +238,5 @@ def test_a_video(all_cores, figures, tmp_path, monkeypatch, name):
             frame = np.full((480, 640, 3), 160, np.uint8)
             frame[:, left : left + 512] = portrait[:480]
             film.add(frame, number / 25)
-    found = watched([*DOOR, "video", "video.mp4", *options])
+    found = measured([*DOOR, "video", "video.mp4", *options], rounds(3) if frames == SHORT else 1)
     figures.setdefault("video", {})[name] = {"frames": frames, **found}

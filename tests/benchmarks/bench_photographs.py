@@ -4,7 +4,6 @@ The samples are enlarged, one face each; the steps are those of `predict --save`
 """
 
 import io
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.processor import spread
 from PIL import Image
 
 from hierarchy.classifier import HierarchicalClassifier
@@ -65,10 +65,10 @@ def steps(model: HierarchicalClassifier, data: bytes) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("megapixels", MEGAPIXELS)
-def test_a_photograph(all_cores, figures, megapixels):
+def test_a_photograph(all_cores, rounds, figures, megapixels):
     model = HierarchicalClassifier.load()
     model.predict(np.zeros((1, images.SIDE, images.SIDE), np.uint8))
-    rounds = [steps(model, enlarged(name, megapixels)) for _ in range(ROUNDS) for name in NAMES]
+    found = [steps(model, enlarged(name, megapixels)) for _ in range(rounds(ROUNDS)) for name in NAMES]
     figures.setdefault("photographs", {})[f"{megapixels:g}"] = {
-        step: statistics.median(each[step] for each in rounds) for step in rounds[0]
+        step: spread([each[step] for each in found]) for step in found[0]
     }
