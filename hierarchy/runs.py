@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib import metadata
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -65,6 +64,8 @@ def folder_with(name: str, file: str) -> Path:
 
 def versions(backend: str) -> dict[str, str]:
     """Versions of this package and of the libraries that a net trained on a backend depends on."""
+    from importlib import metadata  # which takes longer than this module
+
     found = {}
     for name in (*LIBRARIES, *BACKENDS[backend]):
         with suppress(metadata.PackageNotFoundError):

@@ -3,7 +3,6 @@
 import functools
 import inspect
 import logging
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -111,6 +110,8 @@ def configured(file: Path, names: list[str], command: Any) -> dict[str, Any]:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    import tomllib
+
     from hierarchy.fileio import read_text
 
     with error_context("--config"):

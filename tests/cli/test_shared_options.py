@@ -17,8 +17,9 @@ from PIL import Image
 
 import hierarchy
 import tf_model
-from hierarchy.cli import main, progress
+from hierarchy.cli import application, progress
 from hierarchy.cli.shared import SHARED
+from hierarchy.errors import DISTRIBUTION
 from hierarchy.inference.output_schema import face_schema
 from hierarchy.inference.predictor import FacePrediction
 
@@ -50,7 +51,7 @@ def refused(result: Result, *parts: str) -> None:
 
 
 def every_command() -> list[str]:
-    group = typer.main.get_command(main.application())
+    group = typer.main.get_command(application.application())
     return [
         f"{name} {below}".strip()
         for name, command in group.commands.items()
@@ -58,9 +59,18 @@ def every_command() -> list[str]:
     ]
 
 
-def test_the_version_is_printed(command):
-    result = command("--version")
-    assert result.code == 0 and result.out.split()[-1] == hierarchy.version() and not result.err
+@pytest.mark.parametrize("words", ["--version", "-q --version"])
+def test_the_version_is_printed(command, words):
+    result = command(*words.split())
+    assert result.code == 0 and not result.err
+    assert result.out == f"{DISTRIBUTION} {hierarchy.__version__}\n"
+
+
+def test_the_version_needs_no_command_line():
+    script = "import sys; sys.argv[1:] = ['--version']; from hierarchy.cli.main import main; main(); "
+    names = "print([name for name in sys.modules if name in ('typer', 'typing', 'hierarchy.errors')])"
+    done = subprocess.run([sys.executable, "-S", "-c", script + names], cwd=MAIN.parent, capture_output=True)
+    assert done.stdout.decode().splitlines()[1:] == ["[]"], done.stderr
 
 
 @pytest.mark.parametrize("words", every_command())

@@ -164,7 +164,7 @@ def described(model: HierarchicalClassifier, settings: Settings) -> schemas.Mode
     scores, card = run.folder / "scores.json", run.folder / "MODEL_CARD.md"
     names = ("max_bytes", "max_pixels", "max_faces", "max_images", "max_batch", "max_requests", "timeout")
     return schemas.Model(
-        version=hierarchy.version(),
+        version=hierarchy.__version__,
         run=run.name,
         engine=model.engine_,
         detector=settings.detector,
