@@ -104,10 +104,9 @@ def _ended_by_signals() -> Iterator[list[int]]:
     got: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
-        for each in ours:
-            signal.signal(each, signal.SIG_IGN)  # not in the middle of cleaning up
         got.append(number)
-        raise KeyboardInterrupt
+        if len(got) == 1:  # not in the middle of cleaning up
+            raise KeyboardInterrupt
 
     ours = [number for number in ENDS if signal.getsignal(number) == signal.SIG_DFL]
     try:
@@ -118,7 +117,7 @@ def _ended_by_signals() -> Iterator[list[int]]:
     try:
         yield got
     finally:
-        for number in ours:
+        for number in () if got else ours:  # the first one ends the process
             signal.signal(number, signal.SIG_DFL)
 
 

@@ -43,13 +43,12 @@ def train(
         KeyboardInterrupt: after the command to resume was logged.
     """
     place = generator(name)
+    before = _before(place, resume)
+    data = data or before.data
+    faces = loading.training_faces(data)
+    learned = learnable(faces)
     with fileio.exclusive_lock(place.log / LOCK, f"generator {name!r} is being trained by another process"):
-        begun = place.state()
-        if not resume and (place.stored or (begun and begun.rows)):
-            raise InputError(f"generator {name!r} exists: continue it with --resume, or choose another --run")
-        before = begun if begun and resume else State(None, "", 0, EPOCHS)
-        data = data or before.data
-        faces = loading.training_faces(data)
+        before = _before(place, resume)
         asked = {"epochs": epochs, "minutes": minutes, "seed": seed}
         state = msgspec.structs.replace(
             before,
@@ -61,7 +60,6 @@ def train(
             if getattr(before, key) != getattr(state, key):
                 values = f"{key} {getattr(before, key)}, not {getattr(state, key)}"
                 raise InputError(f"generator {name!r} was begun with {values}: choose another --run")
-        learned = learnable(faces)
         place.save(state)
         try:
             if not state.done:
@@ -72,6 +70,20 @@ def train(
         if not place.record().finished:
             place.amend({"finished": True})
     return place
+
+
+def _before(place: Generator, resume: bool) -> State:
+    """The training to continue, or one of nothing yet.
+
+    Raises:
+        InputError: the generator exists and `resume` is not set; its state is damaged.
+    """
+    begun = place.state()
+    if not resume and (place.stored or (begun and begun.rows)):
+        raise InputError(
+            f"generator {place.name!r} exists: continue it with --resume, or choose another --run"
+        )
+    return begun if begun and resume else State(None, "", 0, EPOCHS)
 
 
 def learnable(faces: FaceDataset) -> FaceDataset:

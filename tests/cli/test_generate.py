@@ -103,3 +103,4 @@ def test_ctrl_c_leaves_the_command_to_resume(command, trained, monkeypatch):
 )
 def test_bad_input_is_one_line(command, own_home, words, parts):
     refused(command(*words.split()), *parts)
+    assert not list(own_home.glob("logs/**/.lock"))
