@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -66,6 +66,19 @@ def exclusive_lock(file: Path, refusal: str) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{file}: cannot be written ({error.strerror})") from None
     with lock:
+        yield
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Wait until no other process holds this lock of a folder; no file is left. Not on Windows."""
+    with ExitStack() as stack:
+        with suppress(ImportError, OSError):  # such as of a file system without locks
+            import fcntl
+
+            place = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, place)
+            fcntl.flock(place, fcntl.LOCK_EX)
         yield
 
 

@@ -9,15 +9,15 @@ import functools
 import io
 import os
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from hierarchy.errors import CHECKOUT, DISTRIBUTION, InputError, first_line
-from hierarchy.fileio import check_file, read_json, read_text, sha256, write_atomic, write_json
+from hierarchy.fileio import check_file, folder_lock, read_json, read_text, sha256, write_atomic, write_json
 from hierarchy.manifest import RunManifest, sealed
 from hierarchy.taxonomy import TRUNK, Tree
 
@@ -124,18 +124,19 @@ class Run:
 
         The trunk's head over all leaves only helps to train it, and is no node of the manifest.
         """
-        nets = self._stored()["nets"] if self.trained else {}
         file = f"{node}{suffix}"
-        write_atomic(self.folder / file, data)
         versioned = {"versions": versions(about["backend"]), **about}
         record = {"file": file, "bytes": len(data), "sha256": sha256(data), **versioned}
+        nets = {node: record}
         if node == TRUNK:
             heads = {head: {"classes": list(tree.classes_of(head)), "shared": True} for head in tree.nodes}
-            nets = nets | {head: record | own for head, own in heads.items()}
-        else:
-            nets = nets | {node: record}
-        whole = {"run": self.name, "tree": tree.to_dict(), "tree_hash": tree.hash}
-        write_json(self.folder / MANIFEST, sealed(whole | dict(identity) | {"nets": nets}))
+            nets = {head: record | own for head, own in heads.items()}
+        with self._changing(new=not self.trained) as stored:
+            write_atomic(self.folder / file, data)
+            nets = stored.get("nets", {}) | nets
+            stored.clear()
+            stored |= {"run": self.name, "tree": tree.to_dict(), "tree_hash": tree.hash}
+            stored |= {**identity, "nets": nets}
 
     def history(self) -> list[dict[str, str]]:
         """Rows of the run's history.csv, one per epoch and node; empty where it kept no history."""
@@ -154,7 +155,21 @@ class Run:
 
     def amend(self, values: Mapping[str, Any]) -> None:
         """Put values into the manifest, in place of those of the same name."""
-        write_json(self.folder / MANIFEST, sealed(self._stored() | dict(values)))
+        with self._changing() as stored:
+            stored |= values
+
+    def add_export(self, engine: str, files: Mapping[str, Any]) -> None:
+        """Put what was exported for an engine into the manifest, beside that for others."""
+        with self._changing() as stored:
+            stored["exports"] = stored.get("exports", {}) | {engine: dict(files)}
+
+    @contextmanager
+    def _changing(self, new: bool = False) -> Iterator[dict[str, Any]]:
+        """The manifest's values, none of a new one, to be changed; they are written at the end."""
+        with folder_lock(self.folder):  # no process writes what another one has read
+            stored = {} if new else self._stored()
+            yield stored
+            write_json(self.folder / MANIFEST, sealed(stored))
 
     def net(self, node: str) -> Path:
         """File of a node's net, its checksum compared.

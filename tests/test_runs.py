@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,14 @@ def test_amending_keeps_the_rest(made):
     assert {**stored(made), **before}.keys() == stored(made).keys() == {*before, "calibration"}
     assert all(stored(made)[key] == before[key] for key in before if key != CHECKSUM)
     assert made.manifest().calibration == {ROUTER: Calibration((0.5, 0.0), 1.5)}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders are not locked on Windows")
+def test_what_is_exported_at_once_is_all_listed(made):
+    engines = {f"engine-{number}" for number in range(16)}
+    with ThreadPoolExecutor(len(engines)) as pool:
+        list(pool.map(lambda engine: made.add_export(engine, {}), engines))
+    assert set(stored(made)["exports"]) == engines and made.manifest()
 
 
 def test_a_net_of_another_run_is_copied_with_its_record(made):

@@ -63,8 +63,7 @@ def export(run: runs.Run, kind: str, precision: str, faces: Callable[[], FaceDat
         run.manifest()  # not where it was removed meanwhile
         for file in sorted(exporter.files):
             fileio.write_atomic(run.folder / file, (Path(folder) / file).read_bytes())
-    before = fileio.read_json(run.folder / runs.MANIFEST).get("exports", {})
-    run.amend({"exports": {**before, engine: exporter.entry}})
+    run.add_export(engine, exporter.entry)
 
 
 def _engine(kind: str, precision: str) -> str:

@@ -24,7 +24,7 @@ CORNER: Final = 2  # pixels between the centre crop and a corner crop of a 48-pi
 
 def gaussian(sigma: float) -> np.ndarray:
     """A 3x3 Gaussian kernel, float32[3,3], that sums to one."""
-    line = np.exp(-np.array([1.0, 0.0, 1.0]) / (2 * sigma**2))
+    line = np.exp(-np.array([1.0, 0.0, 1.0]) / (2 * max(sigma, 0.01) ** 2))  # narrower ones are the same
     return (np.outer(line, line) / line.sum() ** 2).astype(np.float32)
 
 

@@ -27,6 +27,7 @@ def test_the_kernel_sums_to_one_and_is_narrower_for_a_smaller_sigma():
     for sigma in (0.3, 0.4, 1.0):
         assert gaussian(sigma).sum() == pytest.approx(1, abs=1e-6)
     assert gaussian(0.3)[1, 1] > gaussian(0.4)[1, 1] > gaussian(1.0)[1, 1]
+    assert np.count_nonzero(gaussian(1e-300)) == gaussian(1e-300)[1, 1] == 1
 
 
 def test_the_net_sees_blurred_faces(blurred):
