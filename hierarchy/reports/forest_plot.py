@@ -68,7 +68,7 @@ def standings(lines: Sequence[Mapping[str, Any]]) -> "Figure":
         labels = "" if line["labels"] == FER2013_LABELS else f", {line['labels']} labels"
         names.append(f"{tree}{line['run']}, {line['answer']} ({line['framework']}{labels})")
     axes.set_yticks(range(len(lines)), names)
-    axes.set_ylim(len(lines) - 0.5, -0.5)
+    axes.set_ylim(max(len(lines), 1) - 0.5, -0.5)
     axes.set_xlabel("accuracy, %")
     return figure
 

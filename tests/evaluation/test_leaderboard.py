@@ -11,7 +11,7 @@ from hierarchy.errors import InputError
 from hierarchy.evaluation import benchmarks, leaderboard, run_report
 from hierarchy.evaluation.benchmarks import Entry
 from hierarchy.evaluation.evaluate import evaluate
-from hierarchy.reports import captions, forest_plot
+from hierarchy.reports import captions, forest_plot, plots
 from hierarchy.taxonomy import FLAT, VALENCE
 
 
@@ -112,3 +112,7 @@ def test_damaged_scores_are_named(two_runs):
 
 def test_without_a_scored_run_there_is_an_empty_table(own_home):
     assert leaderboard.standings() == [] and leaderboard.csv([]).strip() == ""
+
+
+def test_without_scores_the_plot_is_empty():
+    assert plots.png(forest_plot.standings([])).startswith(b"\x89PNG")
