@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -28,6 +29,7 @@ FLAGS: Final = ("--quiet", "-q", "--verbose", "-v", "--debug")
 ENDS: Final = [number for number in signal.Signals if number.name in ("SIGTERM", "SIGHUP")]
 FULL: Final = (errno.ENOSPC, errno.EFBIG)  # a disk, a file
 EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EDQUOT)
+ARCHIVING: Final = ("train", "evaluate", "tune", "generate")  # write zip archives, which hold dates from 1980
 CLOSED: Final = 141  # exit code of programs that SIGPIPE ends
 log = logging.getLogger(__name__)
 
@@ -100,7 +102,10 @@ def log_to_stderr() -> None:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[list[int]]:
-    """Inside, SIGTERM and SIGHUP are as Ctrl-C, once, and listed; what is ignored or handled stays so."""
+    """Inside, and to the end of the process after them, SIGTERM and SIGHUP are as Ctrl-C, once, and listed.
+
+    What is ignored or handled stays so.
+    """
     got: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -149,6 +154,8 @@ def main(backend: "Backend | None" = None) -> int:
 def _run(arguments: list[str], backend: "Backend | None") -> int:
     flags = list(itertools.takewhile(FLAGS.__contains__, arguments))  # they may stand before the command
     named = renamed(arguments[len(flags) :])
+    if named and named[0] in ARCHIVING and time.localtime().tm_year < 1980:
+        raise InputError(f"the clock of this machine is before 1980: set it before {named[0]}")
     app = application(named[0] if named else None)
     return app(args=[*flags, *named], standalone_mode=False, obj=backend) or 0
 

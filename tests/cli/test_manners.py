@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,12 @@ def test_a_fault_is_one_line_and_has_exit_code_1(command, tiny_run, pictures, mo
     assert result.code == 1 and len(result.err.splitlines()) == 1
     result = command("--debug", "data", "get")
     assert result.code == 1 and "Traceback" in result.err and "ZeroDivisionError" in result.err
+
+
+def test_a_clock_that_archives_cannot_store_is_named(command, own_home, monkeypatch):
+    monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(0))
+    refused(command("train", "--data", "sketch"), "clock", "1980")
+    assert not list(own_home.iterdir())
 
 
 def test_names_in_errors_are_escaped(command, tiny_run, tmp_path):
