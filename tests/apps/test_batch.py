@@ -201,6 +201,16 @@ def here(monkeypatch):
     monkeypatch.setattr(batching, "_predict_parts", predict_parts)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no masks of signals")
+def test_ctrl_c_is_not_for_workers_that_begin():
+    class Pool:
+        def submit(self, *_):
+            return signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+    assert signal.SIGINT in batching._submit(Pool(), None, 0, [])
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def test_a_part_is_a_table_of_predictions(few, job, here, logged):
     assert batching.batch(str(few), job, size=4) == {"pictures": 8, "faces": 7, "errors": 1}
     table = pq.read_table(Path(job.out) / "part-000001.parquet")

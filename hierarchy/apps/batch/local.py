@@ -12,7 +12,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import chain
@@ -105,8 +105,7 @@ def _predict_parts(job: Job, parts: Iterator[Part], workers: int | None) -> Iter
     while True:
         pool = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), _start)
         try:
-            submit = partial(pool.submit, jobs.predict_part, job)  # type: ignore[call-arg]
-            for done in jobs.completed(submit, taken(), 2 * number):
+            for done in jobs.completed(partial(_submit, pool, job), taken(), 2 * number):
                 del unfinished[done.part]
                 yield done
             return
@@ -121,6 +120,17 @@ def _predict_parts(job: Job, parts: Iterator[Part], workers: int | None) -> Iter
             raise
         finally:
             pool.shutdown(cancel_futures=True)  # without waiting, its thread may fail at the end of Python
+
+
+def _submit(pool: ProcessPoolExecutor, job: Job, number: int, pictures: list[Entry]) -> Future[Done]:
+    """Begin to predict a part, in a process that may begin here: Ctrl-C is not for it, nor for its start."""
+    if os.name == "nt":
+        return pool.submit(jobs.predict_part, job, number, pictures)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        return pool.submit(jobs.predict_part, job, number, pictures)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start() -> None:
