@@ -57,6 +57,7 @@ def test_its_accuracies_are_those_of_the_runs():
         "full tree": scores("full")["tree"]["soft"],
         "small tree": scores("small")["tree"]["soft"],
         "tiny tree": scores("tiny")["tree"]["soft"],
+        "fast tree": scores("fast")["tree"]["soft"],
         "two bodies": scores("duo")["flat"],
         "flat net of": scores("fer2013")["flat"],
         "three flat nets": three,

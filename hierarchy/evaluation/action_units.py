@@ -175,6 +175,7 @@ def _markdown(scores: Mapping[str, Any]) -> str:
         (
             name,
             *(percent(np.mean(list(auc.values()))) for auc in each["auc"].values()),
+            f"{np.mean(list(each['strength'].values())):.2f}",
             _places(each["drops"]),
         )
         for name, each in heads.items()
@@ -183,7 +184,7 @@ def _markdown(scores: Mapping[str, Any]) -> str:
         (
             f"{unit.value} {unit.name.lower().replace('_', ' ')}",
             REGIONS[unit],
-            *(percent(each["auc"]["drawn"].get(unit.name)) for each in heads.values()),
+            *(f"{each['strength'][unit.name]:.2f}" for each in heads.values()),
             *(_largest(each["drops"].get(unit.name)) for each in heads.values()),
         )
         for unit in Unit
@@ -191,7 +192,7 @@ def _markdown(scores: Mapping[str, Any]) -> str:
     titles = (
         "unit",
         "where it acts",
-        *(f"AUC, {each}" for each in heads),
+        *(f"strength, {each}" for each in heads),
         *(f"seen in, {each}" for each in heads),
     )
     return (

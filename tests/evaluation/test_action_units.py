@@ -44,6 +44,8 @@ def test_a_report_is_written(tiny_run, monkeypatch, tmp_path) -> None:
     page = (tmp_path / "out" / action_units.REPORT).read_text()
     assert page.splitlines()[2] == text.splitlines()[0]
     assert len(re.findall(r"^\| \d+ ", page, re.MULTILINE)) == len(Unit)
+    tables = [part.splitlines() for part in page.split("\n\n") if part.startswith("| ")]
+    assert [len({line.count("|") for line in lines}) for lines in tables] == [1, 1]
     scores = fileio.read_json(tmp_path / "out" / action_units.FILE)
     assert list(scores["heads"]) == ["drawn", "prototypes", "both"]
     assert all(0 <= auc <= 1 for auc in scores["heads"]["both"]["auc"]["drawn"].values())
