@@ -84,7 +84,8 @@ class Tree:
             _check_name(leaf, (*RESERVED, *COLUMNS))
         # a branch of one leaf may have that leaf's name
         names = [*self.leaves, *(branch for branch, leaves in children.items() if leaves != (branch,))]
-        if twice := [name for name in names if names.count(name) > 1]:
+        spelled = [leaf.lower() for leaf in self.leaves]  # data sets name leaves in any case
+        if twice := [name for name in names if names.count(name) > 1 or spelled.count(name.lower()) > 1]:
             raise InputError(f"a tree needs distinct names: {twice[0]!r} appears twice")
         if not isinstance(self.aliases, Mapping) or len(self.aliases) > SPELLINGS:
             raise InputError(f"aliases must be a table of at most {SPELLINGS:,} spelling = leaf")

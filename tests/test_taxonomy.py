@@ -149,6 +149,7 @@ def test_another_tree_is_refused_with_both_printed():
         {"up": "ab", "down": ["c"]},
         {"up": ["a", "a"], "down": ["b"]},
         {"up": ["a"], "down": ["a"]},
+        {"up": ["a", "A"], "down": ["b"]},
         {"up": ["a", "up"], "down": ["b"]},
         {"up": ["up"], "down": ["up", "b"]},
         {"up": ["a", "down"], "down": ["b"]},
