@@ -103,6 +103,8 @@ def of_run(manifest: RunManifest, split: str, view: str) -> StoredPredictions:
     for node, logits in stored.logits.items():
         if logits.shape[1] != (classes := len(manifest.tree.classes_of(node))):
             raise InputError(f"{path}: {logits.shape[1]} logits of the {node} net; expected {classes}")
+    if (stored.target(manifest.tree) < 0).all():
+        raise InputError(f"{path}: no face has a label of the tree ({manifest.tree})")
     return stored
 
 
@@ -132,6 +134,8 @@ def read(path: Path) -> StoredPredictions:
         nets = json.loads(str(columns["nets"]))
         _check_rows(columns)
         names = tuple(map(str, columns.get("names", FER2013_NAMES)))
+        if not -1 <= label.min() <= label.max() < len(names):
+            raise ValueError("label has other codes than those of names")
     except Exception:  # NumPy meets damaged files with nearly any exception
         raise InputError(f"{path}: cannot be read as predictions; write them with `evaluate`") from None
     leaks = Leakage(columns["twin"], columns["near"]) if "twin" in columns else None

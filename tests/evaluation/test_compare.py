@@ -243,6 +243,8 @@ def test_damaged_predictions_are_named(seeds):
         {"flat": np.zeros((1, 0), np.float32)},
         {"row": np.zeros(())},
         {"names": np.array(5)},
+        {"names": np.array(["happy"])},  # there are more codes
+        {"names": np.array(["x"] * 7)},  # none of the tree
     ],
     ids=lambda change: next(iter(change)),
 )
