@@ -138,7 +138,11 @@ def _read(item: Any, name: str, options: Options) -> tuple[str, np.ndarray]:
             raise InputError(f"{name}: not a path ({first_line(error)})") from None
         return path, images.read(path)
     if isinstance(item, bytes | bytearray | memoryview):
-        return name, images.read(bytes(item), name)
+        try:
+            data = bytes(item)
+        except ValueError as error:  # a released memoryview
+            raise InputError(f"{name}: cannot be read ({first_line(error)})") from None
+        return name, images.read(data, name)
     if isinstance(item, np.ndarray):
         return name, _read_array(item, name, options)
     if _is_pillow(item):

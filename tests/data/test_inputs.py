@@ -262,6 +262,10 @@ def test_a_closed_file_and_one_too_large_are_refused(tmp_path, monkeypatch):
         pass
     with pytest.raises(InputError, match=re.escape(file.name)):
         read(file)
+    released = memoryview(png(COLOURS))
+    released.release()
+    with pytest.raises(InputError, match="image: .*released"):
+        read(released)
     monkeypatch.setattr(inputs, "MAX_BYTES", 10)
     with pytest.raises(InputError, match="image: "):
         read(io.BytesIO(png(COLOURS)))
