@@ -208,7 +208,9 @@ def _halved(weights: bytes) -> bytes:
 def _copy(path: str, item: h5py.Group | h5py.Dataset, target: h5py.File) -> None:
     if isinstance(item, h5py.Dataset):
         value = item[()]
-        target.create_dataset(path, data=value.astype(np.float16) if value.dtype == np.float32 else value)
+        with np.errstate(over="ignore"):  # of a net that diverged, which is refused by what it outputs
+            value = value.astype(np.float16) if value.dtype == np.float32 else value
+        target.create_dataset(path, data=value)
     else:
         target.require_group(path)
     for key, value in item.attrs.items():
