@@ -9,6 +9,7 @@ import typer
 from hierarchy.cli.options import DETECTOR, ENGINE, MIN_PIXELS, ROTATE, RUN
 from hierarchy.vision.detectors import STILL, Searching
 
+MOST: Final = 1_000_000  # of every limit
 PACKAGES: Final = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
 
@@ -29,12 +30,12 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Name that browsers may ask for, such as a proxy's; repeatable.")
     ] = None,
-    max_mb: Annotated[int, typer.Option(min=1, help="Megabytes (2^20 bytes) of a request.")] = 16,
+    max_mb: Annotated[int, typer.Option(min=1, max=MOST, help="Megabytes (2^20 bytes) of a request.")] = 16,
     max_megapixels: Annotated[int, typer.Option(min=1, max=50, help="Of an image.")] = 50,
-    max_faces: Annotated[int, typer.Option(min=1, help="Of an image.")] = 64,
-    max_images: Annotated[int, typer.Option(min=1, help="Of a request to /predict.")] = 32,
-    max_batch: Annotated[int, typer.Option(min=1, help="Of a request to /predict/batch.")] = 1000,
-    max_requests: Annotated[int, typer.Option(min=1, help="Predicted at the same time.")] = 64,
+    max_faces: Annotated[int, typer.Option(min=1, max=MOST, help="Of an image.")] = 64,
+    max_images: Annotated[int, typer.Option(min=1, max=MOST, help="Of a request to /predict.")] = 32,
+    max_batch: Annotated[int, typer.Option(min=1, max=MOST, help="Of a request to /predict/batch.")] = 1000,
+    max_requests: Annotated[int, typer.Option(min=1, max=MOST, help="Predicted at the same time.")] = 64,
     timeout: Annotated[
         float, typer.Option(min=0.1, max=3600, help="Seconds to send, and to predict.")
     ] = 30.0,
