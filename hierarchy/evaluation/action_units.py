@@ -110,8 +110,10 @@ def _real(faces: FaceDataset) -> tuple[FaceDataset, FaceDataset]:
     parts = [
         faces.take(known & ~copies & (faces.split == split)) for split in (Split.Training, Split.PublicTest)
     ]
-    if not all(map(len, parts)):
-        raise InputError(f"{faces.source}: expected Training and PublicTest faces of {', '.join(STRENGTHS)}")
+    if any(len(np.unique(part.label)) < 2 for part in parts):  # one has no units that others lack
+        raise InputError(
+            f"{faces.source}: expected Training and PublicTest faces of two or more of {', '.join(STRENGTHS)}"
+        )
     return parts[0], parts[1]
 
 
