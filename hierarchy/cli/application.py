@@ -133,6 +133,8 @@ def main(backend: "Backend | None" = None) -> int:
     """
     if sys.stdout is None:  # closed before the start
         _drop_stdout()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # file names may hold bytes that are not valid UTF-8, and characters that the terminal lacks
         utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
