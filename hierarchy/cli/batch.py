@@ -16,7 +16,7 @@ def batch(
     out: Annotated[Path, typer.Option(help="Output folder; Parquet, one file per chunk.")],
     executor: Annotated[str, typer.Option(help="local or ray.")] = "local",
     address: Annotated[str | None, typer.Option(help="Ray cluster: ray://HOST:PORT.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Default: one per core.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=10_000, help="Default: one per core.")] = None,
     chunk_size: Annotated[int, typer.Option(min=1, help="Images per chunk.")] = 1000,
     run: Annotated[str | None, RUN] = None,
     detector: Annotated[str, DETECTOR] = "auto",
