@@ -64,6 +64,6 @@ def test_faces_without_prototypes_are_refused(tiny_run, monkeypatch, tmp_path) -
     nameless = faces.take(faces.label == 0)
     object.__setattr__(nameless, "names", ("calm", *faces.names[1:]))
     monkeypatch.setattr(action_units.loading, "labelled_faces", lambda data: nameless)
-    with pytest.raises(InputError, match="expected Training and PublicTest faces of angry"):
+    with pytest.raises(InputError, match="expected Training and PublicTest faces of two or more of angry"):
         action_units.write(tiny_run.name, None, tmp_path / "out")
     assert not (tmp_path / "out").exists()
