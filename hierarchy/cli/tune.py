@@ -10,7 +10,7 @@ from hierarchy.cli.options import DATA, TREE, backend_of, show
 def tune(
     context: typer.Context,
     node: Annotated[str, typer.Option(help="Node to tune: router, flat or a branch.")],
-    trials: Annotated[int, typer.Option(min=1, help="Total number of finished trials.")] = 20,
+    trials: Annotated[int, typer.Option(min=1, max=1_000_000, help="Total number of finished trials.")] = 20,
     data: Annotated[str | None, DATA] = None,
     recipe: Annotated[str, typer.Option(help="Starting point of the search.")] = "short",
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, e.g. fit.epochs=4.")] = None,
