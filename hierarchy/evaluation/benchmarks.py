@@ -1,16 +1,18 @@
 """results/benchmarks.json: what tests/benchmarks measured, an entry for each kind of processor."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, NotRequired, TypedDict
 
 import msgspec
 
 from hierarchy import fileio, runs
+from hierarchy.runtimes import ENGINES, FORMATS
 
 FILE: Final = "benchmarks.json"
 SPEED: Final = "inference_speed"
+ANSWERING: Final = "answering"
 SAME: Final = "same_nets"
 TRAINED: Final = "training_speed"
 
@@ -114,6 +116,28 @@ def latest(found: Sequence[Entry] | None = None) -> dict[str, Any]:
     """The figures of entries by kind, each from the processor where it was measured last; by default all."""
     found = entries() if found is None else found
     return {kind: part for entry in reversed(found) for kind, part in entry.figures.items()}
+
+
+def name_of(run: str, engine: str) -> str:
+    """The name of a run's engine in the tables."""
+    kind, precision = ENGINES[engine]
+    title = f"{FORMATS[kind].title}, {precision}"
+    return title if run == runs.DEFAULT_RUN else f"{run}, {title}"
+
+
+def stored_speed(run: str, engines: Iterable[str], batch: str) -> float | None:
+    """Milliseconds a face of a run by the fastest of some engines on most cores; None if not measured."""
+    answering = latest().get(ANSWERING, {})
+    if not answering:
+        return None
+    ms = answering[max(answering, key=int)]["ms"]
+    rows = [ms[name] for name in (name_of(run, engine) for engine in engines) if name in ms]
+    return min((median(row[batch]) for row in rows), default=None)
+
+
+def median(figure: float | Spread) -> float:
+    """The figure itself, or its median."""
+    return figure["median"] if isinstance(figure, dict) else figure
 
 
 def merged(processor: Entry) -> list[Entry]:

@@ -10,6 +10,8 @@ from hierarchy.evaluation.comparison import MAIN, PARTS, Group, without_blur
 from hierarchy.evaluation.systems import FLAT_SYSTEM, SOFT
 from hierarchy.manifest import RunManifest
 from hierarchy.reports.tables import accuracy, figure, table
+from hierarchy.runtimes import LOSSLESS
+from hierarchy.taxonomy import FLAT
 
 FILE: Final = "summary.md"
 FREE: Final = ("single", "leak-free")  # view and part without copies in Training
@@ -19,7 +21,8 @@ LEGEND: Final = (
     f"Recipes of the runs whose nets are stored. {Split.PrivateTest.name}, one view a face, in percent: mean "
     "over systems (seeds, or choices of them) ± standard deviation, with the 95 % interval of a bootstrap "
     "over faces. NLL: mean negative log likelihood. GMAC: billions of multiplications for a face. "
-    f"Milliseconds: {BATCH} faces at once, where measured."
+    f"Milliseconds: {BATCH} faces at once by the fastest engine with the labels of the run's own nets, where "
+    "measured."
 )
 
 
@@ -31,33 +34,38 @@ def markdown(groups: Sequence[Group], scored: Mapping[str, Sequence[Mapping[str,
         scored: rows of `comparison.lines` by the title of their group.
     """
     recipes = [without_blur(each.manifests[0]) for each in groups if any(map(_stored, each.manifests))]
-    speeds = benchmarks.latest().get(benchmarks.SPEED, {})
     lines = [
         line
         for group in groups
         if without_blur(group.manifests[0]) in recipes
-        for line in _lines(group.title, scored[group.title], speeds.get(group.manifests[0].run, {}))
+        for line in _lines(group, scored[group.title])
     ]
     return "\n\n".join(["# Models", LEGEND, table(HEADER, lines)]) + "\n"
 
 
-def _lines(
-    title: str, rows: Sequence[Mapping[str, Any]], speeds: Mapping[str, Mapping[str, float]]
-) -> Iterator[tuple[Any, ...]]:
+def _lines(group: Group, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
     """The tree, the flat net, and as many flat nets as cost the same as the tree."""
+    speeds = _speeds(group.manifests[0])
     for row in rows:
         if row["answer"] in (SOFT, FLAT_SYSTEM) or row["equal_compute"]:
             scores, free = row["scores"][MAIN], row["scores"].get(FREE)
             yield (
-                title,
+                group.title,
                 row["answer"],
                 scores["systems"],
                 accuracy(scores),
                 accuracy(free) if free else "-",
                 figure(row["nll"], ".3f"),
                 figure(row["gmac"], ".3f"),
-                figure(speeds.get(row["answer"], {}).get(BATCH), ".2f"),
+                figure(speeds.get(row["answer"]), ".2f"),
             )
+
+
+def _speeds(manifest: RunManifest) -> dict[str, float | None]:
+    """Milliseconds a face of the answer that a run was exported for."""
+    nets = next(iter(manifest.exports.values()), {})
+    speed = benchmarks.stored_speed(manifest.run, LOSSLESS, BATCH)
+    return {FLAT_SYSTEM if FLAT in nets else SOFT: speed}
 
 
 def _stored(manifest: RunManifest) -> bool:

@@ -24,6 +24,7 @@ from hierarchy.classifier import HierarchicalClassifier
 from hierarchy.data import images
 from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.synthetic.sketch import sketch_faces
+from hierarchy.evaluation.benchmarks import name_of as title_of
 from hierarchy.evaluation.statistics import share
 from hierarchy.evaluation.systems import cost
 from hierarchy.runtimes import exported_nodes
@@ -106,7 +107,7 @@ def gmac(run: runs.Run) -> float:
 
 
 def name_of(run: str, engine: str) -> str:
-    return report.REFERENCE if engine == "keras" else frontier.name_of(run, engine)
+    return report.REFERENCE if engine == "keras" else title_of(run, engine)
 
 
 @pytest.mark.parametrize("key", [report.ONE, report.MANY, report.LAZY])

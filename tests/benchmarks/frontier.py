@@ -4,14 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.processor import median
-
 from hierarchy import runs
 from hierarchy.data.dataset import Split
 from hierarchy.evaluation import run_report
+from hierarchy.evaluation.benchmarks import median, name_of
 from hierarchy.evaluation.scores import Scores
 from hierarchy.reports import figure as plots
-from hierarchy.runtimes import ENGINES, FORMATS, LOSSLESS
+from hierarchy.runtimes import ENGINES, LOSSLESS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,13 +53,6 @@ def engines(run: str) -> tuple[str, ...]:
         return tuple(ENGINES)
     int8 = ("onnx-int8", "litert-int8") if any(runs.run(run).folder.glob("*.keras")) else ()
     return (*runs.run(run).manifest().exports, *int8)
-
-
-def name_of(run: str, engine: str) -> str:
-    """The name of a run's engine in the tables."""
-    kind, precision = ENGINES[engine]
-    title = f"{FORMATS[kind].title}, {precision}"
-    return title if run == runs.DEFAULT_RUN else f"{run}, {title}"
 
 
 def points(measured: Mapping[str, Any]) -> list[Point]:

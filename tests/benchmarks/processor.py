@@ -40,12 +40,6 @@ def spread(values: Sequence[float]) -> Spread:
     return {"median": median, "low": low, "high": high}
 
 
-def median(figure: Measured) -> float:
-    """The figure itself, or its median."""
-    assert figure is not None
-    return figure["median"] if isinstance(figure, dict) else figure
-
-
 def text(figure: Measured, form: str, factor: float = 1) -> str:
     """A figure in a format such as ".2f", its quartiles behind; a dash where there is none."""
     if figure is None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks import frontier, processor
-from benchmarks.processor import median, text
+from benchmarks.processor import text
 
 from hierarchy import fileio, runs
 from hierarchy.evaluation import benchmarks
-from hierarchy.evaluation.benchmarks import Entry
+from hierarchy.evaluation.benchmarks import Entry, median
 from hierarchy.reports import plots
 from hierarchy.reports.tables import accuracy as accuracy_cell
 from hierarchy.reports.tables import table

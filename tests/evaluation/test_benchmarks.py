@@ -118,7 +118,7 @@ def test_the_frontier_holds_what_nothing_as_fast_is_as_accurate_as():
 def test_a_run_is_drawn_by_its_fastest_engine_and_in_int8_where_its_accuracy_is_known(monkeypatch):
     assert frontier.points({}) == []
     monkeypatch.setenv("HIERARCHY_HOME", str(ROOT))  # read only
-    names = {engine: frontier.name_of(runs.DEFAULT_RUN, engine) for engine in ENGINES}
+    names = {engine: benchmarks.name_of(runs.DEFAULT_RUN, engine) for engine in ENGINES}
     ms = {names["onnx"]: 3.0, names["litert"]: 2.0, names["onnx-int8"]: 1.0, names["litert-int8"]: 0.5}
     peer = frontier.PEERS[0]
     measured = {
