@@ -187,7 +187,7 @@ def _failed(error: Exception) -> int:
     else:
         reason = f"{type(error).__name__}: {first_line(error)} (a fault of this program; --debug shows where)"
         code = 1
-    log.error(f"error: {reason}", exc_info=error)
+    log.error(f"error: {InputError(reason)}", exc_info=error)  # which keeps to one line of bounded length
     return code
 
 

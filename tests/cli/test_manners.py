@@ -188,3 +188,6 @@ def test_only_names_that_a_run_can_have_are_listed(command, tiny_run, own_home):
 
 def test_a_seed_is_a_short_number(command):
     refused(command("train", "--data", "sketch", "--run", "x", "--seed", "9" * 5000), "--seed")
+    usage = command("tune", "--node", "flat", "--trials", "9" * 5000)  # the message is click's
+    refused(usage, "--trials")
+    assert len(usage.err) < 4100
