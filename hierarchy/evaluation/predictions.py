@@ -114,6 +114,8 @@ def _check_rows(columns: Mapping[str, np.ndarray]) -> None:
     for name, values in columns.items():
         if name not in ("nets", "names") and values.shape[:1] != rows:
             raise ValueError(f"{name} has other rows")
+        if name in ("row", "split", "label") and (values.ndim != 1 or values.dtype.kind not in "iu"):
+            raise ValueError(f"{name} is not a list of whole numbers")
         if name in ("twin", "near") and (values.ndim != 1 or values.dtype != bool or LEAKS - columns.keys()):
             raise ValueError(f"{name} is not one of two masks")
         if name not in COLUMNS and (values.ndim != 2 or values.dtype.kind != "f"):

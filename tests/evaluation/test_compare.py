@@ -239,6 +239,8 @@ def test_damaged_predictions_are_named(seeds):
 @pytest.mark.parametrize(
     "change",
     [
+        {"label": bool},  # another type
+        {"label": np.float16},
         {"twin": np.zeros(3, bool)},
         {"flat": np.zeros((1, 0), np.float32)},
         {"row": np.zeros(())},
@@ -251,7 +253,9 @@ def test_damaged_predictions_are_named(seeds):
 def test_predictions_of_odd_columns_are_named(seeds, change):
     path = seeds / "other-2" / predictions.FILE
     with np.load(path) as archive:
-        columns = dict(archive) | change
+        columns = dict(archive)
+    for name, value in change.items():
+        columns[name] = columns[name].astype(value) if isinstance(value, type) else value
     np.savez(path, **columns)
     with pytest.raises(InputError, match=predictions.FILE):
         compare()
