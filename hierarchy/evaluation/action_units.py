@@ -18,7 +18,8 @@ from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.synthetic import sketch
 from hierarchy.data.synthetic.action_units import REGIONS, STRENGTHS, Unit, expected
 from hierarchy.errors import InputError
-from hierarchy.evaluation.evaluate import outside_runs
+from hierarchy.evaluation.evaluate import faces_for, report_folder
+from hierarchy.evaluation.predictions import MAIN
 from hierarchy.inference.explanation import PARTS, mask
 from hierarchy.inference.occlusion import GREY
 from hierarchy.models.keras_backend import KERAS_BACKEND
@@ -30,10 +31,7 @@ DRAWN: Final = 4000  # faces
 SEED: Final = 20260  # of the drawn faces; those of --data sketch have another
 COVERED: Final = 400  # real faces whose parts are covered
 PRESENT: Final = 0.4  # activation from which a unit counts as present
-ALPHAS: Final = np.logspace(
-    -2, 5, 8
-)  # of the ridge regression; its own cross-validation chooses for each unit
-
+ALPHAS: Final = np.logspace(-2, 5, 8)  # of the ridge regression, which chooses for each unit
 
 Head = Callable[[np.ndarray], np.ndarray]  # features float[N, F] to activations float[N, units]
 
@@ -43,25 +41,23 @@ def write(name: str, data: str | None, out: Path | None) -> str:
 
     Args:
         name: of the run whose flat net gives the features.
-        data: as in `loading.labelled_faces`.
+        data: as in `evaluate.evaluate`.
         out: folder of the report; None: the run's own.
 
     Returns:
         The tables, and the path of the report.
 
     Raises:
-        InputError: unknown run, without a flat net, or part of the installed package without `out`; no
-            faces of an expression with a prototype in Training or PublicTest; a folder of another run.
+        InputError: unknown run, or without a flat net; fewer than two expressions with a prototype in
+            Training or PublicTest; or as `evaluate.report_folder`.
     """
     run = runs.run(name)
-    if out is None and run.shipped:
-        raise InputError(f"{run.folder}: part of the installed package; give --out DIR for the report")
-    folder = outside_runs(out, name) if out else run.folder
-    scores = {
-        "run": name,
-        "net": run.manifest().checksums[FLAT],
-        **_measure(run, loading.labelled_faces(data)),
-    }
+    run.net(FLAT)
+    manifest = run.manifest()
+    faces = faces_for(manifest, data)
+    own = manifest.data.get("fingerprint") == loading.fingerprint(faces)
+    folder = report_folder(out, run, None if own else faces.source, *MAIN, None)
+    scores = {"run": name, "net": manifest.checksums[FLAT], **_measure(run, faces)}
     text = _markdown(scores)
     page = f"# Action units by run {name}\n\n{text}\n"
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,10 +68,12 @@ def write(name: str, data: str | None, out: Path | None) -> str:
 
 def _measure(run: runs.Run, faces: FaceDataset) -> dict[str, Any]:
     KERAS_BACKEND.start()
-    from hierarchy.models.features import described
+    from hierarchy.models.features import describer
+
+    described = describer(run.net(FLAT))
 
     def features(pixels: np.ndarray) -> np.ndarray:
-        return described(run.net(FLAT), pixels)[0]
+        return described(pixels)[0]
 
     training, test = _real(faces)
     drawn = sketch.sketch_faces(DRAWN, SEED)

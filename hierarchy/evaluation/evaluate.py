@@ -62,7 +62,7 @@ def evaluate(
     own = manifest.data.get("fingerprint") == fingerprint
     classifier = HierarchicalClassifier.load(run, backend, engine or runtimes.own_name(backend), view=view)
     exported = classifier.engine_ if classifier.engine_ in runtimes.ENGINES else None
-    folder = _folder(out, scored, None if own else faces.source, split, view, exported)
+    folder = report_folder(out, scored, None if own else faces.source, split, view, exported)
     rows, test = select_split(faces, Split[split]), faces.split == Split[split]
     leaks = Leakage(*(mask[test] for mask in audit.leaks(faces))) if own else None
     nets = {node: manifest.checksums[node] for node in classifier.nets_}
@@ -122,10 +122,14 @@ def check_split(split: str) -> None:
         raise InputError(f"split {split!r}: expected one of {', '.join(ROLES)}")
 
 
-def _folder(
+def report_folder(
     out: Path | None, run: runs.Run, foreign: str | None, split: str, view: str, engine: str | None
 ) -> Path:
-    """The folder of a report; other faces (`foreign`) or an engine never overwrite the run's scores."""
+    """The folder of a report; other faces (`foreign`) or an engine never overwrite the run's scores.
+
+    Raises:
+        InputError: it is of another run, or of an installed package; or `foreign` faces have no `out`.
+    """
     if out:
         if out.resolve() == run.folder.resolve() and (split, view) != MAIN:
             raise InputError(

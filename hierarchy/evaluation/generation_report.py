@@ -92,10 +92,11 @@ def _real(record: GeneratorRecord, data: str | None, name: str) -> tuple[FaceDat
 def _scores(
     judge: runs.Run, training: FaceDataset, test: FaceDataset, drawn: np.ndarray, random: np.random.Generator
 ) -> dict[str, Any]:
-    from hierarchy.models.features import described  # Keras has been started
+    from hierarchy.models.features import describer  # Keras has been started
 
     sets = {"Training": training.pixels, "PublicTest": test.pixels, "generated": drawn}
-    seen = {name: described(judge.net(FLAT), pixels) for name, pixels in sets.items()}
+    described = describer(judge.net(FLAT))
+    seen = {name: described(pixels) for name, pixels in sets.items()}
     some = seen["Training"][0][_alike(training.label, test.label, random)]
     small = {name: audit.thumbnails(pixels) for name, pixels in sets.items()}
     mirrored = audit.thumbnails(training.pixels[:, :, ::-1])

@@ -11,6 +11,7 @@ from hierarchy.data.synthetic.action_units import MAX_NOISE, MIN_SHARE, REGIONS,
 from hierarchy.errors import InputError
 from hierarchy.evaluation import action_units
 from hierarchy.inference.explanation import PARTS
+from hierarchy.taxonomy import FLAT
 
 
 def test_activations_are_those_of_the_drawn_faces() -> None:
@@ -50,6 +51,19 @@ def test_a_report_is_written(tiny_run, monkeypatch, tmp_path) -> None:
     assert list(scores["heads"]) == ["drawn", "prototypes", "both"]
     assert all(0 <= auc <= 1 for auc in scores["heads"]["both"]["auc"]["drawn"].values())
     assert scores["heads"]["drawn"]["drops"]["LIP_CORNER_PULLER"].keys() == set(PARTS)
+
+
+def test_a_run_without_a_flat_net_is_refused(tiny_run, tmp_path) -> None:
+    tiny_run.net(FLAT).unlink()
+    with pytest.raises(InputError, match=FLAT):
+        action_units.write(tiny_run.name, "sketch", tmp_path / "out")
+
+
+def test_other_faces_need_a_folder_of_their_own(tiny_run, monkeypatch) -> None:
+    other = sketch.sketch_faces(60, seed=9)
+    monkeypatch.setattr(action_units.loading, "labelled_faces", lambda data: other)
+    with pytest.raises(InputError, match="--out"):
+        action_units.write(tiny_run.name, "faces.csv", None)
 
 
 def test_strengths_are_compared_within_expressions() -> None:
