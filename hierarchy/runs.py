@@ -131,7 +131,7 @@ class Run:
         if node == TRUNK:
             heads = {head: {"classes": list(tree.classes_of(head)), "shared": True} for head in tree.nodes}
             nets = {head: record | own for head, own in heads.items()}
-        with self._changing(new=not self.trained) as stored:
+        with self._changing(new=True) as stored:
             write_atomic(self.folder / file, data)
             nets = stored.get("nets", {}) | nets
             stored.clear()
@@ -165,9 +165,9 @@ class Run:
 
     @contextmanager
     def _changing(self, new: bool = False) -> Iterator[dict[str, Any]]:
-        """The manifest's values, none of a new one, to be changed; they are written at the end."""
+        """The manifest's values to be changed, none yet if it may be new; they are written at the end."""
         with folder_lock(self.folder):  # no process writes what another one has read
-            stored = {} if new else self._stored()
+            stored = {} if new and not self.trained else self._stored()
             yield stored
             write_json(self.folder / MANIFEST, sealed(stored))
 
