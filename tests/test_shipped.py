@@ -24,6 +24,7 @@ from hierarchy.evaluation import (
     prediction_sets,
     predictions,
     run_report,
+    summary,
 )
 from hierarchy.evaluation.scores import Scores
 from hierarchy.manifest import FER2013_LABELS, RunManifest
@@ -79,14 +80,15 @@ def test_the_readme_quotes_what_the_program_wrote(quoted):
 
 @pytest.mark.long
 def test_the_committed_predictions_give_the_comparison(own_home):
-    files = ("*/recipe.json", "*/scores.json", benchmarks.FILE, "**/predictions.npz")
+    files = ("*/recipe.json", "*/scores.json", benchmarks.FILE, "**/predictions.npz", "*/*.onnx")
     for path in (path for pattern in files for path in RESULTS.glob(pattern) if committed(path)):
-        copy = own_home / "results" / path.relative_to(RESULTS)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, copy)
+        link = own_home / "results" / path.relative_to(RESULTS)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
     compare_report.compare()
     for file in (compare_report.CSV, leaderboard.CSV):
         same_table(own_home / "results" / file, RESULTS / file)
+    assert (own_home / "results" / summary.FILE).read_text() == (RESULTS / summary.FILE).read_text()
 
 
 @functools.cache

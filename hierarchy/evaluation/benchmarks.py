@@ -125,12 +125,14 @@ def name_of(run: str, engine: str) -> str:
     return title if run == runs.DEFAULT_RUN else f"{run}, {title}"
 
 
-def stored_speed(run: str, engines: Iterable[str], batch: str) -> float | None:
-    """Milliseconds a face of a run by the fastest of some engines on most cores; None if not measured."""
-    answering = latest().get(ANSWERING, {})
-    if not answering:
-        return None
-    ms = answering[max(answering, key=int)]["ms"]
+def answering(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Milliseconds a face by system and faces at once, on most cores; empty where they were not measured."""
+    by_cores: dict[str, Any] = figures.get(ANSWERING, {})
+    return by_cores[max(by_cores, key=int)]["ms"] if by_cores else {}
+
+
+def stored_speed(ms: Mapping[str, Any], run: str, engines: Iterable[str], batch: str) -> float | None:
+    """Milliseconds a face of a run by the fastest of some engines, of `answering`; None if not measured."""
     rows = [ms[name] for name in (name_of(run, engine) for engine in engines) if name in ms]
     return min((median(row[batch]) for row in rows), default=None)
 

@@ -34,23 +34,25 @@ def markdown(groups: Sequence[Group], scored: Mapping[str, Sequence[Mapping[str,
         scored: rows of `comparison.lines` by the title of their group.
     """
     recipes = [without_blur(each.manifests[0]) for each in groups if any(map(_stored, each.manifests))]
+    ms = benchmarks.answering(benchmarks.latest())
     lines = [
         line
         for group in groups
         if without_blur(group.manifests[0]) in recipes
-        for line in _lines(group, scored[group.title])
+        for line in _lines(group.title, scored[group.title], _speeds(group.manifests[0], ms))
     ]
     return "\n\n".join(["# Models", LEGEND, table(HEADER, lines)]) + "\n"
 
 
-def _lines(group: Group, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
+def _lines(
+    title: str, rows: Sequence[Mapping[str, Any]], speeds: Mapping[str, float | None]
+) -> Iterator[tuple[Any, ...]]:
     """The tree, the flat net, and as many flat nets as cost the same as the tree."""
-    speeds = _speeds(group.manifests[0])
     for row in rows:
         if row["answer"] in (SOFT, FLAT_SYSTEM) or row["equal_compute"]:
             scores, free = row["scores"][MAIN], row["scores"].get(FREE)
             yield (
-                group.title,
+                title,
                 row["answer"],
                 scores["systems"],
                 accuracy(scores),
@@ -61,10 +63,10 @@ def _lines(group: Group, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[An
             )
 
 
-def _speeds(manifest: RunManifest) -> dict[str, float | None]:
+def _speeds(manifest: RunManifest, ms: Mapping[str, Any]) -> dict[str, float | None]:
     """Milliseconds a face of the answer that a run was exported for."""
     nets = next(iter(manifest.exports.values()), {})
-    speed = benchmarks.stored_speed(manifest.run, LOSSLESS, BATCH)
+    speed = benchmarks.stored_speed(ms, manifest.run, LOSSLESS, BATCH)
     return {FLAT_SYSTEM if FLAT in nets else SOFT: speed}
 
 

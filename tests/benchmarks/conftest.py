@@ -60,9 +60,9 @@ def all_cores(cores: str) -> None:
 
 @pytest.fixture(scope="session")
 def rounds(request: pytest.FixtureRequest) -> Callable[[int], int]:
-    """How often to measure, where so many rounds are wanted."""
+    """The number of rounds instead of the usual one, which --quick reduces."""
     quick = request.config.getoption("--quick")
-    return lambda wanted: min(wanted, 2) if quick else wanted
+    return lambda usual: min(usual, 2) if quick else usual
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hierarchy import runs
 from hierarchy.data.dataset import Split
-from hierarchy.evaluation import run_report
+from hierarchy.evaluation import benchmarks, run_report
 from hierarchy.evaluation.benchmarks import median, name_of
 from hierarchy.evaluation.scores import Scores
 from hierarchy.reports import figure as plots
@@ -60,10 +60,7 @@ def points(measured: Mapping[str, Any]) -> list[Point]:
 
     Accuracy is that of scores.json for engines that keep the labels, else it was measured beside.
     """
-    cores = max(measured.get("answering", {}), key=int, default=None)
-    if cores is None:
-        return []
-    ms, accuracy = measured["answering"][cores]["ms"], measured.get("accuracy", {})
+    ms, accuracy = benchmarks.answering(measured), measured.get("accuracy", {})
     peers = [_point(peer, PEER, [peer], ms, accuracy) for peer in PEERS if peer in accuracy]
     ours = []
     for run in stored():

@@ -110,10 +110,11 @@ def test_the_rounds_give_a_median_and_quartiles():
 
 
 def test_a_stored_run_has_the_time_of_its_fastest_engine(own_home):
-    assert benchmarks.stored_speed(runs.DEFAULT_RUN, ["onnx"], "64") is None  # nothing was measured
+    assert benchmarks.answering(benchmarks.latest()) == {}  # nothing was measured
     benchmarks.write([OLD])
-    assert benchmarks.stored_speed(runs.DEFAULT_RUN, ["onnx", "litert", "onnx-int8"], "1") == 2.5
-    assert benchmarks.stored_speed("other", ["onnx"], "1") is None
+    ms = benchmarks.answering(benchmarks.latest())
+    assert benchmarks.stored_speed(ms, runs.DEFAULT_RUN, ["onnx", "litert", "onnx-int8"], "1") == 2.5
+    assert benchmarks.stored_speed(ms, "other", ["onnx"], "1") is None
 
 
 def test_the_frontier_holds_what_nothing_as_fast_is_as_accurate_as():
