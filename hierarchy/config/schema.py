@@ -9,7 +9,7 @@ import json
 from dataclasses import field, replace
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator
 from pydantic.dataclasses import dataclass
 
 from hierarchy.config.backbones import BACKBONES
@@ -20,12 +20,22 @@ ERASED: Final = (0.02, 0.25)  # area of an erased rectangle, fraction of the fac
 CHECKED: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 MOST: Final = 1_000_000  # of every number in a recipe
+LEAST: Final = 1e-12  # of numbers other than 0; its square is one in float32 too
+
+
+def _counting(value: float) -> float:
+    """A number that arithmetic in float32 does not lose."""
+    if 0 < value < LEAST:
+        raise ValueError(f"expected 0 or at least {LEAST}")
+    return value
+
 
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Positive = Annotated[int, Field(ge=1, le=MOST)]
-Amount = Annotated[float, Field(ge=0, le=MOST)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Number = Annotated[float, AfterValidator(_counting)]
+Amount = Annotated[Number, Field(ge=0, le=MOST)]
+Fraction = Annotated[Number, Field(ge=0, lt=1)]
+Share = Annotated[Number, Field(ge=0, le=1)]
 
 
 def _listed(value: Any) -> tuple[Any, ...]:
@@ -50,7 +60,7 @@ class VGGConfig:
     stages: Stages = ((24, 24), (48, 48), (96, 96), (192, 192))  # widths of convolutions
     padding: Literal["same", "valid"] = "same"  # valid: one pixel per side lost per convolution
     crop: Annotated[int, Field(ge=1, le=LARGEST)] = 44  # pixels per side of the centre crop
-    blur: Annotated[float, Field(ge=0, lt=3)] = 0.0  # sigma in pixels of a 3x3 Gaussian before it; 0: none
+    blur: Annotated[Number, Field(ge=0, lt=3)] = 0.0  # sigma in pixels of a 3x3 Gaussian before it; 0: none
     batch_norm: bool = True
     spatial_dropout: Fraction = 0.0  # after every pooling but the last; 0 to 0.3
     dense: Widths = ()  # hidden layers of the head; empty: global pooling, then the logits

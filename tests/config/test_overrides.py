@@ -92,6 +92,8 @@ def test_the_last_setting_counts():
         ('fit.learning_rate="0.1"', "'fit.learning_rate'.*'0.1'"),
         ("fit.l2=true", "'fit.l2'.*True"),
         ("fit.learning_rate=Infinity", "'fit.learning_rate'.*inf"),
+        ("fit.clip_norm=1e-308", "'fit.clip_norm'.*0 or at least 1e-12, got 1e-308"),
+        ("net.blur=1e-40", "'net.blur'.*1e-40"),
         ("fit.votes=1", "'fit.soft_label_weight'.*1"),
     ],
 )
