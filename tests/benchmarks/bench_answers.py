@@ -33,7 +33,8 @@ from hierarchy.vision.video_writer import Writer
 
 ROOT = Path(__file__).parents[2]
 DOOR = [sys.executable, str(ROOT / "tf_model.py")]
-SAMPLE = str(ROOT / "samples" / "grace_hopper.png")
+SAMPLE = str(ROOT / "samples" / "grace_hopper.png")  # a crop
+PHOTOGRAPH = str(ROOT / "samples" / "astronaut.jpg")
 FER_PYTHON = os.environ.get("FER_PYTHON")
 CASES = [  # run and engine; Keras last, so that TensorFlow's threads do not slow the others
     *((run, engine) for run in frontier.stored() for engine in frontier.engines(run)),
@@ -198,6 +199,7 @@ STARTS = {
     "--version": [*DOOR, "--version"],
     "--help": [*DOOR, "--help"],
     "predict": [*DOOR, "predict", SAMPLE],
+    "predict of a photograph": [*DOOR, "predict", PHOTOGRAPH],
     "predict --top1-only": [*DOOR, "predict", SAMPLE, "--top1-only"],
     "predict --engine onnx-int8": [*DOOR, "predict", SAMPLE, "--engine", "onnx-int8"],
     "predict --engine keras": [*DOOR, "predict", SAMPLE, "--engine", "keras"],
