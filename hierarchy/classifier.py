@@ -283,7 +283,7 @@ class HierarchicalClassifier:
         if not isinstance(source, str | int | np.integer | os.PathLike):
             raise InputError(f"source {source!r:.80}: expected a path, a camera's number, or a URL")
         with Video(str(source)) as video:
-            for frame, tracked, _ in track(video, tracker):
+            for frame, tracked, _ in track(video, tracker, together=video.ahead):
                 yield frame, tracked
 
     def logits(self, node: str, X: Any) -> np.ndarray:

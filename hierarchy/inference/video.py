@@ -65,7 +65,7 @@ def follow(
             sound = _sound(video, stack)
             writer = stack.enter_context(Writer(target, video.rate, video.size, sound))
         try:
-            for frame, faces, predicted in track(video, tracker, frame_step):
+            for frame, faces, predicted in track(video, tracker, frame_step, video.ahead):
                 if table and frame.gap:
                     rows.writerows(timeline.gap(frame, tree))
                 if predicted and table:

@@ -21,6 +21,7 @@ from hierarchy.errors import InputError
 LANDMARKS: Final = np.array([[14.5, 18.3], [32.7, 18.4], [23.5, 28.6], [16.7, 36.3], [31.0, 36.3]])
 BOX: Final = np.array([4.2, 1.0, 39.4, 47.3])
 WARPED: Final = 32_766  # pixels a side of what OpenCV can warp
+POINT: Final = 1e-6  # scale below which landmarks are one point
 PICTURE: Final = np.array([0.0, 0.0, SIDE, SIDE])  # the whole crop, as a box
 
 
@@ -155,23 +156,23 @@ def warped(grey: np.ndarray, transform: np.ndarray, side: int = SIDE) -> np.ndar
     import cv2
 
     scale = float(np.hypot(*transform[:, 0]))
+    factor = max(2 * scale, 1 / max(grey.shape))  # 0 for landmarks in one point
+    if scale > POINT and (scale < 0.5 or max(grey.shape) > WARPED):
+        grey, transform = _around(grey, transform, side, 2 + math.ceil(2 / factor))
     if scale < 0.5:
-        factor = max(2 * scale, 1 / max(grey.shape))  # 0 for landmarks in one point
-        height, width = (max(1, round(length * factor)) for length in grey.shape)
-        grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
-        transform = transform / [factor, factor, 1]
-    if max(grey.shape) > WARPED:
-        grey, transform = _around(grey, transform, side)
+        small = [max(1, round(length * factor)) for length in grey.shape[::-1]]
+        transform = transform * [*np.divide(grey.shape[::-1], small), 1]
+        grey = cv2.resize(grey, small, interpolation=cv2.INTER_AREA)
     mode = cv2.BORDER_REPLICATE
     return cv2.warpAffine(grey, transform, (side, side), flags=cv2.INTER_LINEAR, borderMode=mode)
 
 
-def _around(grey: np.ndarray, transform: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+def _around(grey: np.ndarray, transform: np.ndarray, side: int, margin: int) -> tuple[np.ndarray, np.ndarray]:
     """The part of the image that a transform needs, and the transform of this part."""
     corners = moved(_corners(np.array([0, 0, side, side])), inverse(transform))
     limits = np.array(grey.shape[::-1])
-    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 2, 0, limits - 1)
-    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 3, low + 1, limits)
+    low = np.clip(np.floor(corners.min(axis=0)) - margin, 0, limits - 1).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=0)) + margin, low + 1, limits).astype(int)
     part = np.ascontiguousarray(grey[low[1] : high[1], low[0] : high[0]])
     return part, np.column_stack([transform[:, :2], transform[:, 2] + transform[:, :2] @ low])
 

@@ -34,6 +34,7 @@ ROUNDS, STRAIGHT = 8, 2.0  # of turning it upright, and degrees of which it is
 NEAR: Final = 0.1  # less of the score is given for a face that is upright
 STEP: Final = 2.5  # least ratio of two scales of a picture
 GLANCE: Final = 480  # pixels of the longer side of a frame between two full searches
+LOOK, FEW = 5, 2  # every so manyth of them is searched so where at most FEW faces are followed, else each
 TILE: Final = 640  # pixels; larger inputs leave the processor's cache, and a pixel takes twice as long
 BUDGET: Final = 30_000_000  # pixels of the finest pass
 STRIP: Final = 100  # ratio of sides; of a narrower picture, each small tile costs as much as a wider one
@@ -121,12 +122,14 @@ class Search:
         return np.geomspace(scale, last, number + 1)[1:] if number else np.zeros(0)
 
     def _glance(self, grey: np.ndarray) -> np.ndarray:
-        """Large faces of a reduced frame, and those of the frames before in their own crops."""
+        """Faces of the frames before in their own crops, and at times large ones of a reduced frame."""
+        before = self.rows.copy()
+        before[:, 14] = 0
+        if 0 < len(before) <= FEW and self.frames % LOOK:
+            return self._settled(grey, before, NONE)
         scale = min(1.0, GLANCE / max(grey.shape))
         rows = scaled(self.engine.find(_resized(grey, scale)), scale)
         large = rows[:, 2:4].max(axis=1, initial=0) * scale >= self.engine.seen
-        before = self.rows.copy()
-        before[:, 14] = 0
         return self._settled(grey, np.concatenate([rows[large & (rows[:, 14] >= SURE)], before]), NONE)
 
     def _at(self, picture: np.ndarray, turn: int, likely: bool = False) -> np.ndarray:

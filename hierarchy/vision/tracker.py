@@ -5,7 +5,9 @@ Boxes are matched one to one with the tracks' last boxes by their overlap: the a
 another build of OpenCV.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,17 +82,41 @@ class Tracker:
             picture: uint8[H,W,3], RGB.
             now: its time in seconds; an earlier one than before starts new tracks.
         """
+        (tracked,) = self.followed([(self.found(picture), now)])
+        return tracked
+
+    def found(self, picture: np.ndarray) -> list[DetectedFace]:
+        """The faces of a frame, not yet tracked."""
         faces = self.find(images.luma(picture))
         if isinstance(faces, Faces) and faces.smallest:
             self.none = no_face(faces)
+        return faces
+
+    def followed(self, frames: Sequence[tuple[list[DetectedFace], float]]) -> list[list[TrackedFace]]:
+        """The faces that were found in successive frames, tracked; the nets answer all of them in one call.
+
+        Args:
+            frames: the faces of each, and its time.
+        """
+        crops = [face.pixels for faces, _ in frames for face in faces]
+        if not crops:
+            return [[] for _ in frames]
+        predictions = self.predictions(np.stack(crops))
+        ends = np.cumsum([len(faces) for faces, _ in frames])[:-1]
+        return [
+            self._matched(faces, joint, predictions.tree, now)
+            for (faces, now), joint in zip(frames, np.split(predictions.joint, ends), strict=True)
+        ]
+
+    def _matched(
+        self, faces: list[DetectedFace], joint: np.ndarray, tree: Tree, now: float
+    ) -> list[TrackedFace]:
+        """The faces of a frame with their tracks, and probabilities float64[N,leaves] smoothed along them."""
         self.last = {number: last for number, last in self.last.items() if 0 <= now - last[0] <= LOST}
-        if not faces:
-            return []
-        predictions = self.predictions(np.stack([face.pixels for face in faces]))
         before = list(self.last.values())
         pairs = matched(overlap(_boxes(faces), _boxes([last.face for _, last in before])), OVERLAP)
         tracked = []
-        for row, (face, probabilities) in enumerate(zip(faces, predictions.joint, strict=True)):
+        for row, (face, probabilities) in enumerate(zip(faces, joint, strict=True)):
             if row in pairs:
                 time, last = before[pairs[row]]
                 number = last.track
@@ -98,7 +124,7 @@ class Tracker:
                 probabilities = weight * last.probabilities + (1 - weight) * probabilities
             else:
                 number = self.started = self.started + 1
-            tracked.append(TrackedFace(number, face, probabilities, predictions.tree))
+            tracked.append(TrackedFace(number, face, probabilities, tree))
         self.last |= {face.track: (now, face) for face in tracked}
         return sorted(tracked, key=lambda face: face.track)
 
@@ -108,7 +134,7 @@ def _boxes(faces: Sequence[DetectedFace]) -> np.ndarray:
 
 
 def track(
-    frames: Iterable[Frame], tracker: Tracker, frame_step: int = 1
+    frames: Iterable[Frame], tracker: Tracker, frame_step: int = 1, together: int = 1
 ) -> Iterator[tuple[Frame, list[TrackedFace], bool]]:
     """Each frame with its faces, and whether it was processed; other frames repeat the last faces.
 
@@ -116,10 +142,34 @@ def track(
         frames: of one video, in order.
         tracker: a new one.
         frame_step: process every N-th frame.
+        together: frames that the nets answer in one call, while the next ones are searched in a thread; 1:
+            each frame by itself, before the next one is taken.
     """
+    waiting: deque[tuple[Frame, Future[list[DetectedFace]] | None]] = deque()
     faces: list[TrackedFace] = []
-    for index, frame in enumerate(frames):
-        due = index % frame_step == 0
-        if due:
-            faces = tracker(frame.picture, frame.time)
-        yield frame, faces, due
+
+    def answered(count: int) -> Iterator[tuple[Frame, list[TrackedFace], bool]]:
+        nonlocal faces
+        rows = [waiting.popleft() for _ in range(count)]
+        followed = iter(tracker.followed([(found.result(), frame.time) for frame, found in rows if found]))
+        for frame, found in rows:
+            faces = next(followed) if found else faces
+            yield frame, faces, bool(found)
+
+    end: Exception | None = None
+    source, search = enumerate(frames), ThreadPoolExecutor(1)
+    try:
+        while not end:
+            try:
+                index, frame = next(source)
+            except Exception as error:  # the end, or an error of the source: after the frames before it
+                end = error
+            else:
+                due = index % frame_step == 0
+                waiting.append((frame, search.submit(tracker.found, frame.picture) if due else None))
+            if end or len(waiting) == 2 * together - 1:
+                yield from answered(len(waiting) if end else together)
+    finally:
+        search.shutdown(cancel_futures=True)
+    if not isinstance(end, StopIteration):
+        raise end

@@ -21,8 +21,8 @@ TIMEOUT: Final = 10.0  # seconds for a network stream to respond, and for the re
 RECONNECT: Final = 30.0  # seconds; see Video, and `video --reconnect`
 PAUSE: Final = 0.5  # seconds before a lost source is opened again; doubled each time, up to TIMEOUT
 JUMP: Final = 60.0  # seconds between two frames of a file; more is no time, but a clock that jumps
-AHEAD: Final = 4  # frames of a file decoded in advance
-LARGE: Final = 8_847_360  # pixels (4096x2160): larger frames wait alone
+AHEAD: Final = 8  # frames of a file that are decoded in advance
+AHEAD_PIXELS: Final = 8_847_360  # of all of them (4096x2160); a larger frame waits alone
 log = logging.getLogger(__name__)
 
 
@@ -90,6 +90,7 @@ class Video:
         live: whether it is a camera or a stream without end.
         rate: frames per second.
         size: (width, height) in pixels of the first frame.
+        ahead: number of frames that are decoded in advance; 1 of a live source, the latest one.
         count: number of frames according to the file's header; None: unknown.
         defect: why a file could not be read to its end; else empty.
 
@@ -106,8 +107,9 @@ class Video:
         self.capture = self._opened()
         self.live, self.rate = self.capture.live, self.capture.rate
         self.size, self.count = self.capture.size, self.capture.count
-        single = self.live or self.size[0] * self.size[1] > LARGE
-        self.waiting: queue.Queue[Frame | Exception | None] = queue.Queue(1 if single else AHEAD)
+        most = 1 if self.live else AHEAD
+        self.ahead = max(1, min(most, AHEAD_PIXELS // (self.size[0] * self.size[1])))
+        self.waiting: queue.Queue[Frame | Exception | None] = queue.Queue(self.ahead)
         self.ended = threading.Event()
         self.reader = threading.Thread(target=self._read, daemon=True)
 

@@ -201,7 +201,7 @@ def test_the_loss_of_a_camera_is_exit_1_and_keeps_the_results(watch, tmp_path, m
 class LostTwice:
     """A source that is lost from second 1 to 5, and at its end."""
 
-    rate, size, name, source = 10.0, (64, 48), "camera", "0"
+    rate, size, name, source, ahead = 10.0, (64, 48), "camera", "0", 1
 
     def __enter__(self):
         return self

@@ -25,6 +25,7 @@ from hierarchy.vision.detectors import (
     Searching,
     create_detector,
 )
+from hierarchy.vision.search import LOOK
 
 MIDDLE = (270, 230)  # of the face in the portrait, x and y
 FACE_HEIGHT = 211  # of its box
@@ -128,6 +129,17 @@ def test_a_video_is_searched_fully_at_first_and_its_faces_followed(portrait):
     assert all(same(always(scene), still) for _ in range(2))
 
 
+def test_a_face_is_followed_in_every_frame_and_a_new_one_seen_in_every_fifth(portrait):
+    scene = pasted(portrait, (480, 640), 90, [(60, 100)])
+    both = pasted(portrait, (480, 640), 90, [(60, 100), (400, 100)])
+    moving = create_detector(YUNET, Searching(step=100))
+    (first,) = moving(scene)
+    for frame in range(1, 2 * LOOK):
+        faces = placed(moving(np.roll(scene if frame < 2 else both, 4 * frame, axis=1)))
+        assert abs(faces[0].box[0] - first.box[0] - 4 * frame) < 4
+        assert len(faces) == 1 + (frame >= LOOK)
+
+
 def placed(faces):
     return sorted(faces, key=lambda face: face.box)
 
@@ -167,6 +179,14 @@ def test_every_face_of_a_scene_is_found_largest_first(portrait):
     first, second = create_detector()(scene)
     assert inside(first.box, (700 + MIDDLE[0], 100 + MIDDLE[1]))
     assert inside(second.box, (40 + MIDDLE[0] / 2, 20 + MIDDLE[1] / 2))
+
+
+def test_the_crop_of_a_face_does_not_depend_on_the_size_of_its_picture(portrait):
+    box = np.array([150.0, 100.0, 180.0, 200.0])
+    wide = cv2.copyMakeBorder(portrait, 1013, 1500, 777, 2000, cv2.BORDER_CONSTANT, value=90)
+    crop = align.aligned(portrait, box, 1.0).pixels.astype(int)
+    other = align.aligned(wide, box + [777, 1013, 0, 0], 1.0).pixels
+    assert abs(crop - other).max() <= 1 and crop.std() > 20
 
 
 def test_a_tilted_and_a_larger_face_give_the_same_crop(portrait):

@@ -125,3 +125,62 @@ def test_skipped_frames_repeat_the_faces():
     tracked = list(track(frames, Tracker(find, predictions), frame_step=3))
     assert len(calls) == 3 and [due for *_, due in tracked] == [True, False, False] * 2 + [True]
     assert all(len(faces) == 1 for _, faces, _ in tracked)
+
+
+def clip(frames):
+    """Frames with a face each that moves and changes, except every fifth, and a detector that finds it."""
+    pictures = [np.full((8, 8, 3), number, np.uint8) for number in range(frames)]
+
+    def find(grey):
+        number = int(grey[0, 0])
+        return shown((3 * number, 0, number // 4))(grey) if number % 5 else []
+
+    return [Frame(number, number / 25, picture) for number, picture in enumerate(pictures)], find
+
+
+def told(tracked):
+    """What can be compared of frames and their faces."""
+    return [
+        (frame.number, due, [(face.track, face.face.box, face.probabilities.tolist()) for face in faces])
+        for frame, faces, due in tracked
+    ]
+
+
+@pytest.mark.parametrize("frame_step", [1, 3])
+@pytest.mark.parametrize("together", [2, 4, 8])
+def test_frames_answered_together_have_the_faces_of_each_by_itself(together, frame_step):
+    frames, find = clip(21)
+    alone = told(track(frames, Tracker(find, predictions), frame_step))
+    assert told(track(frames, Tracker(find, predictions), frame_step, together)) == alone
+    assert [number for number, *_ in alone] == list(range(21)) and sum(len(faces) for *_, faces in alone) > 10
+
+
+def test_the_nets_answer_frames_in_one_call():
+    frames, find = clip(16)
+    calls = []
+    tracker = Tracker(find, lambda pixels: calls.append(len(pixels)) or predictions(pixels))
+    list(track(frames, tracker, together=8))
+    assert sum(calls) == 12 and len(calls) == 2
+
+
+def test_a_frame_by_itself_is_answered_before_the_next_is_taken():
+    frames, find = clip(3)
+    taken = []
+    answers = track((taken.append(frame) or frame for frame in frames), Tracker(find, predictions))
+    next(answers)
+    assert len(taken) == 1
+
+
+@pytest.mark.parametrize("together", [1, 8])
+def test_the_frames_before_an_error_of_the_source_are_answered(together):
+    frames, find = clip(11)
+
+    def source():
+        yield from frames
+        raise OSError("unplugged")
+
+    seen = []
+    with pytest.raises(OSError, match="unplugged"):
+        for frame, *_ in track(source(), Tracker(find, predictions), together=together):
+            seen.append(frame.number)
+    assert seen == list(range(11))
