@@ -1,7 +1,7 @@
 """frontier.png: accuracy on PrivateTest against milliseconds a face, of the stored runs and of the peers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hierarchy import runs
@@ -27,9 +27,12 @@ TICKS: Final = [digit * 10**power for power in range(-2, 3) for digit in (1, 2, 
 SIDES: Final = (  # offsets of a label in points, and its alignment, by preference
     *(((-7, 5), "right", "bottom"), ((7, -5), "left", "top"), ((7, 5), "left", "bottom")),
     *(((-7, -5), "right", "top"), ((0, 10), "center", "bottom"), ((0, -10), "center", "top")),
-    *(((9, 16), "left", "bottom"), ((9, -16), "left", "top"), ((9, -30), "left", "top")),
+    *(((-9, 16), "right", "bottom"), ((9, -16), "left", "top"), ((-9, 30), "right", "bottom")),
+    *(((9, 16), "left", "bottom"), ((9, -30), "left", "top"), ((9, 30), "left", "bottom")),
 )
 MARK: Final = 6  # half the side of a point, in pixels
+NEAR: Final = 9  # points between a point and its name, from which on a line leads to it
+FLOOR: Final = 60.0  # accuracy in percent; less accurate ones stand here, with their figure
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ def frontier(points: Sequence[Point], batch: str) -> list[Point]:
 def drawn(points: Sequence[Point], processor: str) -> "Figure":
     """A panel for each number of faces at once; steps along the frontier."""
     title = f"{Split.PrivateTest.name}, six of seven classes\n{processor}"
-    figure, panels = plots.canvas(1, len(BATCHES), (11.0, 4.6), title)
+    figure, panels = plots.canvas(1, len(BATCHES), (11.0, 5.2), title)
+    points = [_raised(point) for point in points]
     for axes, batch in zip(panels, reversed(BATCHES), strict=True):
         _panel(axes, points, batch)
         axes.set_title(f"{batch} face{'' if batch == '1' else 's'} at once")
@@ -111,6 +115,13 @@ def drawn(points: Sequence[Point], processor: str) -> "Figure":
     return figure
 
 
+def _raised(point: Point) -> Point:
+    """A point that is not below FLOOR, with its accuracy in its name if it was."""
+    if point.accuracy >= FLOOR:
+        return point
+    return replace(point, name=f"{point.name}: {point.accuracy:.1f} %", accuracy=FLOOR)
+
+
 def _panel(axes: "Axes", points: Sequence[Point], batch: str) -> None:
     """Points, filled where a run has its own labels, and the frontier."""
     best, times = frontier(points, batch), [point.ms[batch] for point in points]
@@ -120,6 +131,7 @@ def _panel(axes: "Axes", points: Sequence[Point], batch: str) -> None:
     for point in points:
         shade, mark = STYLE[point.kind]
         face = "white" if point.kind == INT8 else shade
+        mark = "v" if point.accuracy == FLOOR else mark
         axes.plot(point.ms[batch], point.accuracy, mark, color=shade, markerfacecolor=face, markersize=8)
     axes.set(xscale="log", xlim=(left, right), xlabel="milliseconds a face")
     axes.set_xticks([tick for tick in TICKS if left < tick < right])
@@ -131,6 +143,7 @@ def _panel(axes: "Axes", points: Sequence[Point], batch: str) -> None:
 def _label(axes: "Axes", points: Sequence[Point], batch: str) -> None:
     """Names beside the points, each where it covers no other name and no point."""
     from matplotlib.patheffects import withStroke
+    from matplotlib.text import Text
     from matplotlib.transforms import Bbox
 
     places = [axes.transData.transform((point.ms[batch], point.accuracy)) for point in points]
@@ -147,8 +160,12 @@ def _label(axes: "Axes", points: Sequence[Point], batch: str) -> None:
                 fontsize=plots.TICK,
                 color=STYLE[point.kind][0],
                 path_effects=[withStroke(linewidth=3, foreground="white")],
+                arrowprops={"arrowstyle": "-", "color": "#999999", "shrinkA": 0, "shrinkB": 3}
+                if max(map(abs, offset)) > NEAR
+                else None,
             )
-            box = label.get_window_extent()
+            label.get_window_extent()  # puts it in its place
+            box = Text.get_window_extent(label)  # without its line
             if not box.count_overlaps(taken):
                 break
             if offset != SIDES[-1][0]:
