@@ -57,8 +57,8 @@ def _encoded(name: str, pixels: np.ndarray) -> Source:
 
 
 EXAMPLES: Final[dict[str, Callable[[], list[Source]]]] = {
-    "Portrait": lambda: _file("portrait.jpg"),
     "Smile": lambda: _file("astronaut.jpg"),
+    "Portrait": lambda: _file("portrait.jpg"),
     "Two people": _both,
     "Drawings": _drawn,
 }
