@@ -1,11 +1,13 @@
 """`evaluate`: score a run, or several as an ensemble, on a split."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from hierarchy.cli.options import DATA, ENGINE, MIN_CONFIDENCE, RUN, TTA, backend_of, show
+
+SCORING: Final = ("split", "tta", "min_confidence", "robustness", "ensemble", "vote", "engine")  # options
 
 
 def evaluate(
@@ -41,8 +43,9 @@ def evaluate(
     if vote and not ensemble:
         raise InputError("--ensemble-vote needs --ensemble RUN,RUN")
     if action_units:
-        if ensemble or robustness or engine:
-            raise InputError("--action-units excludes --ensemble, --robustness and --engine")
+        sources = filter(None, map(context.get_parameter_source, SCORING))
+        if any(source.name == "COMMANDLINE" for source in sources):
+            raise InputError("--action-units takes --run, --data and --out only")
         from hierarchy.evaluation import action_units as units
 
         report = units.write(run or runs.DEFAULT_RUN, data, out)

@@ -51,6 +51,16 @@ def foreign(tmp_path) -> Path:
     return registry.export(sketch_faces(30, seed=1), tmp_path / "foreign", "csv")
 
 
+UNITS_EXCLUDE = (
+    "--tta single",
+    "--split PublicTest",
+    "--robustness",
+    "--min-confidence 0.5",
+    "--ensemble a,b",
+    "--engine onnx",
+)
+
+
 def refused(result: Result, *parts: str) -> None:
     """One line of error with all parts in it, and nothing else."""
     assert result.code == 2 and result.out == ""
@@ -416,6 +426,7 @@ def test_an_exported_engine_is_scored_beside_the_own_report(command, tiny_run):
         ("--run tiny --split Training", ["split 'Training'", "PublicTest, PrivateTest"]),
         ("--run tiny --tta both", ["view 'both'", "single"]),
         ("--run tiny --data /nowhere/at/all", ["/nowhere/at/all: "]),
+        *((f"--run tiny --action-units {more}", ["--action-units", "only"]) for more in UNITS_EXCLUDE),
     ],
 )
 def test_evaluate_refuses(command, tiny_run, words, parts):
