@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 LARGE: Final = 8_847_360  # pixels (4096x2160); larger frames are written in this size
 SIDE: Final = 8192  # pixels, longest side
-TICKS: Final = 90_000  # per second
-CODECS: Final = {  # FFmpeg's names, with options for speed
-    ".mp4": ("libx264", {"preset": "veryfast"}),
-    ".mkv": ("libx264", {"preset": "veryfast"}),
-    ".webm": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "b": "2M"}),
+CODECS: Final = {  # the file's clock in ticks a second, FFmpeg's name of the codec, options for speed
+    ".mp4": (90_000, "libx264", {"preset": "veryfast"}),
+    ".mkv": (1000, "libx264", {"preset": "veryfast"}),
+    ".webm": (1000, "libvpx", {"deadline": "realtime", "cpu-used": "8", "b": "2M"}),
 }
 
 
@@ -42,7 +41,7 @@ class Writer(AbstractContextManager["Writer"]):
     def __init__(self, path: Path, rate: float, size: tuple[int, int], sound: Sound | None = None) -> None:
         import av
 
-        codec, options = CODECS[path.suffix.lower()]
+        self.ticks, codec, options = CODECS[path.suffix.lower()]
         scale = min(1.0, (LARGE / (size[0] * size[1])) ** 0.5, SIDE / max(size))
         self.width, self.height = (max(int(side * scale) // 2 * 2, 2) for side in size)
         self.file = av.open(str(path), "w")
@@ -50,8 +49,8 @@ class Writer(AbstractContextManager["Writer"]):
         self.stream = cast("av.VideoStream", self.file.add_stream(codec, exact, dict(options)))
         self.stream.width, self.stream.height = self.width, self.height
         self.stream.pix_fmt = "yuv420p"
-        self.stream.codec_context.time_base = Fraction(1, TICKS)
-        self.step, self.next, self.sound = round(TICKS / rate), 0, sound
+        self.stream.codec_context.time_base = Fraction(1, self.ticks)
+        self.step, self.next, self.sound = round(self.ticks / rate), 0, sound
         if sound:
             try:
                 sound.enter(self.file, path)
@@ -74,7 +73,7 @@ class Writer(AbstractContextManager["Writer"]):
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
         if (frame.width, frame.height) != (self.width, self.height):
             frame = frame.reformat(self.width, self.height)
-        frame.pts, frame.time_base = max(round(now * TICKS), self.next), Fraction(1, TICKS)
+        frame.pts, frame.time_base = max(round(now * self.ticks), self.next), Fraction(1, self.ticks)
         frame.duration = self.step
         self.next = frame.pts + 1
         self._write(frame)
@@ -83,7 +82,7 @@ class Writer(AbstractContextManager["Writer"]):
     def _copy_sound(self) -> None:
         """As far as the last frame lasts."""
         if self.sound:
-            self.sound.copy(self.file, (self.next - 1 + self.step) / TICKS)
+            self.sound.copy(self.file, (self.next - 1 + self.step) / self.ticks)
 
     def _write(self, frame: "av.VideoFrame | None") -> None:
         import av
