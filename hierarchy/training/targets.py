@@ -8,6 +8,7 @@ outliers, with uniform targets.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Final
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from hierarchy.data.dataset import FaceDataset, Split
 from hierarchy.data.formats import ferplus
 from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT, ROUTER, TRUNK, Tree
+
+MISSING: Final = "fit.{0} or warm_start.{0}, and {1}, need each other: one is missing"
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,9 @@ def check_recipe(recipe: Recipe, teacher: bool, generator: bool = False) -> None
     for fit in fits:
         check(recipe.net, fit.batch_size)
     if any(fit.distillation_weight for fit in fits) != teacher:
-        raise InputError("fit.distillation_weight and --teacher RUN,RUN need each other: one is missing")
+        raise InputError(MISSING.format("distillation_weight", "--teacher RUN,RUN"))
     if any(fit.generated_share for fit in fits) != generator:
-        raise InputError("fit.generated_share and --generated NAME need each other: one is missing")
+        raise InputError(MISSING.format("generated_share", "--generated NAME"))
     if any(fit.samples_per_class and fit.generated_share for fit in fits):
         raise InputError("fit.samples_per_class: not with fit.generated_share")
     if any(fit.samples_per_class and not fit.balanced for fit in fits):
