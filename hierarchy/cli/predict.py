@@ -102,7 +102,8 @@ def predict(
         if not top1_only:  # it may do with fewer nets
             runtimes.open_ahead(model.nets_)
         files = not_overwritten(progress.read(image_files.find(paths, left_out)), "--csv", csv)
-        results = predict_stream(model, map(_no_video, files), min_confidence, top1_only, find)
+        stream = predict_stream(model, map(_no_video, files), min_confidence, top1_only, find)
+        results: Iterator[FacePrediction | InputError] = stream
         if explain:
             from hierarchy.inference.explanation import explained
 

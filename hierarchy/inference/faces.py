@@ -1,6 +1,7 @@
 """Faces of any pictures: all of them with their predictions, or the largest of each as input of the nets."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from numbers import Real
 from pathlib import Path
@@ -81,8 +82,8 @@ def read(
     """
     if not isinstance(min_confidence, Real) or not 0 <= min_confidence <= 1:
         raise InputError(f"min_confidence {min_confidence!r:.80}: expected a number from 0 to 1")
-    results = predict_stream(classifier, _files(source, options), min_confidence, find=find)
-    return FacePredictions(map(_unfailed, results), classifier.tree_)
+    with closing(predict_stream(classifier, _files(source, options), min_confidence, find=find)) as results:
+        return FacePredictions(map(_unfailed, results), classifier.tree_)
 
 
 def predict_image(
@@ -93,7 +94,8 @@ def predict_image(
     Raises:
         InputError: it cannot be read.
     """
-    return [*map(_unfailed, predict_stream(classifier, [file], min_confidence, find=find))]
+    with closing(predict_stream(classifier, [file], min_confidence, find=find)) as results:
+        return [*map(_unfailed, results)]
 
 
 def unsure(face: FacePrediction, tree: Tree, min_confidence: float) -> FacePrediction:

@@ -1,8 +1,9 @@
 """From images and data files to predictions: one object per face."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice, takewhile
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from hierarchy.inference.explanation import Explanation
 
 T = TypeVar("T")
+PATIENCE: Final = 10.0  # seconds for what is being read to end
 BATCH: Final = 64  # faces per call of the nets: few, for an early first result and little memory
 BOX: Final = ("x", "y", "width", "height")
 SET: Final = "prediction_set"  # its key and column
@@ -145,7 +147,7 @@ def predict_stream(
     min_confidence: float = 0.0,
     labels_only: bool = False,
     find: Detector = whole_image,
-) -> Iterator[FacePrediction | InputError]:
+) -> Generator[FacePrediction | InputError, None, None]:
     """A prediction for every face, one without a face for an image that shows none, or the reason of failure.
 
     Every row of a data file is a face.
@@ -160,26 +162,29 @@ def predict_stream(
     """
     crops = chain.from_iterable(_crops(file, find) for file in files)
     answer = partial(_label, classifier) if labels_only else partial(_predict, classifier, min_confidence)
-    for batch in _read_ahead(crops):
-        predicted = iter(_answers(answer, [crop for crop in batch if isinstance(crop, Crop)]))
-        yield from (next(predicted) if isinstance(crop, Crop) else crop for crop in batch)
+    with closing(_read_ahead(crops)) as batches:
+        for batch in batches:
+            predicted = iter(_answers(answer, [crop for crop in batch if isinstance(crop, Crop)]))
+            yield from (next(predicted) if isinstance(crop, Crop) else crop for crop in batch)
 
 
-def _read_ahead(crops: Iterator[T]) -> Iterator[list[T]]:
+def _read_ahead(crops: Iterator[T]) -> Generator[list[T], None, None]:
     """Batches, each read while the nets run on the one before; closing stops the reading at the next item."""
-    closed = Event()
+    closed, reader = Event(), ThreadPoolExecutor(1)
 
     def read() -> list[T]:
         return list(islice(takewhile(lambda _: not closed.is_set(), crops), BATCH))
 
-    with ThreadPoolExecutor(1) as reader:
-        try:
+    pending = reader.submit(read)
+    try:
+        while batch := pending.result():
             pending = reader.submit(read)
-            while batch := pending.result():
-                pending = reader.submit(read)
-                yield batch
-        finally:
-            closed.set()
+            yield batch
+    finally:
+        closed.set()
+        # a join might wait for ever, where this is closed by the collection of garbage in another thread
+        wait([pending], PATIENCE)
+        reader.shutdown(wait=False)
 
 
 def _crops(file: Path | Picture | InputError, find: Detector) -> Iterator[Crop | FacePrediction | InputError]:

@@ -1,6 +1,8 @@
 """Predictions: every face of images and data files in order, and a line for those without a face."""
 
 import csv
+import gc
+import inspect
 import json
 import threading
 from dataclasses import replace
@@ -112,6 +114,27 @@ def test_closing_stops_the_reader_at_the_item_that_it_reads(brightness, monkeypa
     assert reading.wait(60)
     stream.close()  # returns only after the reader has ended
     assert read == list(range(predictor.BATCH + 6))
+
+
+def test_after_an_error_of_the_nets_nothing_is_left_to_the_collection_of_garbage(classifier, monkeypatch):
+    """A stream that is closed there may wait for ever."""
+
+    def fail(pixels):
+        raise ValueError("no net")
+
+    monkeypatch.setattr(classifier, "predictions", fail)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            with pytest.raises(InputError):
+                classifier.read(np.zeros((48, 48), np.uint8))
+        streams = [each for each in gc.get_objects() if inspect.isgenerator(each)]
+        assert not [
+            each for each in streams if each.gi_code.co_filename == predictor.__file__ and each.gi_frame
+        ]
+    finally:
+        gc.enable()
 
 
 def test_an_image_without_a_face_has_null_values():
