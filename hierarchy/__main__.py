@@ -3,9 +3,9 @@
 import sys
 
 try:
-    from hierarchy.cli.main import main
+    from hierarchy.cli.main import run
 except KeyboardInterrupt:  # Ctrl-C before there is a command
     sys.exit(130)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

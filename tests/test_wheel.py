@@ -128,7 +128,7 @@ def test_its_metadata_name_command_version_and_extras(unpacked):
 
     assert (about["Name"], about["Version"]) == (errors.DISTRIBUTION, __version__)
     (door,) = metadata.PathDistribution(info).entry_points
-    assert (door.name, door.value) == ("two-tier", "hierarchy.cli.main:main")
+    assert (door.name, door.value) == ("two-tier", "hierarchy.cli.main:run")
     assert set(about.get_all("Provides-Extra")) >= {*errors.EXTRAS} - {errors.BASE} | {"test", "docs", "all"}
 
 

@@ -182,6 +182,8 @@ def _failed(error: Exception) -> int:
         reason = f"this process may not have more ({error.strerror})"
     elif isinstance(error, OSError) and error.filename is not None:  # such as a name that is too long
         reason = f"{os.fsdecode(error.filename)}: {error.strerror}"
+    elif isinstance(error, FileNotFoundError):  # no folder for temporary files
+        reason = str(error.strerror)
     elif isinstance(error, MemoryError):
         reason = "not enough memory"
     else:

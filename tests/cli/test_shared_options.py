@@ -1,5 +1,6 @@
 """What all commands share: version, loudness, file of options, completion; and progress, regions, schema."""
 
+import errno
 import json
 import logging
 import os
@@ -71,6 +72,27 @@ def test_the_version_needs_no_command_line():
     names = "print([name for name in sys.modules if name in ('typer', 'typing', 'hierarchy.errors')])"
     done = subprocess.run([sys.executable, "-S", "-c", script + names], cwd=MAIN.parent, capture_output=True)
     assert done.stdout.decode().splitlines()[1:] == ["[]"], done.stderr
+
+
+def test_no_folder_for_temporary_files_is_no_fault_of_ours(logged):
+    reason = "No usable temporary directory found"
+    assert application._failed(FileNotFoundError(errno.ENOENT, reason)) == 2 and reason in logged.text
+
+
+@pytest.mark.parametrize(("code", "ends"), [(130, True), (143, True), (2, False)])
+def test_after_a_signal_no_thread_is_waited_for(code, ends):
+    script = f"""
+import atexit, os, threading
+from hierarchy.cli import main
+held = threading.Lock()
+held.acquire()
+threading.Thread(target=held.acquire).start()
+atexit.register(print, "cleaned")
+threading.Thread(target=lambda: held.release() if {not ends} else None).start()
+main.end({code})
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=MAIN.parent, capture_output=True, timeout=100)
+    assert (done.returncode, done.stdout) == (code, b"cleaned\n")
 
 
 @pytest.mark.parametrize("words", every_command())
