@@ -7,7 +7,7 @@ another build of OpenCV.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,7 @@ from hierarchy.taxonomy import Tree
 from hierarchy.vision.align import DetectedFace, Faces, no_face
 from hierarchy.vision.boxes import matched, overlap
 from hierarchy.vision.detectors import Detector
-from hierarchy.vision.video import Frame
+from hierarchy.vision.video import AHEAD_PIXELS, TIMEOUT, Frame, pixels
 
 OVERLAP: Final = 0.3  # least intersection over union of a track's successive boxes
 SMOOTHING: Final = 0.5  # seconds; time constant of the exponential smoothing
@@ -167,9 +167,11 @@ def track(
             else:
                 due = index % frame_step == 0
                 waiting.append((frame, search.submit(tracker.found, frame.picture) if due else None))
-            if end or len(waiting) == 2 * together - 1:
-                yield from answered(len(waiting) if end else together)
+            full = len(waiting) == 2 * together - 1 or pixels(row[0] for row in waiting) >= 2 * AHEAD_PIXELS
+            if end or full:
+                yield from answered(len(waiting) if end else min(together, len(waiting)))
     finally:
-        search.shutdown(cancel_futures=True)
+        search.shutdown(wait=False, cancel_futures=True)
+        wait([found for _, found in waiting if found and not found.cancelled()], TIMEOUT)
     if not isinstance(end, StopIteration):
         raise end

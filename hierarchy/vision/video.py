@@ -6,7 +6,7 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Self
@@ -22,7 +22,7 @@ RECONNECT: Final = 30.0  # seconds; see Video, and `video --reconnect`
 PAUSE: Final = 0.5  # seconds before a lost source is opened again; doubled each time, up to TIMEOUT
 JUMP: Final = 60.0  # seconds between two frames of a file; more is no time, but a clock that jumps
 AHEAD: Final = 8  # frames of a file that are decoded in advance
-AHEAD_PIXELS: Final = 8_847_360  # of all of them (4096x2160); a larger frame waits alone
+AHEAD_PIXELS: Final = 8_847_360  # of all of them (4096x2160), before one more; a larger frame waits alone
 log = logging.getLogger(__name__)
 
 
@@ -45,6 +45,18 @@ class Frame:
     time: float
     picture: np.ndarray
     gap: tuple[float, float] | None = None
+
+
+class _Waiting(queue.Queue["Frame | Exception | None"]):
+    """A queue that is full with so many frames, or with fewer that have AHEAD_PIXELS or more together."""
+
+    def _qsize(self) -> int:
+        return self.maxsize if pixels(self.queue) >= AHEAD_PIXELS else len(self.queue)
+
+
+def pixels(frames: Iterable[object]) -> int:
+    """The number of pixels of all frames among them."""
+    return sum(frame.picture.size // 3 for frame in frames if isinstance(frame, Frame))
 
 
 class Clock:
@@ -109,7 +121,7 @@ class Video:
         self.size, self.count = self.capture.size, self.capture.count
         most = 1 if self.live else AHEAD
         self.ahead = max(1, min(most, AHEAD_PIXELS // (self.size[0] * self.size[1])))
-        self.waiting: queue.Queue[Frame | Exception | None] = queue.Queue(self.ahead)
+        self.waiting = _Waiting(self.ahead)
         self.ended = threading.Event()
         self.reader = threading.Thread(target=self._read, daemon=True)
 

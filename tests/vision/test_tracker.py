@@ -7,7 +7,7 @@ from hierarchy import routing
 from hierarchy.taxonomy import VALENCE
 from hierarchy.vision.align import DetectedFace
 from hierarchy.vision.tracker import LOST, SMOOTHING, Tracker, track
-from hierarchy.vision.video import Frame
+from hierarchy.vision.video import AHEAD_PIXELS, Frame
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
 LEAVES = VALENCE.leaves
@@ -169,6 +169,15 @@ def test_a_frame_by_itself_is_answered_before_the_next_is_taken():
     answers = track((taken.append(frame) or frame for frame in frames), Tracker(find, predictions))
     next(answers)
     assert len(taken) == 1
+
+
+def test_large_frames_do_not_wait_for_others():
+    """However small the first frame of the video was."""
+    picture = np.broadcast_to(np.uint8(0), (1500, 4000, 3))
+    taken = []
+    frames = (taken.append(number) or Frame(number, number / 25, picture) for number in range(9))
+    for frame, *_ in track(frames, Tracker(lambda grey: [], predictions), together=8):
+        assert len(taken) - frame.number <= 2 * AHEAD_PIXELS // (1500 * 4000) + 1
 
 
 @pytest.mark.parametrize("together", [1, 8])

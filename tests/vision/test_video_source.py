@@ -13,7 +13,7 @@ import pytest
 
 from hierarchy.data import images
 from hierarchy.errors import InputError
-from hierarchy.vision import capture, container, video_writer
+from hierarchy.vision import capture, container, video, video_writer
 from hierarchy.vision.video import JUMP, Clock, SourceLost, Video
 from hierarchy.vision.video_writer import CODECS, Writer
 
@@ -177,6 +177,17 @@ def test_frames_that_are_too_large_are_refused(tmp_path, pictures, monkeypatch, 
     monkeypatch.setattr(container, "MAX_PIXELS", 1000)
     with pytest.raises(InputError, match="a.avi: .*megapixels"):
         Video(source)
+
+
+def test_frames_that_grow_are_not_read_far_ahead():
+    waiting = video._Waiting(8)
+    for _ in range(3):
+        waiting.put_nowait(video.Frame(0, 0.0, np.zeros((48, 64, 3), np.uint8)))
+    waiting.put_nowait(video.Frame(0, 0.0, np.broadcast_to(np.uint8(0), (3000, 3000, 3))))
+    assert waiting.full()
+    assert [waiting.get_nowait().picture.shape[0] for _ in range(4)] == [48, 48, 48, 3000]
+    waiting.put_nowait(None)
+    assert not waiting.full() and waiting.get_nowait() is None
 
 
 def test_frames_of_another_size_keep_it_and_too_large_ones_are_left_out(tmp_path, rng, monkeypatch):
