@@ -2,6 +2,7 @@
 
 import io
 import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +30,8 @@ def png(figure: "Figure", software: str | None = None) -> bytes:
     from PIL.PngImagePlugin import PngInfo
 
     drawn, out, mark = io.BytesIO(), io.BytesIO(), PngInfo()
-    figure.savefig(drawn, format="png", dpi=DPI)
+    with warnings.catch_warnings(action="ignore"):  # of characters that the font lacks
+        figure.savefig(drawn, format="png", dpi=DPI)
     page = Image.open(drawn).convert("RGB").quantize(SHADES, dither=Image.Dither.NONE)
     if software:
         mark.add_text("Software", software)

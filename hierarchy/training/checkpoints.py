@@ -53,6 +53,9 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     state = read_object(path)
     typed(state, State, str(path))
+    others = [value for row in state["rows"] for key, value in row.items() if key != "node"]
+    if not all(isinstance(value, int | float) for value in others):
+        raise InputError(f"{path}: damaged, an epoch holds other values than numbers")
     if [row["epoch"] for row in state["rows"]] != list(range(1, len(state["rows"]) + 1)):
         raise InputError(f"{path}: damaged, its epochs are not 1, 2, ...; retrain the run under another name")
     return state
@@ -77,6 +80,7 @@ class CheckpointManager:
         self._folder = self.task.run.log / self.task.node
         self._state = self._folder / STATE
         self._best = self._folder / f"best{self.suffix}"
+        self._folder.mkdir(parents=True, exist_ok=True)  # before libraries write there
         if self._state.is_file():
             state = read_state(self._state)
             self.rows = state["rows"]

@@ -156,6 +156,13 @@ def test_a_picture_that_is_repeated_is_held_once(tmp_path):
     assert len(list(faces)) == 499
 
 
+def test_a_name_that_utf8_cannot_write_is_refused(tmp_path):
+    features = {"label": {"names": ["\ud800", "happy"], "_type": "ClassLabel"}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    with pytest.raises(InputError, match=r"train-0.parquet: label .*ud800.*: expected text"):
+        read(tmp_path / "train-0.parquet", metadata, image=BYTES, label=[0, 1])
+
+
 @pytest.mark.parametrize("values", [[[b"a"] * 3], [{"path": "a"}], [{"bytes": [b"a"]}]])
 def test_a_column_of_another_shape_is_refused(tmp_path, values):
     with pytest.raises(InputError, match="x.parquet: column image: "):

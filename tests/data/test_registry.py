@@ -267,6 +267,11 @@ def test_a_pipe_is_refused_unopened(tmp_path, name):
             read(tmp_path / name)
 
 
+def test_a_name_with_control_characters_is_escaped(tmp_path, random_faces):
+    registry.export(random_faces(20), tmp_path / "a\nb\x1b", "folders")
+    assert registry.read(tmp_path / "a\nb\x1b").source == r"a\nb\x1b/"
+
+
 def test_names_that_no_record_can_hold_are_refused(tmp_path, random_faces):
     registry.export(random_faces(20), tmp_path / "\udcff", "folders")
     with pytest.raises(InputError, match=r"\\udcff.*: expected a name in UTF-8"):

@@ -82,6 +82,14 @@ def test_history_keeps_the_rows_of_a_net_whose_log_is_gone():
     ]
 
 
+def test_a_file_in_place_of_the_folder_is_named():
+    folder = runs.run("x").log / FLAT
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("x")
+    with pytest.raises(FileExistsError, match=str(folder)):
+        manager()
+
+
 def test_history_has_a_row_an_epoch():
     filled(0.5, 0.7)
     write_history(runs.run("x"), VALENCE, runs.run("x").folder)
@@ -102,6 +110,8 @@ def test_history_follows_the_order_of_the_tree(other_tree):
         *("[]", "{}", '{"rows": 1}', '{"rows": [{"node": "flat"}]}', '{"rows": [], "best": "../x"}'),
         '{"rows": [{"node": "flat", "epoch": 1, "val_accuracy": 0.5}]}',  # no seconds
         *('{"rows": [{"node": "flat", "epoch": 2, "val_accuracy": 0.5}]}', "[" * 50_000),
+        '{"rows": [{"node": "flat", "epoch": 1, "val_accuracy": 0.5, "seconds": 1, "images_per_second": 1, '
+        '"loss": "\\ud800"}]}',
     ],
     ids=lambda text: text[:40],
 )

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from hierarchy import runs
 from hierarchy.data import cache
 from hierarchy.data.dataset import UNLABELLED, FaceDataset, Split
 from hierarchy.data.formats import fer2013_csv, image_folder, parquet
-from hierarchy.errors import InputError, error_context
+from hierarchy.errors import InputError, error_context, printable
 
 Sources = tuple[Path, ...]
 Reader = Callable[[Sources], FaceDataset]
@@ -75,7 +75,8 @@ def read(path: str | Path) -> FaceDataset:
             place.encode()
         except UnicodeEncodeError:
             raise InputError(f"{place}: expected a name in UTF-8") from None
-    return cache.through(sources, lambda: reader(sources))
+    faces = cache.through(sources, lambda: reader(sources))
+    return replace(faces, source=printable(faces.source))
 
 
 def faces(path: Path) -> Iterator[np.ndarray | InputError]:

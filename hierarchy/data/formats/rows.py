@@ -73,7 +73,7 @@ def encode(labels: Sequence[str | None]) -> tuple[np.ndarray, tuple[str, ...]]:
     in lower case, sorted.
 
     Raises:
-        InputError: more different names than codes.
+        InputError: more different names than codes, or one that is no text.
     """
     names: tuple[str, ...] = FER2013_NAMES
     plain = {label: spelling(label) for label in labels if label is not None}
@@ -82,6 +82,8 @@ def encode(labels: Sequence[str | None]) -> tuple[np.ndarray, tuple[str, ...]]:
         names = tuple(sorted(set(plain.values())))
     if len(names) > np.iinfo(np.int8).max:
         raise InputError(f"{len(names)} labels; expected at most {np.iinfo(np.int8).max}")
+    if broken := [name for name in names if any(0xD800 <= ord(character) <= 0xDFFF for character in name)]:
+        raise InputError(f"label {broken[0]!r:.40}: expected text that UTF-8 can write")
     codes: dict[str | None, int] = {label: names.index(name) for label, name in plain.items()}
     return np.array([codes.get(label, UNLABELLED) for label in labels], np.int8), names
 
@@ -92,7 +94,7 @@ def label_name(value: Any, classes: Sequence[str] = FER2013_NAMES) -> str:
     Raises:
         InputError: neither.
     """
-    if isinstance(value, int) and 0 <= value < len(classes):
+    if type(value) is int and 0 <= value < len(classes):
         return classes[value]
     if isinstance(value, str) and value.strip():
         return value
