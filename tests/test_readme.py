@@ -2,6 +2,7 @@
 
 import csv
 import doctest
+import json
 import os
 import re
 import shlex
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import hierarchy
@@ -65,6 +67,26 @@ def test_its_sentences_hold_what_the_comparison_says():
     report = (RESULTS / "compare.md").read_text()
     gap = f"{abs(100 * float(tree['difference'])):.1f} percentage points less accurate"
     assert gap in " ".join(TEXT.split()) and gap in report
+
+
+def rare_column(kind: str) -> dict[str, str]:
+    """A column of the table in docs/generated.md: accuracy and recalls of three nets."""
+    found = [json.loads((RESULTS / f"{kind}-{seed}" / "scores.json").read_text()) for seed in range(3)]
+    recalls = {leaf: [each["per_class"][leaf]["recall"] for each in found] for leaf in found[0]["per_class"]}
+    accuracy = [each["flat"]["accuracy"] for each in found]
+    values = {"accuracy": accuracy, "mean recall": np.mean([*recalls.values()], axis=0), **recalls}
+    return {
+        name: f"{100 * np.mean(each):.1f} ± {100 * np.std(each, ddof=1):.1f}" for name, each in values.items()
+    }
+
+
+def test_the_table_of_rare_classes_is_that_of_the_runs():
+    page = (ROOT / "docs" / "generated.md").read_text(encoding="utf-8")
+    without, generated = rare_column("seven"), rare_column("seven-generated")
+    counts = json.loads((RESULTS / "seven-0" / "recipe.json").read_text())["data"]["counts"]["Training"]
+    for name, cell in without.items():
+        count = f"{counts[name]:,}" if name in counts else "-"
+        assert f"\n| {name} | {count} | {cell} | {generated[name]} |\n" in page
 
 
 def test_its_speeds_are_those_measured():

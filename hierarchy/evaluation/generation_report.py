@@ -21,6 +21,7 @@ from hierarchy.training.generators import GeneratorRecord, generator
 
 SHEET, SCORES, REPORT = "faces.png", "scores.json", "REPORT.md"
 SHOWN: Final = 10  # faces of a class on the sheet, and closest pairs
+GREYS: Final = 48  # of the sheet: half the bytes of all
 QUANTILE: Final = 0.01  # of the distances of unseen faces; nearer ones are suspected copies
 
 
@@ -62,7 +63,7 @@ def write(name: str, data: str | None, features: str, count: int, seed: int) -> 
     title = f"Generator {name}, after {len(record.history)} epochs on {record.data.get('source')}"
     text = _markdown(scores, features)
     page = f"# Generator {name}\n\n![Generated faces, a line for each class]({SHEET})\n\n{text}\n"
-    fileio.write_atomic(place.folder / SHEET, png(contact_sheet.sheet(lines, title)))
+    fileio.write_atomic(place.folder / SHEET, png(contact_sheet.sheet(lines, title), shades=GREYS))
     fileio.write_atomic(place.folder / REPORT, page.encode())
     fileio.write_json(place.folder / SCORES, scores)
     return f"{text}\n{place.folder / REPORT}"

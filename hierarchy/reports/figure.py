@@ -24,7 +24,7 @@ SHADES: Final = 255  # of a PNG, whose size a palette halves
 TITLE, LABEL, TICK = 13, 12, 11  # points: legible where a picture is shown at half its size
 
 
-def png(figure: "Figure", software: str | None = None) -> bytes:
+def png(figure: "Figure", software: str | None = None, shades: int = SHADES) -> bytes:
     """The figure as a PNG whose bytes depend only on the drawing and on the software named in it."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
@@ -32,7 +32,7 @@ def png(figure: "Figure", software: str | None = None) -> bytes:
     drawn, out, mark = io.BytesIO(), io.BytesIO(), PngInfo()
     with warnings.catch_warnings(action="ignore"):  # of characters that the font lacks
         figure.savefig(drawn, format="png", dpi=DPI)
-    page = Image.open(drawn).convert("RGB").quantize(SHADES, dither=Image.Dither.NONE)
+    page = Image.open(drawn).convert("RGB").quantize(shades, dither=Image.Dither.NONE)
     if software:
         mark.add_text("Software", software)
     page.save(out, "PNG", optimize=True, pnginfo=mark)
