@@ -116,7 +116,10 @@ def same_table(ours, theirs):
 
 def scored_runs() -> list[Path]:
     """Files of the committed scores of all runs and views."""
-    paths = [path for pattern in ("*/scores.json", "*/*/scores.json") for path in RESULTS.glob(pattern)]
+    folders = [path.parent for path in RESULTS.glob(f"*/{runs.MANIFEST}")]
+    paths = [
+        path for folder in folders for path in (*folder.glob("scores.json"), *folder.glob("*/scores.json"))
+    ]
     return sorted(path for path in paths if committed(path))
 
 
@@ -138,7 +141,8 @@ def test_the_committed_predictions_give_the_prediction_sets(monkeypatch):
     """Thresholds of PublicTest, and what they achieve on PrivateTest."""
     monkeypatch.setenv("HIERARCHY_HOME", str(ROOT))
     manifests = [runs.run(path.parent.name).manifest() for path in RESULTS.glob(f"*/{runs.MANIFEST}")]
-    with_sets = [manifest for manifest in manifests if manifest.conformal]
+    kept = {path.parents[1].name for path in RESULTS.glob(f"*/PublicTest-single/{predictions.FILE}")}
+    with_sets = [manifest for manifest in manifests if manifest.conformal and manifest.run in kept]
     assert runs.DEFAULT_RUN in [manifest.run for manifest in with_sets]
     for manifest in with_sets:
         public, test = (predictions.of_run(manifest, split, "single") for split in evaluate.ROLES)
