@@ -2,11 +2,11 @@
 
 import csv
 import gc
-import inspect
 import json
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import GeneratorType
 
 import cv2
 import jsonschema
@@ -129,7 +129,7 @@ def test_after_an_error_of_the_nets_nothing_is_left_to_the_collection_of_garbage
         for _ in range(3):
             with pytest.raises(InputError):
                 classifier.read(np.zeros((48, 48), np.uint8))
-        streams = [each for each in gc.get_objects() if inspect.isgenerator(each)]
+        streams = [each for each in gc.get_objects() if type(each) is GeneratorType]
         assert not [
             each for each in streams if each.gi_code.co_filename == predictor.__file__ and each.gi_frame
         ]
