@@ -79,6 +79,15 @@ def printable(text: str, keep: str = "") -> str:
     return _UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
 
 
+def encodable(text: str) -> bool:
+    """Whether a text can be written in UTF-8, as one with lone surrogates cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class NetError(InputError):
     """A net that cannot be opened or run: nothing else of the same input would be answered either."""
 

@@ -20,11 +20,11 @@ ERASED: Final = (0.02, 0.25)  # area of an erased rectangle, fraction of the fac
 CHECKED: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 MOST: Final = 1_000_000  # of every number in a recipe
-LEAST: Final = 1e-12  # of numbers other than 0; its square is one in float32 too
+LEAST: Final = 1e-12  # smallest number other than 0: float32 holds its square too
 
 
 def _counting(value: float) -> float:
-    """A number that arithmetic in float32 does not lose."""
+    """The value, if arithmetic in float32 does not take it for 0."""
     if 0 < value < LEAST:
         raise ValueError(f"expected 0 or at least {LEAST}")
     return value

@@ -34,7 +34,7 @@ ROUNDS, STRAIGHT = 8, 2.0  # of turning it upright, and degrees of which it is
 NEAR: Final = 0.1  # less of the score is given for a face that is upright
 STEP: Final = 2.5  # least ratio of two scales of a picture
 GLANCE: Final = 480  # pixels of the longer side of a frame between two full searches
-LOOK, FEW = 5, 2  # every so manyth of them is searched so where at most FEW faces are followed, else each
+LOOK, FEW = 5, 2  # while at most FEW faces are followed, only every LOOK-th frame is reduced and searched
 TILE: Final = 640  # pixels; larger inputs leave the processor's cache, and a pixel takes twice as long
 BUDGET: Final = 30_000_000  # pixels of the finest pass
 STRIP: Final = 100  # ratio of sides; of a narrower picture, each small tile costs as much as a wider one
@@ -122,7 +122,7 @@ class Search:
         return np.geomspace(scale, last, number + 1)[1:] if number else np.zeros(0)
 
     def _glance(self, grey: np.ndarray) -> np.ndarray:
-        """Faces of the frames before in their own crops, and at times large ones of a reduced frame."""
+        """Faces of the frames before in their own crops, and in some frames large new ones."""
         before = self.rows.copy()
         before[:, 14] = 0
         if 0 < len(before) <= FEW and self.frames % LOOK:

@@ -22,7 +22,7 @@ RECONNECT: Final = 30.0  # seconds; see Video, and `video --reconnect`
 PAUSE: Final = 0.5  # seconds before a lost source is opened again; doubled each time, up to TIMEOUT
 JUMP: Final = 60.0  # seconds between two frames of a file; more is no time, but a clock that jumps
 AHEAD: Final = 8  # frames of a file that are decoded in advance
-AHEAD_PIXELS: Final = 8_847_360  # of all of them (4096x2160), before one more; a larger frame waits alone
+AHEAD_PIXELS: Final = 8_847_360  # of these together (4096x2160); from then on no more are decoded in advance
 log = logging.getLogger(__name__)
 
 
@@ -48,7 +48,7 @@ class Frame:
 
 
 class _Waiting(queue.Queue["Frame | Exception | None"]):
-    """A queue that is full with so many frames, or with fewer that have AHEAD_PIXELS or more together."""
+    """A queue that is full when it holds `maxsize` frames, or frames of AHEAD_PIXELS pixels in all."""
 
     def _qsize(self) -> int:
         return self.maxsize if pixels(self.queue) >= AHEAD_PIXELS else len(self.queue)

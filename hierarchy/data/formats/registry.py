@@ -18,7 +18,7 @@ from hierarchy import runs
 from hierarchy.data import cache
 from hierarchy.data.dataset import UNLABELLED, FaceDataset, Split
 from hierarchy.data.formats import fer2013_csv, image_folder, parquet
-from hierarchy.errors import InputError, error_context, printable
+from hierarchy.errors import InputError, encodable, error_context, printable
 
 Sources = tuple[Path, ...]
 Reader = Callable[[Sources], FaceDataset]
@@ -71,10 +71,8 @@ def read(path: str | Path) -> FaceDataset:
     """
     reader, sources = _reader(Path(path))
     for place in map(os.path.abspath, (path, *sources)):  # runs and reports record them
-        try:
-            place.encode()
-        except UnicodeEncodeError:
-            raise InputError(f"{place}: expected a name in UTF-8") from None
+        if not encodable(place):
+            raise InputError(f"{place}: expected a name in UTF-8")
     faces = cache.through(sources, lambda: reader(sources))
     return replace(faces, source=printable(faces.source))
 

@@ -17,7 +17,7 @@ import numpy as np
 from hierarchy.data import splits
 from hierarchy.data.dataset import SIDE, UNLABELLED, FaceDataset, Origin
 from hierarchy.data.formats import FER2013_NAMES
-from hierarchy.errors import InputError, error_context, first_line
+from hierarchy.errors import InputError, encodable, error_context, first_line
 from hierarchy.taxonomy import spelling
 
 MAX_LINE: Final = 100_000  # characters; a binary file may have no line end at all
@@ -73,7 +73,7 @@ def encode(labels: Sequence[str | None]) -> tuple[np.ndarray, tuple[str, ...]]:
     in lower case, sorted.
 
     Raises:
-        InputError: more different names than codes, or one that is no text.
+        InputError: more different names than codes, or one that UTF-8 cannot write.
     """
     names: tuple[str, ...] = FER2013_NAMES
     plain = {label: spelling(label) for label in labels if label is not None}
@@ -82,7 +82,7 @@ def encode(labels: Sequence[str | None]) -> tuple[np.ndarray, tuple[str, ...]]:
         names = tuple(sorted(set(plain.values())))
     if len(names) > np.iinfo(np.int8).max:
         raise InputError(f"{len(names)} labels; expected at most {np.iinfo(np.int8).max}")
-    if broken := [name for name in names if any(0xD800 <= ord(character) <= 0xDFFF for character in name)]:
+    if broken := [name for name in names if not encodable(name)]:
         raise InputError(f"label {broken[0]!r:.40}: expected text that UTF-8 can write")
     codes: dict[str | None, int] = {label: names.index(name) for label, name in plain.items()}
     return np.array([codes.get(label, UNLABELLED) for label in labels], np.int8), names
