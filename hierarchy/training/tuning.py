@@ -171,7 +171,8 @@ def _study(name: str, storage: str | None, about: dict[str, Any]) -> "optuna.Stu
         else:
             _check_journal(Path(place))
             Path(place).parent.mkdir(parents=True, exist_ok=True)
-            backing = optuna.storages.JournalStorage(JournalFileBackend(place, _JournalLock(place)))  # type: ignore[arg-type]
+            lock: Any = _JournalLock(place)  # with the methods of optuna's, not of its class
+            backing = optuna.storages.JournalStorage(JournalFileBackend(place, lock))
         study = optuna.create_study(
             storage=backing,
             study_name=name,
