@@ -1,6 +1,9 @@
 """Nets from their configurations, and their size and cost."""
 
+from difflib import get_close_matches
+
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hierarchy.config.schema import NetConfig, ParallelConfig, PartsConfig, PretrainedConfig, without_weights
@@ -30,6 +33,25 @@ def build(tree: Tree, node: str, net: NetConfig) -> Built:
 def empty(tree: Tree, node: str, net: NetConfig) -> Built:
     """The same net with random weights, to load others into."""
     return build(tree, node, without_weights(net))
+
+
+def frozen(net: Built, last: str = "") -> list[nn.Module]:
+    """The modules that training leaves as they are: the body up to `last` in its order; "": all of it.
+
+    Raises:
+        InputError: the body has no such module.
+    """
+    if not last:
+        return [net.body]
+    modules = dict(net.body.named_modules())
+    names = [name for name in modules if name]
+    if last not in names:
+        near = get_close_matches(last, names, 1, 0)
+        raise InputError(f"net.freeze_to={last}: no module of the backbone, such as {near[0]}")
+    inside = [name for name in names if f"{name}.".startswith(f"{last}.")]
+    end = names.index(inside[-1]) + 1
+    later = names[end:]
+    return [modules[name] for name in names[:end] if not any(each.startswith(f"{name}.") for each in later)]
 
 
 def parameters(net: Built) -> int:

@@ -26,7 +26,7 @@ from hierarchy.training.schedules import learning_rate
 from hierarchy.training.targets import class_weights, node_dataset, one_hot
 from pt_files import serialization
 from pt_files.augmentation import augmented
-from pt_files.build import Built, build, empty, macs, parameters, penalty
+from pt_files.build import Built, build, empty, frozen, macs, parameters, penalty
 
 SUFFIX = ".pt"  # of checkpoints: tensors only
 ALPHA = 0.25  # of Keras' focal loss
@@ -72,7 +72,9 @@ class Fitting:
         self.net = build(task.tree, task.node, task.recipe.net)
         if task.start:
             warm_start(self.net, serialization.load(task.start[0]))
-        self.net.body.requires_grad_(not task.fit.freeze_backbone)
+        self.fixed = [] if task.frozen is None else frozen(self.net, task.frozen)
+        for module in self.fixed:
+            module.requires_grad_(False)
         self.net.to(self.device)
         self.optimizer = _optimizer(self.net, task.fit)
         weights = class_weights(dataset.label, task.classes)
@@ -89,7 +91,8 @@ class Fitting:
         progress.begin(number, steps)
         started = time.perf_counter()
         self.net.train()
-        self.net.body.train(not self.fit.freeze_backbone)
+        for module in self.fixed:
+            module.eval()
         figures = []
         for step in range(steps):
             rate = learning_rate(self.fit, number * steps + step, steps, rows)

@@ -84,6 +84,8 @@ class PretrainedConfig:
     dropout: Fraction = 0.0  # before the logits
     # CLIP: the head starts from the texts of the classes, {} for a leaf's name; "": from random weights
     prompt: Annotated[str, Field(pattern=r"^(.*\{\}.*)?$", max_length=200)] = ""
+    # the last layer (PyTorch: module) that training leaves as it is, with all before it; "": none
+    freeze_to: Annotated[str, Field(max_length=200)] = ""
 
 
 @dataclass(frozen=True, config=CHECKED)

@@ -1,6 +1,7 @@
 """Build the net that a recipe describes: VGG-style, or a pretrained backbone with a head."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Final
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 from keras import layers
 
 from hierarchy.config.schema import NetConfig, ParallelConfig, PartsConfig, PretrainedConfig, without_weights
+from hierarchy.errors import InputError
 from hierarchy.models import preprocessing, pretrained, vgg
 from hierarchy.taxonomy import Tree
 
@@ -38,26 +40,37 @@ def empty(tree: Tree, node: str, net: NetConfig) -> keras.Model:
     return build(tree, node, without_weights(net))
 
 
-def freeze(net: keras.Model) -> None:
-    """Freeze everything but the head (dense layers and logits)."""
-    head = _head(net)
+def freeze(net: keras.Model, last: str = "") -> None:
+    """Freeze a net's layers up to `last`; without it, all but the head (dense layers and logits).
+
+    Raises:
+        InputError: as `split`.
+    """
+    _, trained = split(net, last)
     for layer in net.layers:
-        layer.trainable = layer in head
+        layer.trainable = layer in trained.layers
 
 
-def split(net: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Split a net into two that share its layers: pixels -> features, and features -> logits."""
-    head = _head(net)
-    features = head[0].input
-    x = first = keras.Input(features.shape[1:], dtype=features.dtype)
-    for layer in head:
-        x = layer(x)
-    return keras.Model(net.input, features), keras.Model(first, x)
+def split(net: keras.Model, last: str = "") -> tuple[keras.Model, keras.Model]:
+    """Split a net into two that share its layers: pixels -> features, and features -> logits.
 
+    Args:
+        net: a functional model.
+        last: name of the layer whose output the features are; "": that before the head.
 
-def _head(net: keras.Model) -> list[keras.Layer]:
-    """The layers after the features, in order."""
-    return [each for each in net.layers if each.name.startswith("dense") or each.name in ("drop", vgg.HEAD)]
+    Raises:
+        InputError: there is no such layer, or others pass it by.
+    """
+    names = [layer.name for layer in net.layers]
+    head = next(name for name in names if name.startswith("dense") or name in ("drop", vgg.HEAD))
+    if last and last not in names[: names.index(head)]:
+        near = get_close_matches(last, names, 1, 0)
+        raise InputError(f"net.freeze_to={last}: no layer of the backbone, such as {near[0]}")
+    features = net.get_layer(last).output if last else net.get_layer(head).input
+    try:
+        return keras.Model(net.input, features), keras.Model(features, net.output)
+    except ValueError:
+        raise InputError(f"net.freeze_to={last}: other layers pass it by; name the end of a block") from None
 
 
 def warm_start(tree: Tree, net: keras.Model, flats: Sequence[keras.Model]) -> None:

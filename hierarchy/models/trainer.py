@@ -46,9 +46,9 @@ def fit_node(task: TrainTask) -> None:
     distributed.share_checkpoints(task.run.log / task.node)
     checkpoints = task.checkpoints(".weights.h5")
     trained, valid, started = net, task.valid.pixels, time.perf_counter()
-    if task.fit.freeze_backbone and task.recipe.augment.still and not checkpoints.done:
-        # features of a frozen backbone are constant without augmentation: compute them once
-        body, trained = build.split(net)
+    if task.frozen is not None and task.recipe.augment.still and not checkpoints.done:
+        # features of frozen layers are constant without augmentation: compute them once
+        body, trained = build.split(net, task.frozen)
         features = partial(body.predict, batch_size=serialization.CHUNK, verbose=0)
         dataset, valid = replace(dataset, pixels=features(dataset.pixels)), features(valid)
     batches = KerasDataset(dataset, task.fit, task.recipe.augment, task.seed)
@@ -95,8 +95,8 @@ def trainable(task: TrainTask) -> keras.Model:
         from hierarchy.models import torch_layers
 
         net = torch_layers.of(net)
-    if task.fit.freeze_backbone:
-        build.freeze(net)
+    if task.frozen is not None:
+        build.freeze(net, task.frozen)
     return net
 
 

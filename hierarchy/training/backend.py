@@ -65,6 +65,12 @@ class TrainTask:
         return len(self.tree.classes_of(self.node))
 
     @property
+    def frozen(self) -> str | None:
+        """The last layer that stays as it is; "": all but the head do; None: all are trained."""
+        last = self.recipe.net.freeze_to if isinstance(self.recipe.net, PretrainedConfig) else ""
+        return "" if self.fit.freeze_backbone else last or None
+
+    @property
     def rng_seed(self) -> int:
         """The seed of this net: another for each node."""
         place = (*self.tree.nets, TRUNK).index(self.node)

@@ -40,6 +40,13 @@ def test_a_frozen_net_has_its_head_left_to_fit(net, fitted):
     assert all(layer.trainable for layer in built.layers if layer.name.startswith(("dense", "logits")))
 
 
+@pytest.mark.parametrize("last, fitted", [("block1_pool", 8), ("block2_conv2", 4)])
+def test_a_net_is_frozen_up_to_a_layer(last, fitted):
+    built = build.build(VALENCE, FLAT, TINY)
+    build.freeze(built, last)
+    assert len(built.trainable_variables) == fitted
+
+
 @pytest.mark.parametrize("net", [VGGConfig(stages=((4,),), dense=(5,)), TINY])
 def test_the_two_parts_of_a_net_give_together_what_it_gives(net, rng):
     faces = rng.integers(0, 256, (4, 48, 48), dtype=np.uint8)

@@ -130,6 +130,39 @@ def test_a_published_net_is_the_body_of_a_node_of_the_tree(few, few_sketches):
     assert accuracy == pytest.approx(manifest.nets["positive"].public_test_accuracy, abs=1e-6)
 
 
+@pytest.fixture
+def vgg16_file(built, tmp_path):
+    """A file of weights for a small VGG16."""
+    body = pretrained.keras.Model(built["vgg16"].input, built["vgg16"].get_layer("drop").input)
+    body.save_weights(tmp_path / "vgg.weights.h5")
+    return tmp_path / "vgg.weights.h5"
+
+
+def test_a_backbone_is_trained_from_a_layer_on(few, few_sketches, built, vgg16_file):
+    settings = ("net.side=32", f"net.weights={vgg16_file}", "net.freeze_to=block4_pool", "fit.epochs=1")
+    run = train("vgg16-features", *settings, "fit.freeze_backbone=false", node="positive")
+    valid = few_sketches.of(Split.PublicTest).for_node(VALENCE, "positive")
+    logits = serialization.Lazy(run.net("positive"))(valid.pixels)
+    accuracy = (logits.argmax(axis=1) == valid.target(VALENCE, "positive")).mean()  # trained on features
+    assert accuracy == pytest.approx(run.manifest().nets["positive"].public_test_accuracy, abs=1e-6)
+    changed = []
+    for layer in serialization.load(run.net("positive")).layers:
+        if "conv" in layer.name:
+            before = built["vgg16"].get_layer(layer.name).kernel
+            same = np.allclose(layer.kernel, before, rtol=1e-3, atol=1e-6)  # float16 on disk
+            changed += [] if same else [layer.name]
+    assert changed == ["block5_conv1", "block5_conv2", "block5_conv3"]
+
+
+@pytest.mark.parametrize(
+    "last, reason",
+    [("conv2_block1_1_conv", "pass it by"), ("block4_pool", "no layer.*such as"), ("logits", "no layer")],
+)
+def test_a_layer_that_training_cannot_begin_after_is_named(built, last, reason):
+    with pytest.raises(InputError, match=f"net.freeze_to={last}: .*{reason}"):
+        build.freeze(built["densenet121"], last)
+
+
 def test_a_net_of_the_other_library_names_its_door(few):
     with pytest.raises(InputError, match="vit_b16.*python -m pt_files"):
         train("vit_b16")

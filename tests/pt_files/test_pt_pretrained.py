@@ -20,7 +20,7 @@ import torch  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from pt_files import pretrained, serialization, trainer  # noqa: E402
-from pt_files.build import build, macs, parameters  # noqa: E402
+from pt_files.build import build, frozen, macs, parameters  # noqa: E402
 from pt_files.pretrained import BUILDERS  # noqa: E402
 
 FACES = sketch_faces(200)
@@ -61,6 +61,24 @@ def test_training_with_a_frozen_body_changes_only_the_head():
     same = {name: torch.allclose(after[name], before[name], atol=2e-3) for name in before}  # float16 on disk
     assert [name for name, unchanged in same.items() if not unchanged] == ["logits.weight", "logits.bias"]
     assert serialization.Lazy(runs.run("x").net(FLAT))(FACES.pixels[:3]).shape == (3, 6)
+
+
+def test_training_begins_after_a_module():
+    """Of a frozen module, running statistics do not change either."""
+    net = replace(SMALL, freeze_to="encoder.stages.2")
+    recipe = replace(recipes.named("resnet18"), net=net)
+    recipe = replace(recipe, fit=replace(recipe.fit, epochs=1, learning_rate=0.01))
+    torch.manual_seed(task_of(recipe).rng_seed)
+    before = build(VALENCE, FLAT, SMALL).state_dict()
+    after = serialization.load(trained(recipe).net(FLAT)).state_dict()
+    changed = {
+        ".".join(name.split(".")[:4])
+        for name in before
+        if "tracked" not in name and not torch.allclose(after[name], before[name], atol=2e-3)
+    }
+    assert changed == {"body.encoder.stages.3", "logits.weight", "logits.bias"}
+    with pytest.raises(InputError, match="net.freeze_to=block5: no module of the backbone, such as "):
+        frozen(build(VALENCE, FLAT, SMALL), "block5")
 
 
 def test_a_folder_with_weights_of_another_net_is_refused(tmp_path):
