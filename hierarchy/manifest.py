@@ -138,6 +138,7 @@ class RunManifest:
         teacher: run -> node -> checksum of the nets that taught it.
         generated: name of the generator that added faces to Training -> checksum of its net.
         calibration: by node; empty before it is fitted.
+        public_test_accuracy: of the tree (soft), or of the flat net where the tree is not complete.
         conformal: of prediction sets; None before it is fitted.
         exports: engine -> node -> files.
         answer: how several runs predict together; None for a single run.
@@ -157,6 +158,7 @@ class RunManifest:
     teacher: dict[str, dict[str, str]] = field(default_factory=dict)
     generated: dict[str, str] = field(default_factory=dict)
     calibration: dict[str, Calibration] = field(default_factory=dict)
+    public_test_accuracy: Figure | None = None
     conformal: Conformal | None = None
     exports: dict[str, dict[str, ExportedFiles]] = field(default_factory=dict)
     answer: str | None = None

@@ -8,18 +8,16 @@ import numpy as np
 from hierarchy import fileio, runs
 from hierarchy.data.dataset import Split
 from hierarchy.errors import InputError
-from hierarchy.evaluation import comparison, leaderboard, metrics, predictions, summary
+from hierarchy.evaluation import comparison, leaderboard, summary
 from hierarchy.evaluation.comparison import MAIN, PARTS, Group
 from hierarchy.evaluation.systems import FLAT_SYSTEM, SOFT
 from hierarchy.reports import forest_plot, plots
 from hierarchy.reports.captions import spelled
 from hierarchy.reports.tables import accuracy, as_csv, figure, signed, table
-from hierarchy.routing import predict_from_logits
-from hierarchy.taxonomy import FLAT, Tree
+from hierarchy.taxonomy import Tree
 
 FILE: Final = "compare.md"
 CSV: Final = "compare.csv"
-CHOICE: Final = (Split.PublicTest.name, "single")  # split and view that choices are made by
 COST: Final = ("opponent", "nets", "parameters", "gmac")
 LEGEND: Final = (
     f"{Split.PrivateTest.name}. Percentages: mean over systems ± standard deviation, with the 95 % interval "
@@ -104,21 +102,12 @@ def _overview(groups: Sequence[Group], scored: Scored) -> str:
         scores = [flat.get(MAIN), tree.get(MAIN), tree.get(("single", "leak-free"))]
         own = rows.get(SOFT, scored[group.title][0])["nodes"]
         cells = (accuracy(score) if score else "-" for score in scores)
-        body.append((group.title, _on_public_test(group), *cells, *own.values()))
+        found = [each.public_test_accuracy for each in group.manifests]
+        public = [one for one in found if one is not None]
+        chosen_by = float(np.mean(public)) if len(public) == len(found) else None
+        body.append((group.title, chosen_by, *cells, *own.values()))
     systems = (FLAT_SYSTEM, SOFT, f"{SOFT}, {PARTS['leak-free']}")
     return table(("recipe (runs)", Split.PublicTest.name, *systems, *nodes), body)
-
-
-def _on_public_test(group: Group) -> float | None:
-    """Mean accuracy of the runs' trees (soft) on PublicTest; None where one was not evaluated there."""
-    accuracies = []
-    for manifest in (group.manifests[i] for i in group.runs_with(group.tree.nodes)):
-        if not predictions.path_of(manifest.run, *CHOICE).is_file():
-            return None
-        stored = predictions.of_run(manifest, *CHOICE)
-        predicted, _ = predict_from_logits(manifest.tree, stored.logits, manifest.calibration)
-        accuracies.append(metrics.by_node(predicted, stored.target(manifest.tree))[FLAT]["accuracy"])
-    return float(np.mean(accuracies)) if accuracies else None
 
 
 def _scores_table(rows: list[dict[str, Any]], view: str) -> str:

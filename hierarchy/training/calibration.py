@@ -6,7 +6,8 @@ of modern neural networks", 2017). Soft labels from votes contain a part of the 
 trained on votes only a share of the offset is added, fitted together with the temperature.
 """
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,9 @@ from hierarchy import routing, runtimes
 from hierarchy.backends import Backend
 from hierarchy.config.overrides import from_dict
 from hierarchy.data.dataset import FaceDataset, Split
+from hierarchy.manifest import Calibration
 from hierarchy.runs import Run
+from hierarchy.taxonomy import FLAT, Tree
 
 RANGE: Final = (0.2, 5.0)  # of temperatures searched
 
@@ -51,12 +54,27 @@ def calibrate(run: Run, faces: FaceDataset, backend: Backend) -> dict[str, np.nd
         routing.check_finite(logits, f"run {run.name!r}: its {node} net")
         if recipe.fit_of(node).soft_label_weight:
             offset = offset * share(logits, offset, target)
-        calibration[node] = {
-            "offset": offset.tolist(),
-            "temperature": temperature(logits + offset, target),
+        calibration[node] = Calibration(tuple(offset.tolist()), temperature(logits + offset, target))
+    run.amend(
+        {
+            "calibration": {node: dataclasses.asdict(about) for node, about in calibration.items()},
+            "public_test_accuracy": accuracy(tree, outputs, validation.target(tree, FLAT), calibration),
         }
-    run.amend({"calibration": calibration})
+    )
     return outputs
+
+
+def accuracy(
+    tree: Tree, logits: Mapping[str, np.ndarray], leaf: np.ndarray, calibration: Mapping[str, Calibration]
+) -> float | None:
+    """Share of faces whose likeliest leaf, of the tree or else of the flat net, is the true one int64[N].
+
+    None where there is neither; -1 for a face that does not count.
+    """
+    if FLAT not in logits and not tree.complete(logits):
+        return None
+    predictions, _ = routing.predict_from_logits(tree, logits, calibration)
+    return float((routing.soft(predictions) == leaf)[leaf >= 0].mean())
 
 
 def temperature(logits: np.ndarray, target: np.ndarray) -> float:

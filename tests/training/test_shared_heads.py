@@ -86,6 +86,9 @@ def test_a_trunk_is_one_net_for_all_nodes(sketches):
         if node != FLAT:
             assert logits == pytest.approx(expected[:, VALENCE.columns(TRUNK)[node]], abs=1e-4)
     soft = classifier.predict(sketches)
+    valid = (sketches.split == Split.PublicTest) & (sketches.target(VALENCE, FLAT) >= 0)
+    right = soft[valid] == np.array(VALENCE.leaves)[sketches.target(VALENCE, FLAT)[valid]]
+    assert manifest.public_test_accuracy == pytest.approx(right.mean())
     assert classifier.set_params(routing="lazy").predict(sketches).tolist() == soft.tolist()
     assert {row["node"] for row in run.history()} == {FLAT, TRUNK}
     assert trained("one", *SHORT, "heads=shared", resume=True).manifest() == manifest
