@@ -3,6 +3,8 @@
 import io
 import json
 import math
+import os
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -70,7 +72,7 @@ def to_bytes(net: keras.Model) -> bytes:
     """A net as a .keras archive with float16 weights; the same weights give the same bytes."""
     out = io.BytesIO()
     with (
-        zipfile.ZipFile(io.BytesIO(_saved(net.save, "net.keras"))) as source,
+        zipfile.ZipFile(io.BytesIO(_saved(net.save, "net.keras", _size(net)))) as source,
         zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target,
     ):
         for name in source.namelist():
@@ -82,11 +84,18 @@ def to_bytes(net: keras.Model) -> bytes:
 
 def weights_to_bytes(model: keras.Model) -> bytes:
     """A model's float32 weights and, if compiled, its optimizer's state, as HDF5."""
-    return _saved(model.save_weights, "model.weights.h5")
+    return _saved(model.save_weights, "model.weights.h5", _size(model))
 
 
-def _saved(save: Callable[[Path], None], name: str) -> bytes:
-    """The bytes of a file that `save` writes.
+def _size(model: keras.Model) -> int:
+    """Bytes that a model's weights and its optimizer's state take as HDF5, rather more than less."""
+    optimizer = getattr(model, "optimizer", None)  # of a compiled one only
+    variables = [*model.variables, *(optimizer.variables if optimizer else [])]
+    return sum(4 * math.prod(each.shape) + 4096 for each in variables)
+
+
+def _saved(save: Callable[[Path], None], name: str, size: int) -> bytes:
+    """The bytes of a file, at most about `size`, that `save` writes.
 
     Raises:
         InputError: the temporary folder cannot be written.
@@ -94,10 +103,15 @@ def _saved(save: Callable[[Path], None], name: str) -> bytes:
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
+            if sys.platform == "linux":  # HDF5 ends the process where a disk is full
+                with path.open("wb") as room:
+                    os.posix_fallocate(room.fileno(), 0, 65536 + size)
+                path.unlink()
             save(path)
             return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{tempfile.gettempdir()}: cannot be written ({error})") from None
+        reason = os.strerror(error.errno) if error.errno else first_line(error)
+        raise InputError(f"{tempfile.gettempdir()}: cannot be written ({reason})") from None
 
 
 def load(path: Path) -> keras.Model:
@@ -202,7 +216,7 @@ def _halved(weights: bytes) -> bytes:
         with h5py.File(io.BytesIO(weights), "r") as source, h5py.File(path, "w") as target:
             source.visititems(lambda name, item: _copy(name, item, target))
 
-    return _saved(write, "half.h5")  # in memory, HDF5 would leave bytes unset
+    return _saved(write, "half.h5", len(weights))  # in memory, HDF5 would leave bytes unset
 
 
 def _copy(path: str, item: h5py.Group | h5py.Dataset, target: h5py.File) -> None:

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 import zipfile
 
 import keras
@@ -40,6 +43,32 @@ def test_plain_keras_opens_the_file(path, faces):
 
 def test_the_same_weights_give_the_same_bytes(net):
     assert serialization.to_bytes(net) == serialization.to_bytes(net)
+
+
+FULL = """
+import resource
+from hierarchy.config.schema import VGGConfig
+from hierarchy.errors import InputError
+from hierarchy.models import build, serialization
+from hierarchy.taxonomy import FLAT, VALENCE
+
+net = build.build(VALENCE, FLAT, VGGConfig(stages=((32,), (64,))))
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+for write in (serialization.to_bytes, serialization.weights_to_bytes):
+    try:
+        write(net)
+    except InputError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="room is reserved on Linux")
+def test_a_temporary_folder_without_room_is_named(tmp_path):
+    """Before HDF5 meets its end, which would end the process."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", FULL], env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines() == 2 * [f"{tmp_path}: cannot be written (File too large)"], done.stderr
+    assert done.returncode == 0 and "Error" not in done.stderr
 
 
 def test_an_answer_does_not_depend_on_the_other_faces(path, faces):
