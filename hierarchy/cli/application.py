@@ -98,6 +98,8 @@ def log_to_stderr() -> None:
     package = logging.getLogger("hierarchy")
     package.handlers[:] = [handler]
     package.setLevel(logging.INFO)
+    if not (root := logging.getLogger()).handlers:  # libraries that find none give it one of their own
+        root.addHandler(logging.NullHandler())
 
 
 @contextmanager
@@ -149,7 +151,7 @@ def main(backend: "Backend | None" = None) -> int:
         except SystemExit as error:  # click's, after a BrokenPipeError of stdout
             code = CLOSED if isinstance(error.__context__, BrokenPipeError) else int(error.code or 0)
         except Exception as error:
-            code = _failed(error)
+            code = 130 if _interrupted(error) else _failed(error)
         return 128 + got[0] if got else code
 
 
@@ -160,6 +162,11 @@ def _run(arguments: list[str], backend: "Backend | None") -> int:
         raise InputError(f"the clock of this machine is before 1980: set it before {named[0]}")
     app = application(named[0] if named else None)
     return app(args=[*flags, *named], standalone_mode=False, obj=backend) or 0
+
+
+def _interrupted(error: Exception) -> bool:
+    """Whether it says that Ctrl-C came while a library in C was imported."""
+    return isinstance(error, ImportError) and isinstance(error.__cause__, KeyboardInterrupt)
 
 
 def _failed(error: Exception) -> int:

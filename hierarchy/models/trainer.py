@@ -5,8 +5,11 @@ A resumed run therefore gives the same net as an uninterrupted one: bit-identica
 so without.
 """
 
+import errno
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +19,7 @@ import keras
 from keras import ops
 
 from hierarchy.config.schema import TrainConfig, VGGConfig
+from hierarchy.errors import InputError
 from hierarchy.models import build, distributed, keras_setup, serialization
 from hierarchy.models.augmentation import Augmentation
 from hierarchy.models.callbacks import EpochCallback
@@ -60,6 +64,7 @@ def fit_node(task: TrainTask) -> None:
     target = labels_of(task.valid, task.tree, task.node)
     weights = dict(enumerate(class_weights(dataset.label, task.classes))) if task.fit.class_weights else None
 
+    @_room_for_events(task)
     def epochs(progress: Progress) -> None:
         model.fit(
             batches,
@@ -197,6 +202,21 @@ def _swap_and_events(task: TrainTask) -> list[keras.callbacks.Callback]:
     if keras.backend.backend() != "tensorflow":
         return swap
     return [*swap, keras.callbacks.TensorBoard(str(task.run.log / task.node / "events"), write_graph=False)]
+
+
+@contextmanager
+def _room_for_events(task: TrainTask) -> Iterator[None]:
+    """Word TensorFlow's error of a full disk, where TensorBoard writes.
+
+    Raises:
+        InputError: the disk is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if (full := os.strerror(errno.ENOSPC)) in str(error) and not isinstance(error, InputError):
+            raise InputError(f"{task.run.log}: cannot be written ({full})") from None
+        raise
 
 
 def _packed(task: TrainTask, best: Path) -> tuple[bytes, dict[str, Any]]:

@@ -445,6 +445,26 @@ def test_faces_without_the_split_are_refused(command, tiny_run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_ctrl_c_while_a_library_in_c_is_imported_is_ctrl_c(command, pictures, tiny_run, monkeypatch):
+    def interrupted(*_, **__):
+        raise ImportError("initialization failed") from KeyboardInterrupt()  # as pybind11 does
+
+    monkeypatch.setattr(runtimes, "nets", interrupted)
+    assert command("predict", pictures[0], "--run", "tiny") == Result(130, "", "")
+
+
+def test_libraries_do_not_repeat_a_message():
+    script = "import logging, tf_model; tf_model.main(); logging.warning('theirs'); tf_model.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "nonsense"],
+        capture_output=True,
+        text=True,
+        cwd=MAIN.parent,
+    )
+    first, second = done.stderr.splitlines()
+    assert first == second and "nonsense" in first
+
+
 @pytest.fixture
 def read_only(monkeypatch, own_home) -> None:
     """No file can be made in results/ and logs/, as on a read-only disk (root may write anywhere else)."""

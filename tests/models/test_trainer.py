@@ -19,6 +19,7 @@ from hierarchy.config.schema import AugmentConfig, Recipe, TrainConfig, VGGConfi
 from hierarchy.data.dataset import Split
 from hierarchy.data.formats import registry
 from hierarchy.data.synthetic.sketch import sketch_faces
+from hierarchy.errors import InputError
 from hierarchy.models import keras_setup, trainer, vgg
 from hierarchy.models.dataloader import KerasDataset
 from hierarchy.taxonomy import FLAT, VALENCE
@@ -118,6 +119,19 @@ def test_a_run_stopped_in_its_first_epoch_is_resumed_by_its_own_plan(own_home):
     assert plan_of(run)["recipe"]["name"] == "half"
     begin(run, begun | {"seed": 5}, resume=False, asked={})  # nothing is lost by starting again
     assert plan_of(run)["seed"] == 5
+
+
+def test_a_disk_that_is_full_for_events_is_named(own_home, few_sketches, monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("{{node CreateSummaryFileWriter}} /logs/events; No space left on device")
+
+    monkeypatch.setattr(trainer.keras.callbacks.TensorBoard, "on_epoch_end", full)
+    net = VGGConfig(stages=((4,), (8,)))
+    recipe = replace(recipes.named("sketch"), net=net)
+    roles = [few_sketches.of(Split.Training), few_sketches.of(Split.PublicTest).for_node(VALENCE, FLAT)]
+    task = TrainTask(FLAT, recipe, recipe.fit, 0, runs.run("x"), *roles, {"recipe": recipe.as_dict()})
+    with pytest.raises(InputError, match=r"logs/x: cannot be written \(No space left on device\)$"):
+        trainer.fit_node(task)
 
 
 def test_an_existing_run_is_not_overwritten(place, whole):
