@@ -104,18 +104,19 @@ def log_to_stderr() -> None:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[list[int]]:
-    """Inside, and to the end of the process after them, SIGTERM and SIGHUP are as Ctrl-C, once, and listed.
+    """Inside, and to the end of the process after them, SIGTERM and SIGHUP are as Ctrl-C, once.
 
-    What is ignored or handled stays so.
+    All three are listed. What is ignored or handled stays so.
     """
     got: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
         got.append(number)
-        if len(got) == 1:  # not in the middle of cleaning up
+        if len(got) == 1 or number == signal.SIGINT:  # the others not in the middle of cleaning up
             raise KeyboardInterrupt
 
-    ours = [number for number in ENDS if signal.getsignal(number) == signal.SIG_DFL]
+    usual = {number: signal.SIG_DFL for number in ENDS} | {signal.SIGINT: signal.default_int_handler}
+    ours = [number for number, handler in usual.items() if signal.getsignal(number) == handler]
     try:
         for number in ours:
             signal.signal(number, end)
@@ -124,8 +125,9 @@ def _ended_by_signals() -> Iterator[list[int]]:
     try:
         yield got
     finally:
-        for number in () if got else ours:  # the first one ends the process
-            signal.signal(number, signal.SIG_DFL)
+        for number in ours:
+            if number == signal.SIGINT or not got:  # the first of the others ends the process
+                signal.signal(number, usual[number])
 
 
 def main(backend: "Backend | None" = None) -> int:
@@ -151,8 +153,10 @@ def main(backend: "Backend | None" = None) -> int:
         except SystemExit as error:  # click's, after a BrokenPipeError of stdout
             code = CLOSED if isinstance(error.__context__, BrokenPipeError) else int(error.code or 0)
         except Exception as error:
-            code = 130 if _interrupted(error) else _failed(error)
-        return 128 + got[0] if got else code
+            # libraries that cannot import another one for Ctrl-C say that it is not installed
+            code = 130 if got and isinstance(error, ImportError) else _failed(error)
+        first = next((number for number in got if number != signal.SIGINT), 0)
+        return 128 + first if first else code
 
 
 def _run(arguments: list[str], backend: "Backend | None") -> int:
@@ -162,11 +166,6 @@ def _run(arguments: list[str], backend: "Backend | None") -> int:
         raise InputError(f"the clock of this machine is before 1980: set it before {named[0]}")
     app = application(named[0] if named else None)
     return app(args=[*flags, *named], standalone_mode=False, obj=backend) or 0
-
-
-def _interrupted(error: Exception) -> bool:
-    """Whether it says that Ctrl-C came while a library in C was imported."""
-    return isinstance(error, ImportError) and isinstance(error.__cause__, KeyboardInterrupt)
 
 
 def _failed(error: Exception) -> int:
