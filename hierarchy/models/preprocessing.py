@@ -64,9 +64,9 @@ def views(pixels: np.ndarray, view: str) -> list[np.ndarray]:
     if view == "crops":
         return [pixels[:, :, ::-1], _turned(pixels, TURN), _turned(pixels, -TURN)]
     sides = [pixels] if view == "single" else [pixels, pixels[:, :, ::-1]]
-    offsets = [(0, 0)]
-    if view == "ten-crop":
-        offsets += [(down, right) for down in (-CORNER, CORNER) for right in (-CORNER, CORNER)]
+    if view != "ten-crop":
+        return sides
+    offsets = [(0, 0), *((down, right) for down in (-CORNER, CORNER) for right in (-CORNER, CORNER))]
     return [_shifted(side, *offset) for side in sides for offset in offsets]
 
 
