@@ -31,6 +31,7 @@ from pt_files.build import Built, build, empty, frozen, macs, parameters, penalt
 SUFFIX = ".pt"  # of checkpoints: tensors only
 ALPHA = 0.25  # of Keras' focal loss
 EPSILON = 1e-7  # of Keras' Adam
+MOMENTS = {"sgd": ("momentum_buffer",), "adam": ("step", "exp_avg", "exp_avg_sq")}  # of each parameter
 
 
 def fit_node(task: TrainTask) -> None:
@@ -121,9 +122,27 @@ class Fitting:
         """Restore the state of `to_bytes`."""
         state = torch.load(io.BytesIO(data), weights_only=True, map_location=self.device)
         self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(self._checked(state["optimizer"]["state"]))
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])
+
+    def _checked(self, moments: dict[int, dict[str, torch.Tensor]]) -> dict[str, Any]:
+        """The optimizer's state with these moments of each parameter, and the recipe's settings.
+
+        Torch takes any and fails at the next step.
+
+        Raises:
+            ValueError: they are not those of this optimizer and these parameters.
+        """
+        state = self.optimizer.state_dict()
+        known = dict(enumerate(each for group in self.optimizer.param_groups for each in group["params"]))
+        names = MOMENTS[self.fit.optimizer]
+        for number, values in moments.items():
+            shapes = {name: value.shape for name, value in values.items()}
+            expected = {name: torch.Size() if name == "step" else known[number].shape for name in names}
+            if shapes and shapes != expected:
+                raise ValueError("moments of another optimizer or net")
+        return state | {"state": moments}
 
     def _step(self, rate: float, pixels: np.ndarray, target: np.ndarray) -> tuple[float, float]:
         for group in self.optimizer.param_groups:

@@ -128,6 +128,8 @@ class CheckpointManager:
             InputError: they are missing or damaged.
         """
         try:
+            if weights.exists() and not weights.is_file():  # reading a pipe would wait for its writer
+                raise ValueError("not a file")
             yield
         except InputError:
             raise

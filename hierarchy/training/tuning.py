@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BATCHES: Final = (32, 64, 128)
+TABLES: Final = ("stud", "trial", "version_info", "alembic_version")  # how names of Optuna's tables begin
 BEGINNING: Final = b'{"op_code":'  # of a journal
 FIRST: Final = 4  # trials before any is pruned
 
@@ -167,6 +168,7 @@ def _study(name: str, storage: str | None, about: dict[str, Any]) -> "optuna.Stu
     place = storage or str(runs.home() / "logs" / "tune" / f"{name}.log")
     try:
         if "://" in place:
+            _check_database(place)
             backing: Any = place
         else:
             _check_journal(Path(place))
@@ -228,6 +230,23 @@ def _check_journal(path: Path) -> None:
             if BEGINNING.startswith(file.read(len(BEGINNING))):  # or cut in it
                 return
     raise ValueError("not a journal of Optuna")
+
+
+def _check_database(url: str) -> None:
+    """Refuse a file of SQLite that another program has made, before Optuna adds its tables.
+
+    Raises:
+        ValueError: it is one.
+        sqlalchemy.exc.SQLAlchemyError: it cannot be read.
+    """
+    from sqlalchemy import create_engine, inspect
+
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        names = inspect(engine).get_table_names()
+        # of Optuna's own, not all are there while another process makes them
+        if "version_info" not in names and any(not name.startswith(TABLES) for name in names):
+            raise ValueError("a database of another program")
 
 
 class _JournalLock:

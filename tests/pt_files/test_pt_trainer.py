@@ -1,5 +1,6 @@
 """Training in PyTorch: it learns, resumes after a kill, and has every option of a recipe."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from hierarchy.config.overrides import from_dict
 from hierarchy.config.schema import AugmentConfig, TrainConfig, VGGConfig
 from hierarchy.data.dataset import Split
 from hierarchy.data.synthetic.sketch import sketch_faces
+from hierarchy.errors import InputError
 from hierarchy.taxonomy import FLAT, ROUTER, VALENCE, Tree
 from hierarchy.training.backend import TrainTask
 from hierarchy.training.progress import Progress
@@ -62,6 +64,30 @@ def test_a_killed_run_resumes_to_the_same_weights(own_home, changes):
     trainer.fit_node(begun)
     whole, stopped = (runs.run(name).net(FLAT).read_bytes() for name in ("whole", "stopped"))
     assert whole == stopped
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        {0: {"momentum_buffer": torch.zeros(3)}},
+        {0: {"momentum_buffer": []}},
+        {0: {"exp_avg": torch.zeros(4, 1, 3, 3)}},
+        {0: 10**30},
+        {99: {"momentum_buffer": torch.zeros(3)}},
+        [],
+    ],
+)
+def test_a_checkpoint_with_moments_of_another_net_is_named(own_home, moments):
+    begun = task("stopped")
+    checkpoints, fitting = begun.checkpoints(trainer.SUFFIX), trainer.Fitting(begun)
+    with Progress(FLAT, begun.fit) as progress:
+        row = fitting.epoch([], progress)
+    state = torch.load(io.BytesIO(fitting.to_bytes()), weights_only=True)
+    state["optimizer"] |= {"state": moments, "param_groups": None}  # the latter are the recipe's
+    checkpoints.write_raw(trainer._saved(state))
+    checkpoints.add(row, trainer._saved(fitting.evaluated.state_dict()))
+    with pytest.raises(InputError, match="epoch-000.pt: cannot be resumed from"):
+        trainer.fit_node(begun)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Checkpoints count complete epochs only, whatever was being written when a run was killed."""
 
+import os
+
 import pytest
 
 from hierarchy import runs
@@ -43,6 +45,14 @@ def test_it_holds_the_last_raw_weights_and_the_best_net():
     assert again.epoch == 3 and again.best["epoch"] == 2
     assert again.weights.read_bytes() == b"raw 2" and again.best_weights.read_bytes() == b"net 1"
     assert len(list(again.weights.parent.glob("epoch-*"))) == 1  # the others are gone
+
+
+def test_weights_that_are_a_pipe_are_named():
+    weights = filled(0.5).weights
+    weights.unlink()
+    os.mkfifo(weights)
+    with pytest.raises(InputError, match="epoch-000.pt: .*not a file"), manager().reading(weights):
+        weights.read_bytes()
 
 
 def test_an_epoch_that_was_not_added_does_not_count():

@@ -3,7 +3,9 @@
 import csv
 import importlib.util
 import os
+import sqlite3
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -189,6 +191,18 @@ def test_another_file_than_a_journal_stays_as_it_is(tmp_path, text):
     with pytest.raises(InputError, match="one.txt"):
         tuning._study("s", str(place), {})
     assert place.read_bytes() == text
+
+
+@needs_optuna
+def test_a_database_of_another_program_stays_as_it_is(tmp_path):
+    place = tmp_path / "contacts.db"
+    with closing(sqlite3.connect(place)) as database:
+        database.execute("CREATE TABLE contacts (name TEXT)")
+        database.commit()
+    before = place.read_bytes()
+    with pytest.raises(InputError, match="contacts.db: cannot be used .a database of another program"):
+        tuning._study("s", f"sqlite:///{place}", {})
+    assert place.read_bytes() == before
 
 
 @needs_optuna
