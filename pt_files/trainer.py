@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from hierarchy.config.schema import TrainConfig
+from hierarchy.fileio import check_archive
 from hierarchy.training.backend import VALIDATION_BATCH, TrainTask, check_roles, run_training
 from hierarchy.training.precision import arithmetic
 from hierarchy.training.progress import Progress
@@ -46,6 +47,7 @@ def fit_node(task: TrainTask) -> None:
     checkpoints, fitting = task.checkpoints(SUFFIX), Fitting(task)
     if checkpoints.weights:
         with checkpoints.reading(checkpoints.weights):
+            check_archive(checkpoints.weights)
             fitting.load(checkpoints.weights.read_bytes())
 
     def epochs(progress: Progress) -> None:
@@ -226,6 +228,7 @@ def _saved(state: dict[str, Any]) -> bytes:
 def _packed(task: TrainTask, best: Path) -> tuple[bytes, dict[str, Any]]:
     """The best epoch's net."""
     net = empty(task.tree, task.node, task.recipe.net)
+    check_archive(best)
     net.load_state_dict(torch.load(best, weights_only=True, map_location="cpu"))
     precision = arithmetic(task.fit, torch.cuda.is_available())
     size = {"parameters": parameters(net), "macs": macs(net)}

@@ -6,6 +6,7 @@ velocity from noise. One loss, no adversary: nothing collapses, and plain `fit` 
 154 million multiplications a call, 1.6 million weights.
 """
 
+import io
 import sys
 import warnings
 import zipfile
@@ -112,7 +113,7 @@ def load(path: Path, classes: int) -> keras.Model:
     try:
         check_archive(path)
         with zipfile.ZipFile(path) as archive:
-            serialization.check_sizes(archive.read("model.weights.h5"))
+            serialization.check_sizes(io.BytesIO(archive.read("model.weights.h5")))
         net = build(classes)
         with warnings.catch_warnings(action="ignore"):  # besides its error, where shapes differ
             net.load_weights(path)

@@ -132,7 +132,7 @@ def _compiled(precision: str, classes: int, steps: int) -> keras.Model:
 
 def _resume(model: keras.Model, weights: Path) -> None:
     try:
-        model.load_weights(weights)
+        serialization.load_weights(model, weights)
     except UNREADABLE as error:
         raise InputError(
             f"{weights}: cannot be resumed from ({first_line(error)}); train under another --run"

@@ -87,6 +87,19 @@ def weights_to_bytes(model: keras.Model) -> bytes:
     return _saved(model.save_weights, "model.weights.h5", _size(model))
 
 
+def load_weights(model: keras.Model, path: Path) -> None:
+    """Load a file of `weights_to_bytes`.
+
+    Raises:
+        ValueError: it is no file, or holds far more numbers than the model; nothing is read.
+        OSError, KeyError: it is damaged, or of another model.
+    """
+    if path.exists() and not path.is_file():  # reading a pipe would wait for its writer
+        raise ValueError("not a file")
+    check_sizes(path, _size(model))
+    model.load_weights(path)
+
+
 def _size(model: keras.Model) -> int:
     """Bytes that a model's weights and its optimizer's state take as HDF5, rather more than less."""
     optimizer = getattr(model, "optimizer", None)  # of a compiled one only
@@ -126,7 +139,7 @@ def load(path: Path) -> keras.Model:
             if archive.getinfo("config.json").file_size > TEXT_BYTES:
                 raise ValueError(f"a configuration of more than {TEXT_BYTES >> 20} MiB")
             _check_size(archive.read("config.json"))
-            check_sizes(archive.read("model.weights.h5"))
+            check_sizes(io.BytesIO(archive.read("model.weights.h5")))
         net = keras.saving.load_model(path, compile=False)
         _check_outputs(net)
         return net
@@ -164,17 +177,17 @@ def _check_outputs(net: keras.Model) -> None:
         raise ValueError(f"more than {NUMBERS:,} outputs of layers for a face")
 
 
-def check_sizes(weights: bytes) -> None:
-    """Refuse an HDF5 file of more numbers than a net may have weights; nothing is read.
+def check_sizes(weights: io.BytesIO | Path, most: int = PARAMETERS) -> None:
+    """Refuse an HDF5 file of more than `most` numbers; nothing is read.
 
     Raises:
         ValueError: it has.
     """
     sizes = []
-    with h5py.File(io.BytesIO(weights), "r") as file:
+    with h5py.File(weights, "r") as file:
         file.visititems(lambda _, item: sizes.append(getattr(item, "size", 0)))
-    if sum(sizes) > PARAMETERS:
-        raise ValueError(f"more than {PARAMETERS:,} weights")
+    if sum(sizes) > most:
+        raise ValueError(f"more than {most:,} weights")
 
 
 class Lazy:

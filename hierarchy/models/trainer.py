@@ -60,7 +60,7 @@ def fit_node(task: TrainTask) -> None:
     before = time.perf_counter() - started
     if checkpoints.weights and not checkpoints.done:
         with checkpoints.reading(checkpoints.weights):
-            model.load_weights(checkpoints.weights)
+            serialization.load_weights(model, checkpoints.weights)
     target = labels_of(task.valid, task.tree, task.node)
     weights = dict(enumerate(class_weights(dataset.label, task.classes))) if task.fit.class_weights else None
 
@@ -222,7 +222,7 @@ def _room_for_events(task: TrainTask) -> Iterator[None]:
 def _packed(task: TrainTask, best: Path) -> tuple[bytes, dict[str, Any]]:
     """The best epoch's net in stock Keras layers, and values of the manifest."""
     net = build.empty(task.tree, task.node, task.recipe.net)
-    net.load_weights(best)
+    serialization.load_weights(net, best)
     size = {"parameters": net.count_params(), "macs": build.macs(net)}
     used = {"precision": arithmetic(task.fit, keras_setup.accelerated()), "backend": keras.backend.backend()}
     return serialization.to_bytes(net), size | used

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 BATCHES: Final = (32, 64, 128)
 TABLES: Final = ("stud", "trial", "version_info", "alembic_version")  # how names of Optuna's tables begin
+MOST: Final = 1 << 28  # bytes of a journal, which is held in memory; some million lines
 BEGINNING: Final = b'{"op_code":'  # of a journal
 FIRST: Final = 4  # trials before any is pruned
 
@@ -225,11 +226,11 @@ def _check_journal(path: Path) -> None:
     """
     if not path.exists():
         return
-    if path.is_file():
+    if path.is_file() and path.stat().st_size <= MOST:
         with path.open("rb") as file:
             if BEGINNING.startswith(file.read(len(BEGINNING))):  # or cut in it
                 return
-    raise ValueError("not a journal of Optuna")
+    raise ValueError(f"not a journal of Optuna of at most {MOST >> 20} MiB")
 
 
 def _check_database(url: str) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -69,6 +70,20 @@ def test_a_temporary_folder_without_room_is_named(tmp_path):
     done = subprocess.run([sys.executable, "-c", FULL], env=environment, capture_output=True, text=True)
     assert done.stdout.splitlines() == 2 * [f"{tmp_path}: cannot be written (File too large)"], done.stderr
     assert done.returncode == 0 and "Error" not in done.stderr
+
+
+def test_a_checkpoint_of_far_more_numbers_is_not_read(net, tmp_path):
+    path = tmp_path / "epoch-000.weights.h5"
+    path.write_bytes(serialization.weights_to_bytes(net))
+    serialization.load_weights(net, path)
+    with h5py.File(path, "a") as file:
+        file.create_dataset("bomb", shape=(10**9,), dtype="float32", chunks=(10**6,), compression="gzip")
+    with pytest.raises(ValueError, match="more than [0-9,]+ weights"):
+        serialization.load_weights(net, path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="not a file"):
+        serialization.load_weights(net, path)
 
 
 def test_an_answer_does_not_depend_on_the_other_faces(path, faces):

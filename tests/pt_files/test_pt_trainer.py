@@ -1,6 +1,7 @@
 """Training in PyTorch: it learns, resumes after a kill, and has every option of a recipe."""
 
 import io
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -87,6 +88,23 @@ def test_a_checkpoint_with_moments_of_another_net_is_named(own_home, moments):
     checkpoints.write_raw(trainer._saved(state))
     checkpoints.add(row, trainer._saved(fitting.evaluated.state_dict()))
     with pytest.raises(InputError, match="epoch-000.pt: cannot be resumed from"):
+        trainer.fit_node(begun)
+
+
+def test_a_checkpoint_that_unpacks_to_too_much_is_not_read(own_home):
+    begun = task("stopped")
+    checkpoints, fitting = begun.checkpoints(trainer.SUFFIX), trainer.Fitting(begun)
+    with Progress(FLAT, begun.fit) as progress:
+        row = fitting.epoch([], progress)
+    checkpoints.write_raw(fitting.to_bytes())
+    checkpoints.add(row, trainer._saved(fitting.evaluated.state_dict()))
+    with (
+        zipfile.ZipFile(checkpoints.weights, "a", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("bomb", "w", force_zip64=True) as file,
+    ):
+        for _ in range(1025):
+            file.write(bytes(1 << 20))
+    with pytest.raises(InputError, match="epoch-000.pt: unpacks to more than"):
         trainer.fit_node(begun)
 
 

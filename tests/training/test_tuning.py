@@ -194,6 +194,15 @@ def test_another_file_than_a_journal_stays_as_it_is(tmp_path, text):
 
 
 @needs_optuna
+def test_a_journal_that_is_too_large_is_not_read(tmp_path):
+    place = tmp_path / "study.log"
+    place.write_bytes(tuning.BEGINNING)
+    os.truncate(place, 10**10)  # sparse
+    with pytest.raises(InputError, match="study.log: .*at most 256 MiB"):
+        tuning._study("s", str(place), {})
+
+
+@needs_optuna
 def test_a_database_of_another_program_stays_as_it_is(tmp_path):
     place = tmp_path / "contacts.db"
     with closing(sqlite3.connect(place)) as database:
