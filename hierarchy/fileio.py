@@ -11,9 +11,10 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from hierarchy.errors import InputError
+from hierarchy.errors import InputError, first_line
 
 PACKAGE: Final = Path(__file__).resolve().parent
+DOTS: Final = 100  # in a line of TOML
 TEXT_BYTES: Final = 16 << 20  # of a manifest, recipe, tree or log: hundreds of times what is written here
 DEPTH: Final = 50  # of nested values in JSON
 ARCHIVE_BYTES: Final = 1 << 30  # of all members of a zip archive, unpacked
@@ -156,6 +157,24 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected an object, got {type(value).__name__}")
     return value
+
+
+def read_toml(path: Path, most: int) -> dict[str, Any]:
+    """The values of a TOML file of at most `most` bytes.
+
+    Raises:
+        InputError: as `read_text`; it is not TOML, or a line has more than DOTS dots.
+    """
+    import tomllib
+
+    text = read_text(path, most)
+    try:
+        # the parser takes time and memory by the square of a key's dots
+        if any(line.count(".") > DOTS for line in text.split("\n")):
+            raise ValueError(f"more than {DOTS} dots in a line")
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as TOML ({first_line(error)})") from None
 
 
 def check_archive(path: Path) -> None:

@@ -7,7 +7,6 @@ are read from the `Tree` that a run carries.
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hierarchy.errors import InputError, error_context
-from hierarchy.fileio import read_text
+from hierarchy.fileio import read_toml
 
 ROUTER: Final = "router"
 FLAT: Final = "flat"  # one net over all leaves: the baseline, and the start of warm-started nodes
@@ -239,11 +238,7 @@ class Tree:
         Raises:
             InputError: the file is missing, not TOML, or not a tree.
         """
-        text = read_text(Path(path), TOML_BYTES)
-        try:
-            values = tomllib.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}: cannot be read as TOML ({error})") from None
+        values = read_toml(Path(path), TOML_BYTES)
         if unknown := sorted(set(values) - {"branches", "aliases", "name"}):
             raise InputError(f"{path}: unknown key {unknown[0]!r}; expected branches, aliases, name")
         if not isinstance(values.get("branches"), dict):

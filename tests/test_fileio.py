@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from hierarchy.errors import InputError
-from hierarchy.fileio import PACKAGE, exclusive_lock, write_json
+from hierarchy.fileio import PACKAGE, exclusive_lock, read_toml, write_json
 
 HOLD = """
 import sys, time
@@ -42,3 +42,14 @@ def test_nothing_is_written_into_the_package():
     with pytest.raises(InputError, match="new.json"):
         write_json(PACKAGE / "new.json", {})
     assert not list(PACKAGE.glob("*new*"))
+
+
+def test_a_toml_key_of_many_parts_is_refused_before_it_is_parsed(tmp_path):
+    """The parser takes memory by their square: 3 GB for 56 kB."""
+    path = tmp_path / "dots.toml"
+    path.write_text("a = 'b.c'\n" * 200)
+    with pytest.raises(InputError, match="dots.toml: cannot be read as TOML .Cannot overwrite"):
+        read_toml(path, 10**6)
+    path.write_text("a." * 28_000 + "b = 1\n")
+    with pytest.raises(InputError, match="dots.toml: cannot be read as TOML .more than 100 dots"):
+        read_toml(path, 10**6)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from hierarchy.cli.options import COMMANDS
-from hierarchy.errors import InputError, error_context, first_line
+from hierarchy.errors import InputError, error_context
 
 PACKAGE: Final = "hierarchy"  # the logger whose level is set
 OWN: Final = "config"
@@ -110,16 +110,10 @@ def configured(file: Path, names: list[str], command: Any) -> dict[str, Any]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    import tomllib
-
-    from hierarchy.fileio import read_text
+    from hierarchy.fileio import read_toml
 
     with error_context("--config"):
-        text = read_text(file, MAX_BYTES)
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"--config {file}: not TOML ({first_line(error)})") from None
+        return read_toml(file, MAX_BYTES)
 
 
 def _table(values: Mapping[str, Any], names: list[str], source: str) -> dict[str, Any]:

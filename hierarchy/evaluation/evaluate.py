@@ -1,7 +1,7 @@
 """Score a run on labelled faces and write its report."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hierarchy import fileio, runs, runtimes
 from hierarchy.backends import Backend
@@ -19,6 +19,7 @@ from hierarchy.reports import model_card
 from hierarchy.routing import predict_from_logits
 from hierarchy.training import conformal
 
+MARKS: Final = {"scores.json": {"dataset", "split", "view"}, "action_units.json": {"run", "heads"}}  # keys
 ROLES = (Split.PublicTest.name, Split.PrivateTest.name)
 
 
@@ -147,12 +148,24 @@ def report_folder(
 
 
 def outside_runs(out: Path, but: str | None = None) -> Path:
-    """The folder, checked to be in no run's folder except one.
+    """The folder, checked to be in no run's folder except one, and otherwise new or of an earlier report.
 
     Raises:
-        InputError: it is in a run's folder.
+        InputError: it is in a run's folder, or holds other files.
     """
     for name in runs.names():
-        if out.resolve().is_relative_to((runs.home() / "results" / name).resolve()) and name != but:
-            raise InputError(f"{out}: belongs to run {name!r}; give a folder outside of all runs")
+        if out.resolve().is_relative_to((runs.home() / "results" / name).resolve()):
+            if name != but:
+                raise InputError(f"{out}: belongs to run {name!r}; give a folder outside of all runs")
+            return out
+    if out.is_dir() and any(out.iterdir()) and not any(_reported(out / file) for file in MARKS):
+        raise InputError(f"{out}: not empty, and not written by evaluate; choose a new folder")
     return out
+
+
+def _reported(path: Path) -> bool:
+    """Whether a file holds the scores of a report."""
+    try:
+        return MARKS[path.name] <= fileio.read_object(path).keys()
+    except InputError:
+        return False

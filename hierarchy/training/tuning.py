@@ -5,6 +5,7 @@ A study is stored in a journal that several processes may share; trials that wer
 
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BATCHES: Final = (32, 64, 128)
+STUDIES: Final = ["study_id", "study_name"]  # the columns of its first table
 TABLES: Final = ("stud", "trial", "version_info", "alembic_version")  # how names of Optuna's tables begin
 MOST: Final = 1 << 28  # bytes of a journal, which is held in memory; some million lines
 BEGINNING: Final = b'{"op_code":'  # of a journal
@@ -184,6 +186,7 @@ def _study(name: str, storage: str | None, about: dict[str, Any]) -> "optuna.Stu
             pruner=optuna.pruners.MedianPruner(n_startup_trials=FIRST, n_warmup_steps=1),
         )
     except Exception as error:  # each database raises its own errors
+        place = re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", place)  # a password
         raise InputError(f"--storage {place}: cannot be used ({first_line(error)})") from None
     stored = study.user_attrs.get("about", about)
     if not isinstance(stored, dict) or not isinstance(stored.get("recipe"), dict):
@@ -244,9 +247,12 @@ def _check_database(url: str) -> None:
 
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
-        names = inspect(engine).get_table_names()
+        made = inspect(engine)
+        names = {*made.get_table_names(), *made.get_view_names()}
         # of Optuna's own, not all are there while another process makes them
-        if "version_info" not in names and any(not name.startswith(TABLES) for name in names):
+        theirs = "studies" in names and [each["name"] for each in made.get_columns("studies")] == STUDIES
+        others = any(not name.startswith(TABLES) for name in names)
+        if names and "version_info" not in names and (others or not theirs):
             raise ValueError("a database of another program")
 
 

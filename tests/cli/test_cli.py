@@ -469,6 +469,20 @@ def test_libraries_do_not_repeat_a_message():
     assert first == second and "nonsense" in first
 
 
+def test_a_report_replaces_an_earlier_report_only(command, tiny_run, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "REPORT.md").write_text("mine")
+    where = ("evaluate", "--run", "tiny", "--split", "PublicTest", "--out", out)
+    refused(command(*where), "out: not empty")
+    (out / "scores.json").write_text("{}")
+    refused(command(*where), "out: not empty")
+    assert (out / "REPORT.md").read_text() == "mine"
+    for path in out.iterdir():
+        path.unlink()
+    assert [command(*where).code for _ in range(2)] == [0, 0]
+
+
 @pytest.fixture
 def read_only(monkeypatch, own_home) -> None:
     """No file can be made in results/ and logs/, as on a read-only disk (root may write anywhere else)."""

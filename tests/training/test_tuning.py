@@ -194,6 +194,13 @@ def test_another_file_than_a_journal_stays_as_it_is(tmp_path, text):
 
 
 @needs_optuna
+def test_an_error_does_not_repeat_a_password():
+    with pytest.raises(InputError, match=r"--storage nosuch://me:\*\*\*@here/db: ") as refusal:
+        tuning._study("s", "nosuch://me:secret@here/db", {})
+    assert "secret" not in str(refusal.value)
+
+
+@needs_optuna
 def test_a_journal_that_is_too_large_is_not_read(tmp_path):
     place = tmp_path / "study.log"
     place.write_bytes(tuning.BEGINNING)
@@ -203,10 +210,14 @@ def test_a_journal_that_is_too_large_is_not_read(tmp_path):
 
 
 @needs_optuna
-def test_a_database_of_another_program_stays_as_it_is(tmp_path):
+@pytest.mark.parametrize(
+    "table",
+    ["TABLE contacts (name)", "TABLE studies (name)", "TABLE trials (name)", "VIEW studies AS SELECT 1"],
+)
+def test_a_database_of_another_program_stays_as_it_is(tmp_path, table):
     place = tmp_path / "contacts.db"
     with closing(sqlite3.connect(place)) as database:
-        database.execute("CREATE TABLE contacts (name TEXT)")
+        database.execute(f"CREATE {table}")
         database.commit()
     before = place.read_bytes()
     with pytest.raises(InputError, match="contacts.db: cannot be used .a database of another program"):
