@@ -8,7 +8,9 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,15 +71,26 @@ def test_its_sentences_hold_what_the_comparison_says():
     assert gap in " ".join(TEXT.split()) and gap in report
 
 
+def spread(values: Iterable[float]) -> str:
+    """Mean and standard deviation over seeds, in percent."""
+    kept = [*values]
+    return f"{100 * np.mean(kept):.1f} ± {100 * np.std(kept, ddof=1):.1f}"
+
+
+def stored(kind: str, file: str) -> list[dict[str, Any]]:
+    """A JSON file of the runs of all seeds."""
+    found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob(f"{kind}-[0-9]/{file}"))]
+    assert len(found) > 1
+    return found
+
+
 def rare_column(kind: str) -> dict[str, str]:
     """A column of the table in docs/generated.md: accuracy and recalls of three nets."""
-    found = [json.loads((RESULTS / f"{kind}-{seed}" / "scores.json").read_text()) for seed in range(3)]
+    found = stored(kind, "scores.json")
     recalls = {leaf: [each["per_class"][leaf]["recall"] for each in found] for leaf in found[0]["per_class"]}
     accuracy = [each["flat"]["accuracy"] for each in found]
     values = {"accuracy": accuracy, "mean recall": np.mean([*recalls.values()], axis=0), **recalls}
-    return {
-        name: f"{100 * np.mean(each):.1f} ± {100 * np.std(each, ddof=1):.1f}" for name, each in values.items()
-    }
+    return {name: spread(each) for name, each in values.items()}
 
 
 def test_the_table_of_rare_classes_is_that_of_the_runs():
@@ -87,6 +100,35 @@ def test_the_table_of_rare_classes_is_that_of_the_runs():
     for name, cell in without.items():
         count = f"{counts[name]:,}" if name in counts else "-"
         assert f"\n| {name} | {count} | {cell} | {generated[name]} |\n" in page
+
+
+def seeds_column(kind: str) -> dict[str, str]:
+    """A column of the tables of flat nets in docs/results.md and docs/baselines.md."""
+    scores, manifests = stored(kind, "scores.json"), stored(kind, "recipe.json")
+    rows = {
+        "flat net, PublicTest": spread(each["public_test_accuracy"] for each in manifests),
+        "flat net, PrivateTest": spread(each["flat"]["accuracy"] for each in scores),
+    }
+    for node in ("router", "positive", "negative"):
+        rows[f"its sums as {node}, PrivateTest"] = spread(each["nodes"][node]["accuracy"] for each in scores)
+    if "negative" in manifests[0]["nets"]:
+        nets = [each["nets"]["negative"] for each in manifests]
+        rows["specialist of negative, PublicTest"] = spread(net["public_test_accuracy"] for net in nets)
+    return rows | {"GMAC of a net": f"{manifests[0]['nets']['flat']['macs'] / 1e9:.3f}"}
+
+
+@pytest.mark.parametrize(
+    "page, kinds",
+    [
+        ("results.md", ["parts-whole", "parts-parts", "parts-both"]),
+        ("baselines.md", ["facenet-head", "facenet-last"]),
+    ],
+)
+def test_tables_over_seeds_are_those_of_the_runs(page, kinds):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    columns = [seeds_column(kind) for kind in kinds]
+    for name in columns[0]:
+        assert f"\n| {name} | {' | '.join(column[name] for column in columns)} |\n" in text
 
 
 def test_its_speeds_are_those_measured():
