@@ -19,7 +19,8 @@ from hierarchy.reports import model_card
 from hierarchy.routing import predict_from_logits
 from hierarchy.training import conformal
 
-MARKS: Final = {"scores.json": {"dataset", "split", "view"}, "action_units.json": {"run", "heads"}}  # keys
+# files that reports leave, and keys of theirs
+MARKS: Final = {run_report.SCORES: {"dataset", "split", "view"}, "action_units.json": {"run", "heads"}}
 ROLES = (Split.PublicTest.name, Split.PrivateTest.name)
 
 
